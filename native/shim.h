@@ -36,7 +36,7 @@ typedef struct gn_stream gn_stream;
  * or one of the GN_* codes below when the shim itself refused. `message` is always terminated. */
 typedef struct {
     int code;
-    char message[2048];
+    char message[4096]; /* room for the name of every symbol */
 } gn_error;
 
 #define GN_ERROR_LIBRARY -1001      /* dlopen failed */
