@@ -1,0 +1,101 @@
+"""The chat panel as a Jupyter widget."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any, Protocol
+
+import anywidget
+
+from gemma_notebook.errors import GemmaNotebookError, OptionTypeError
+from gemma_notebook.panel.controller import Controller, PanelChat
+from gemma_notebook.panel.pump import Pump
+from gemma_notebook.panel.worker import worker_of
+
+__all__ = ["ChatPanel"]
+
+_STATIC = Path(__file__).parent / "static"
+
+_log = logging.getLogger(__name__)
+
+
+class _ChatMaker(Protocol):
+    """A session manager, as far as the panel needs one."""
+
+    def create_chat(self) -> PanelChat: ...
+
+
+def _built(name: str) -> Path | str:
+    """A built file for anywidget to read; an empty text while there is none, so that importing works."""
+    path = _STATIC / name
+    return path if path.is_file() else ""
+
+
+class ChatPanel(anywidget.AnyWidget):
+    """A chat in a notebook: display it, and talk.
+
+    *Reset chat* closes the conversation behind the panel and begins another, so that nothing of the old chat is
+    left in the model's memory. Nothing of what is said is saved with the notebook.
+
+    Args:
+        chat: A chat to show, or a session manager, on which the panel then makes a chat of its own.
+
+    Raises:
+        OptionTypeError: ``chat`` is neither.
+        GemmaNotebookError: The panel's JavaScript has not been built.
+
+    Thread-safe in what it does for the user; display it and close it from the main thread.
+
+    Example:
+        >>> manager = gn.load()
+        >>> gn.ChatPanel(manager)
+    """
+
+    _esm = _built("widget.js")
+    _css = _built("widget.css")
+
+    def __init__(self, chat: PanelChat | _ChatMaker) -> None:
+        _check_built()
+        self._chat = _chat_of(chat)
+        self._pump = Pump(self.send)
+        self._controller = Controller(self._chat, self._pump, worker_of(self._chat.manager))
+        # Before the front end learns of the widget: its first message may come on another thread.
+        self.on_msg(self._on_message)
+        super().__init__()
+
+    @property
+    def chat(self) -> PanelChat:
+        """The chat that the panel shows."""
+        return self._chat
+
+    def close(self) -> None:
+        """Take the panel off the page, stop its reply and its threads. The chat stays open. Idempotent."""
+        controller: Controller | None = getattr(self, "_controller", None)
+        if controller is not None:
+            controller.close()
+            self._pump.close()
+        super().close()
+
+    def __repr__(self) -> str:
+        return f"ChatPanel({self._chat.manager.model.name!r})"
+
+    def _on_message(self, _widget: object, content: Any, _buffers: object) -> None:
+        self._controller.handle(content)
+
+
+def _chat_of(chat: PanelChat | _ChatMaker) -> PanelChat:
+    if hasattr(chat, "create_chat"):
+        return chat.create_chat()
+    if hasattr(chat, "stream"):
+        return chat
+    raise OptionTypeError(f"ChatPanel needs a SessionManager or a Chat, not {type(chat).__name__!r}.")
+
+
+def _check_built() -> None:
+    missing = [name for name in ("widget.js", "widget.css") if not (_STATIC / name).is_file()]
+    if missing or not ChatPanel._esm:
+        raise GemmaNotebookError(
+            f"The chat panel's front end is not built ({_STATIC / 'widget.js'} was missing): "
+            "run `npm ci && npm run build` in the folder js and restart the kernel, or install the wheel."
+        )

@@ -1,0 +1,43 @@
+import { useEffect, useState } from "preact/hooks";
+import { CheckIcon, CopyIcon } from "./icons";
+
+const SHOWN_MS = 1600;
+
+export function CopyButton({ text }: { text: string }) {
+  const [copied, setCopied] = useState(false);
+  useEffect(() => {
+    if (!copied) return;
+    const timer = setTimeout(() => setCopied(false), SHOWN_MS);
+    return () => clearTimeout(timer);
+  }, [copied]);
+  return (
+    <button
+      type="button"
+      class="gn-button gn-button-quiet gn-copy"
+      aria-label="Copy"
+      title={copied ? "Copied" : "Copy"}
+      data-copied={copied}
+      onClick={async (event) => setCopied(await copy(text, event.currentTarget))}
+    >
+      {copied ? <CheckIcon /> : <CopyIcon />}
+    </button>
+  );
+}
+
+/** Copies; the old way where Jupyter is served over plain http and the clipboard API is missing. */
+async function copy(text: string, button: HTMLButtonElement): Promise<boolean> {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    const area = document.createElement("textarea");
+    area.value = text;
+    area.className = "gn-offscreen";
+    button.after(area);
+    area.select();
+    const done = document.execCommand("copy");
+    area.remove();
+    button.focus();
+    return done;
+  }
+}

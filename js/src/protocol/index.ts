@@ -1,0 +1,2 @@
+export * from "./messages";
+export { parseKernelMessage } from "./parse";

@@ -1,0 +1,2 @@
+export { AnywidgetTransport } from "./anywidget";
+export type { Transport } from "./transport";
