@@ -1,0 +1,68 @@
+"""Talk to a Gemma model that runs on your own machine, inside a Jupyter notebook.
+
+Example:
+    >>> import gemma_notebook as gn
+    >>> manager = gn.load()          # the bundled tiny model
+    >>> chat = manager.create_chat()
+    >>> chat.send("My name is Ada.").text
+    'Nice to meet you, Ada!'
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gemma_notebook import errors as errors
+    from gemma_notebook.chat import Chat as Chat
+    from gemma_notebook.loading import load as load
+    from gemma_notebook.messages import Context as Context
+    from gemma_notebook.messages import Delta as Delta
+    from gemma_notebook.messages import HandleCounts as HandleCounts
+    from gemma_notebook.messages import HandleEvent as HandleEvent
+    from gemma_notebook.messages import Message as Message
+    from gemma_notebook.messages import ModelInfo as ModelInfo
+    from gemma_notebook.messages import Reply as Reply
+    from gemma_notebook.messages import Timing as Timing
+    from gemma_notebook.messages import Usage as Usage
+    from gemma_notebook.panel.widget import ChatPanel as ChatPanel
+    from gemma_notebook.sessions import Session as Session
+    from gemma_notebook.sessions import SessionManager as SessionManager
+
+__version__ = "0.1.0"
+
+# Each public name and the module that has it. Imported on first use, so that `import gemma_notebook`
+# takes no longer than a few milliseconds and needs no Jupyter.
+_HOME = {
+    "Chat": "chat",
+    "ChatPanel": "panel.widget",
+    "Context": "messages",
+    "Delta": "messages",
+    "HandleCounts": "messages",
+    "HandleEvent": "messages",
+    "Message": "messages",
+    "ModelInfo": "messages",
+    "Reply": "messages",
+    "Session": "sessions",
+    "SessionManager": "sessions",
+    "Timing": "messages",
+    "Usage": "messages",
+    "errors": "",
+    "load": "loading",
+}
+
+__all__ = ["__version__", *sorted(_HOME)]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = _HOME[name]
+    value = import_module(f"{__name__}.{name}") if not home else getattr(import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(_HOME))

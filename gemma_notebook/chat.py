@@ -1,0 +1,330 @@
+"""A chat: turns over a session, with what people do to them: stop, reset, undo, regenerate, edit, branch."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+from gemma_notebook._threads import in_thread
+from gemma_notebook.errors import ClosedError, OptionTypeError, OptionValueError, UnsupportedError
+from gemma_notebook.messages import Context, Message, Reply, Timing
+from gemma_notebook.options import SessionOptions, checked_context_policy
+from gemma_notebook.turns import AsyncReplyStream, ReplyStream
+
+if TYPE_CHECKING:
+    from gemma_notebook.sessions import Session, SessionManager
+
+__all__ = ["Chat"]
+
+_TOOL_CHOICES = ("auto", "required", "none")
+
+
+class Chat:
+    """Turns over a session. Safe to use from any thread and any event loop.
+
+    Made by :meth:`SessionManager.create_chat` (on the single-chat lane) or
+    :meth:`SessionManager.open_chat` (on a lane of its own).
+
+    Example:
+        >>> chat = manager.create_chat(system_instruction="Be brief.")
+        >>> chat.send("My name is Ada.").text
+        'Nice to meet you, Ada!'
+        >>> chat.reset()
+    """
+
+    def __init__(
+        self,
+        manager: SessionManager,
+        options: SessionOptions,
+        *,
+        own_lane: bool,
+        context_policy: str = "trim",
+        tool_choice: str = "auto",
+        max_tool_turns: int = 8,
+        session: Session | None = None,
+    ) -> None:
+        self.manager = manager
+        self.options = options
+        self._own_lane = own_lane
+        self._policy = checked_context_policy(context_policy)
+        if tool_choice not in _TOOL_CHOICES:
+            raise OptionValueError(f"unknown tool_choice {tool_choice!r}; use one of {', '.join(_TOOL_CHOICES)}")
+        if isinstance(max_tool_turns, bool) or not isinstance(max_tool_turns, int):
+            raise OptionTypeError(f"max_tool_turns must be a whole number, not {max_tool_turns!r}")
+        if max_tool_turns < 1:
+            raise OptionValueError(f"max_tool_turns={max_tool_turns} leaves no turn for a tool; use 1 or more")
+        self._lock = threading.Lock()
+        self._closed = False
+        self._session = session or self._new_session()
+        self._session.context_policy = self._policy
+
+    def __repr__(self) -> str:
+        if self._closed:
+            return "Chat(closed)"
+        return f"Chat(turns={len(self._session.turns)}, {self.context})"
+
+    # What it is
+
+    @property
+    def session(self) -> Session:
+        """The session it runs on."""
+        return self._session
+
+    @property
+    def closed(self) -> bool:
+        """It was closed. A chat whose session was superseded is not: :meth:`reset` starts it again."""
+        return self._closed
+
+    @property
+    def handle_id(self) -> int | None:
+        """The number of the native handle, as in ``manager.events``."""
+        return self._session.handle_id
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """The messages so far."""
+        return self._session.messages
+
+    @property
+    def context(self) -> Context:
+        """Tokens in the KV cache after the last turn, and the limit. Never waits."""
+        return self._session.context
+
+    @property
+    def metrics(self) -> tuple[Timing, ...]:
+        """The timings of its finished turns, in order."""
+        return self._session.metrics
+
+    # Sending
+
+    def send(
+        self,
+        message: str,
+        *,
+        attachments: Sequence[Any] = (),
+        max_output_tokens: int | None = None,
+        response_format: Any = None,
+    ) -> Reply:
+        """Send a message and wait for the whole reply.
+
+        Args:
+            message: Text; see :meth:`Session.send`.
+            attachments: Images or audio, for models that take them.
+            max_output_tokens: A limit for this reply, in tokens; None for the session's.
+            response_format: A schema that the reply must match.
+
+        Raises:
+            ClosedError: The chat is closed, or a newer one took its place.
+            ContextFullError: The message does not fit, and the policy is ``"error"`` or nothing is left to drop.
+            EngineError: The engine refused, or broke off the reply.
+            UnsupportedError: The model or this version cannot do what was asked.
+        """
+        stream = self.stream(
+            message,
+            attachments=attachments,
+            max_output_tokens=max_output_tokens,
+            response_format=response_format,
+        )
+        return stream.reply
+
+    def stream(
+        self,
+        message: str,
+        *,
+        attachments: Sequence[Any] = (),
+        max_output_tokens: int | None = None,
+        response_format: Any = None,
+    ) -> ReplyStream:
+        """Send a message and iterate over the reply; leaving the loop cancels. As :meth:`send`."""
+        _refuse_unsupported(attachments, response_format)
+        return self._usable_session().stream(message, max_output_tokens=max_output_tokens)
+
+    async def asend(
+        self,
+        message: str,
+        *,
+        attachments: Sequence[Any] = (),
+        max_output_tokens: int | None = None,
+        response_format: Any = None,
+    ) -> Reply:
+        """:meth:`send` without blocking the event loop; cancelling the task stops the reply."""
+        stream = self.astream(
+            message,
+            attachments=attachments,
+            max_output_tokens=max_output_tokens,
+            response_format=response_format,
+        )
+        return await stream.areply()
+
+    def astream(
+        self,
+        message: str,
+        *,
+        attachments: Sequence[Any] = (),
+        max_output_tokens: int | None = None,
+        response_format: Any = None,
+    ) -> AsyncReplyStream:
+        """:meth:`stream` for ``async for``."""
+        _refuse_unsupported(attachments, response_format)
+        return self._usable_session().astream(message, max_output_tokens=max_output_tokens)
+
+    def stop(self) -> None:
+        """Stop the reply that is being generated. Returns at once; what has come of it is kept.
+
+        Raises:
+            ClosedError: The chat is closed.
+        """
+        self._require_open()
+        self._session.stop()
+
+    async def astop(self) -> None:
+        """:meth:`stop`, for symmetry: it never blocks."""
+        self.stop()
+
+    # Starting over
+
+    def reset(self) -> None:
+        """Forget everything: the old handle is deleted before a new one is created.
+
+        A chat whose place a newer one has taken on the single-chat lane takes it back.
+
+        Raises:
+            ClosedError: The chat or the model is closed.
+            EngineError: The engine refused the new handle; the old one is gone all the same.
+        """
+        self._require_open()
+        try:
+            self._session.reset()
+        except ClosedError:
+            self._replace_closed_session()
+
+    async def areset(self) -> None:
+        """:meth:`reset` without blocking the event loop."""
+        await in_thread(self.reset)
+
+    # Going back
+
+    def undo(self) -> Message:
+        """Take back the last turn, message and reply, and return the message.
+
+        Raises:
+            OptionValueError: There is nothing to undo.
+        """
+        session = self._usable_session()
+        turns = session.turns
+        if not turns:
+            raise OptionValueError("there is no turn to undo; the chat is empty")
+        session.rewind(len(turns) - 1)
+        return turns[-1].messages[0]
+
+    async def aundo(self) -> Message:
+        """:meth:`undo` without blocking the event loop."""
+        return await in_thread(self.undo)
+
+    def regenerate(self, *, max_output_tokens: int | None = None) -> Reply:
+        """Take back the last reply and answer its message again. Greedy, that gives the same reply.
+
+        Raises:
+            OptionValueError: There is no reply yet.
+        """
+        return self.send(self.undo().text, max_output_tokens=max_output_tokens)
+
+    async def aregenerate(self, *, max_output_tokens: int | None = None) -> Reply:
+        """:meth:`regenerate` without blocking the event loop."""
+        return await self.asend((await self.aundo()).text, max_output_tokens=max_output_tokens)
+
+    def edit(self, index: int, message: str, *, max_output_tokens: int | None = None) -> Reply:
+        """Replace one of the user's messages, forget all that came after it, and answer.
+
+        Args:
+            index: Its place in :attr:`messages`.
+            message: The new text.
+            max_output_tokens: A limit for the reply, in tokens.
+
+        Raises:
+            OptionValueError: There is no message of the user's at ``index``.
+        """
+        session = self._usable_session()
+        place = 0
+        for count, turn in enumerate(session.turns):
+            if place == index:
+                session.rewind(count)
+                return self.send(message, max_output_tokens=max_output_tokens)
+            place += len(turn.messages)
+        raise OptionValueError(f"message {index!r} is not one of the user's; see chat.messages")
+
+    async def aedit(self, index: int, message: str, *, max_output_tokens: int | None = None) -> Reply:
+        """:meth:`edit` without blocking the event loop."""
+        return await in_thread(self.edit, index, message, max_output_tokens=max_output_tokens)
+
+    def fork(self) -> Chat:
+        """A second chat, on a lane of its own, that goes on from where this one stands.
+
+        Raises:
+            SessionLimitError: ``max_sessions`` are open already.
+        """
+        turns = [turn for turn in self._usable_session().turns if turn.done]
+        session = self.manager._open(self.options, turns)
+        return Chat(self.manager, self.options, own_lane=True, context_policy=self._policy, session=session)
+
+    async def afork(self) -> Chat:
+        """:meth:`fork` without blocking the event loop."""
+        return await in_thread(self.fork)
+
+    # Ending
+
+    def close(self) -> None:
+        """Close the chat and its session. Idempotent; everything else then raises."""
+        self._closed = True
+        self._session.close()
+
+    async def aclose(self) -> None:
+        """:meth:`close` without blocking the event loop."""
+        await in_thread(self.close)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    # Inside
+
+    def _new_session(self) -> Session:
+        create = self.manager._open if self._own_lane else self.manager._create
+        return create(self.options)
+
+    def _replace_closed_session(self) -> None:
+        with self._lock:
+            self._require_open()
+            if self._session.closed:
+                session = self._new_session()
+                session.context_policy = self._policy
+                self._session = session
+
+    def _usable_session(self) -> Session:
+        self._require_open()
+        if self._session.closed and not self.manager.closed:
+            raise ClosedError(
+                "a newer chat took this one's place on the single-chat lane; reset this chat to take it back, "
+                "or use manager.open_chat() to keep several"
+            )
+        return self._session
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise ClosedError("this chat is closed; create a new one with manager.create_chat()")
+
+
+def _refuse_unsupported(attachments: Sequence[Any], response_format: Any) -> None:
+    if attachments:
+        raise UnsupportedError("this version of gemma_notebook sends text only; leave attachments out")
+    if response_format is not None:
+        raise UnsupportedError("this version of gemma_notebook has no structured output; leave response_format out")

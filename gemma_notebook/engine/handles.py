@@ -1,0 +1,166 @@
+"""The state machine of a native handle, and the ledger of what happened to all of them.
+
+A handle is known by its number, counted from 1 in the order of creation, never by its address: the
+allocator hands the same address out again.
+"""
+
+from __future__ import annotations
+
+import enum
+import threading
+import time
+from collections import deque
+
+from gemma_notebook.errors import ClosedError, EngineError
+from gemma_notebook.messages import HandleCounts, HandleEvent, HandleEventKind
+
+__all__ = ["HandleLedger", "HandleLife", "HandleState"]
+
+# Enough for a long day of chatting; the counts are exact whatever falls off the front of the list.
+_EVENTS_KEPT = 4096
+
+
+class HandleState(enum.Enum):
+    """Where a handle is in its life."""
+
+    OPEN = "open"
+    GENERATING = "generating"
+    SPENT = "spent"
+    CLOSING = "closing"
+    CLOSED = "closed"
+
+
+class HandleLedger:
+    """Counts and events of every conversation handle of one engine. Safe to use from any thread."""
+
+    def __init__(self) -> None:
+        # Reentrant: the garbage collector may cancel a forgotten stream on a thread that holds it.
+        self._lock = threading.RLock()
+        self._opened_at = time.monotonic()
+        self._events: deque[HandleEvent] = deque(maxlen=_EVENTS_KEPT)
+        self._last_number = 0
+        self._created = 0
+        self._closed = 0
+        self._checkpoints: set[int] = set()
+
+    def created(self, *, checkpoint: bool = False) -> int:
+        """Number and count a new handle; clones kept for undo are counted apart."""
+        with self._lock:
+            self._last_number += 1
+            if checkpoint:
+                self._checkpoints.add(self._last_number)
+            else:
+                self._created += 1
+            self._append(self._last_number, "created", "checkpoint" if checkpoint else "")
+            return self._last_number
+
+    def closed(self, handle: int) -> None:
+        """Count a handle as deleted."""
+        with self._lock:
+            if handle in self._checkpoints:
+                self._checkpoints.remove(handle)
+            else:
+                self._closed += 1
+            self._append(handle, "closed", "")
+
+    def record(self, handle: int, kind: HandleEventKind, detail: str = "") -> None:
+        """Note anything else that happened to a handle."""
+        with self._lock:
+            self._append(handle, kind, detail)
+
+    @property
+    def counts(self) -> HandleCounts:
+        """The counts at this moment."""
+        with self._lock:
+            live = self._created - self._closed
+            return HandleCounts(self._created, self._closed, live, len(self._checkpoints))
+
+    @property
+    def events(self) -> tuple[HandleEvent, ...]:
+        """The latest events, oldest first."""
+        with self._lock:
+            return tuple(self._events)
+
+    def _append(self, handle: int, kind: HandleEventKind, detail: str) -> None:
+        self._events.append(HandleEvent(handle, kind, detail, time.monotonic() - self._opened_at))
+
+
+class HandleLife:
+    """One handle's state: OPEN → GENERATING → (OPEN | SPENT) → CLOSING → CLOSED.
+
+    ``lock`` is held only around state changes and calls that return at once, never while waiting for the
+    engine. It is reentrant because the garbage collector may cancel a forgotten stream on a thread that
+    holds it.
+    """
+
+    def __init__(self, ledger: HandleLedger, *, checkpoint: bool = False) -> None:
+        self.lock = threading.RLock()
+        self.state = HandleState.OPEN
+        self.number = ledger.created(checkpoint=checkpoint)
+        self._ledger = ledger
+        self._closed = threading.Event()
+
+    def begin_generation(self) -> None:
+        """OPEN → GENERATING.
+
+        Raises:
+            ClosedError: The handle is closed or closing.
+            EngineError: It is generating or spent: the engine would take the send and answer nothing.
+        """
+        with self.lock:
+            self.require_usable()
+            if self.state is not HandleState.OPEN:
+                raise EngineError(
+                    f"conversation handle {self.number} is {self.state.value} and cannot take a message",
+                    operation="send",
+                )
+            self.state = HandleState.GENERATING
+            self._ledger.record(self.number, "sent")
+
+    def end_generation(self, *, spent: bool, detail: str = "") -> None:
+        """GENERATING → OPEN, or SPENT after a cancel or an error."""
+        with self.lock:
+            self._ledger.record(self.number, "ended", detail)
+            if self.state is HandleState.GENERATING:
+                self.state = HandleState.OPEN
+                if spent:
+                    self.retire(detail)
+
+    def retire(self, detail: str = "") -> None:
+        """OPEN → SPENT: it must not be sent to again, for the reason given."""
+        with self.lock:
+            if self.state is HandleState.OPEN:
+                self.state = HandleState.SPENT
+                self._ledger.record(self.number, "spent", detail)
+
+    def begin_close(self) -> bool:
+        """Any → CLOSING. True for the one caller who must close; the others :meth:`wait_closed`."""
+        with self.lock:
+            if self.state in (HandleState.CLOSING, HandleState.CLOSED):
+                return False
+            self.state = HandleState.CLOSING
+            return True
+
+    def abort_close(self) -> None:
+        """CLOSING → SPENT: the closer was interrupted, and the next one must finish the work."""
+        with self.lock:
+            self.state = HandleState.SPENT
+
+    def end_close(self, *, lost: str = "") -> None:
+        """CLOSING → CLOSED: deleted or, with a reason in ``lost``, given up."""
+        with self.lock:
+            self.state = HandleState.CLOSED
+            if lost:
+                self._ledger.record(self.number, "lost", lost)
+            else:
+                self._ledger.closed(self.number)
+        self._closed.set()
+
+    def wait_closed(self, timeout_s: float) -> bool:
+        """Wait for whoever closes the handle."""
+        return self._closed.wait(timeout_s)
+
+    def require_usable(self) -> None:
+        """Raise ClosedError unless the handle can still be asked something."""
+        if self.state in (HandleState.CLOSING, HandleState.CLOSED):
+            raise ClosedError(f"conversation handle {self.number} is closed; create a session for a new one")

@@ -1,0 +1,113 @@
+"""Find, open and check ``liblitert-lm``, the engine that the package ``litert-lm-api`` carries."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from gemma_notebook.errors import EngineError, LibraryLoadError, ModelLoadError
+
+__all__ = ["LIBRARY_VARIABLE", "Library", "find_library", "load_library"]
+
+# A library to use instead of the installed one: for engine developers and for tests with a stub.
+LIBRARY_VARIABLE = "GEMMA_NOTEBOOK_ENGINE_LIBRARY"
+
+_REMEDY = 'run: python -m pip install "litert-lm-api>=0.18.1,<0.19"'
+
+# What the engine says on its own (stderr) is what its calls return too; only a crash is worth the noise.
+_LOG_LEVEL_FATAL = 5
+
+_libraries: dict[Path, Library] = {}
+_libraries_lock = threading.Lock()
+
+
+class Library:
+    """An opened ``liblitert-lm``. Stays open until the process ends; safe to use from any thread.
+
+    Attributes:
+        path: The file it was opened from.
+        lib: The compiled shim's functions, cffi's ``lib``.
+        ffi: Its ``ffi``.
+        api: The table of the library's functions, first argument of most of them.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            from gemma_notebook.engine import _shim
+        except ImportError as error:
+            raise LibraryLoadError(
+                f"the compiled part of gemma_notebook is missing ({error}); reinstall the package, "
+                "or in a source checkout run `make build`"
+            ) from error
+        self.path = path
+        self.ffi: Any = _shim.ffi
+        self.lib: Any = _shim.lib
+        error = self.new_error()
+        self.api = self.lib.gn_api_open(os.fsencode(path), error)
+        if self.api == self.ffi.NULL:
+            raise LibraryLoadError(f"cannot use the engine library {path}: {self.text(error.message)}; {_REMEDY}")
+        self.lib.gn_set_min_log_level(self.api, _LOG_LEVEL_FATAL)
+
+    def __repr__(self) -> str:
+        return f"Library({str(self.path)!r})"
+
+    def new_error(self) -> Any:
+        """A zeroed ``gn_error`` for one call."""
+        return self.ffi.new("gn_error *")
+
+    def text(self, characters: Any) -> str:
+        """A C string as text; what is not UTF-8 is replaced."""
+        if characters == self.ffi.NULL:
+            return ""
+        raw: bytes = self.ffi.string(characters)
+        return raw.decode("utf-8", "replace")
+
+    def engine_error(self, error: Any, operation: str, remedy: str = "") -> EngineError:
+        """The exception for a filled ``gn_error``."""
+        text, code = self.text(error.message), int(error.code)
+        kind = ModelLoadError if operation == "load" else EngineError
+        message = f"{operation} failed: {text or 'the engine gave no reason'} (engine code {code})"
+        return kind(f"{message}; {remedy}" if remedy else message, code=code, operation=operation)
+
+
+def find_library() -> Path:
+    """The path of the engine library that this process should use.
+
+    Raises:
+        LibraryLoadError: ``litert-lm-api`` is not installed, or is another version than the one bound here.
+    """
+    override = os.environ.get(LIBRARY_VARIABLE)
+    if override:
+        return Path(override)
+    # Not imported: its ctypes binding would open the library a second time and is of no use here.
+    spec = importlib.util.find_spec("litert_lm")
+    if spec is None or spec.origin is None:
+        raise LibraryLoadError(f"the engine package litert-lm-api is not installed; {_REMEDY}")
+    version = importlib.metadata.version("litert-lm-api")
+    if not version.startswith("0.18."):
+        raise LibraryLoadError(
+            f"litert-lm-api {version} is installed, and its C interface is not the one of 0.18; {_REMEDY}"
+        )
+    name = "liblitert-lm.dylib" if sys.platform == "darwin" else "liblitert-lm.so"
+    return Path(spec.origin).with_name(name)
+
+
+def load_library(path: Path | None = None) -> Library:
+    """Open the engine library, once per path and process.
+
+    Args:
+        path: The file to open; None for :func:`find_library`'s.
+
+    Raises:
+        LibraryLoadError: It is missing, does not open, or lacks a function.
+    """
+    path = path or find_library()
+    with _libraries_lock:
+        if path not in _libraries:
+            _libraries[path] = Library(path)
+        return _libraries[path]

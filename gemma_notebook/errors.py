@@ -1,0 +1,112 @@
+"""Every exception that gemma_notebook raises on purpose.
+
+Each message is one sentence or two: what failed, with which value, and what to do about it. Catch
+:class:`GemmaNotebookError` for all of them. A wrong option is *also* a :class:`ValueError` or
+:class:`TypeError`, a missing file *also* a :class:`FileNotFoundError`, an ability that the model lacks
+*also* a :class:`NotImplementedError`, so that code which knows nothing of this package catches them too.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "CacheDirectoryError",
+    "ClosedError",
+    "ContextFullError",
+    "EngineError",
+    "GemmaNotebookError",
+    "LibraryLoadError",
+    "ModelLoadError",
+    "ModelNotFoundError",
+    "OptionTypeError",
+    "OptionValueError",
+    "SessionLimitError",
+    "ToolError",
+    "UnsupportedError",
+]
+
+
+class GemmaNotebookError(Exception):
+    """The base of every error below."""
+
+
+class OptionValueError(GemmaNotebookError, ValueError):
+    """An option has the right type and a value that cannot work."""
+
+
+class OptionTypeError(GemmaNotebookError, TypeError):
+    """An option has the wrong type."""
+
+
+class ClosedError(GemmaNotebookError):
+    """The manager, session, chat or handle was closed, or superseded by a newer one."""
+
+
+class LibraryLoadError(GemmaNotebookError):
+    """The LiteRT-LM library is missing, is not the version that we know, or does not open."""
+
+
+class EngineError(GemmaNotebookError):
+    """The LiteRT-LM engine refused or broke off an operation.
+
+    Attributes:
+        code: The engine's own status code (absl numbering: 3 is INVALID_ARGUMENT, 5 NOT_FOUND, …);
+            negative when the engine gave none.
+        operation: What was asked of it, such as ``"send"``.
+    """
+
+    def __init__(self, message: str, *, code: int = -1, operation: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.operation = operation
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild_engine_error, (type(self), str(self), self.code, self.operation))
+
+
+def _rebuild_engine_error(cls: type[EngineError], message: str, code: int, operation: str) -> EngineError:
+    return cls(message, code=code, operation=operation)
+
+
+class ModelNotFoundError(GemmaNotebookError, FileNotFoundError):
+    """There is no file at the path, and no bundled model of that name."""
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
+
+
+class ModelLoadError(EngineError):
+    """The file is there, and is not a model that the engine can run."""
+
+
+class CacheDirectoryError(ModelLoadError, OptionValueError):
+    """The cache directory cannot be used: the engine needs to write there."""
+
+
+class UnsupportedError(GemmaNotebookError, NotImplementedError):
+    """The model, the engine or this version of the package cannot do what was asked."""
+
+
+class ContextFullError(GemmaNotebookError):
+    """The message does not fit into what is left of the context; nothing was sent.
+
+    Attributes:
+        needed_tokens: Tokens that the message and the reserve for its reply need.
+        context_tokens: Tokens in use already.
+        context_limit: Tokens that the context holds.
+    """
+
+    def __init__(
+        self, message: str, *, needed_tokens: int = 0, context_tokens: int = 0, context_limit: int = 0
+    ) -> None:
+        super().__init__(message)
+        self.needed_tokens = needed_tokens
+        self.context_tokens = context_tokens
+        self.context_limit = context_limit
+
+
+class SessionLimitError(GemmaNotebookError):
+    """More sessions were asked for than ``max_sessions`` allows."""
+
+
+class ToolError(GemmaNotebookError):
+    """A tool cannot be declared, or its call failed."""

@@ -1,0 +1,98 @@
+"""``load``: from a name or a path to a session manager."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+
+from gemma_notebook.engine import Engine, Library
+from gemma_notebook.errors import OptionTypeError
+from gemma_notebook.models.check import check_model_file
+from gemma_notebook.models.resolve import TINY, is_bundled, resolve_model
+from gemma_notebook.options import EngineOptions
+from gemma_notebook.sessions import SessionManager
+
+__all__ = ["load"]
+
+
+def load(
+    model: str | os.PathLike[str] = TINY,
+    *,
+    backend: str = "auto",
+    context_tokens: int | None = None,
+    threads: int | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+    vision_backend: str | None = None,
+    audio_backend: str | None = None,
+    lora_rank: int | None = None,
+    max_sessions: int | None = None,
+    check: bool = True,
+) -> SessionManager:
+    """Load a model and get the manager of its chats.
+
+    Args:
+        model: ``"tiny"``, the bundled model, or the path of a ``.litertlm`` file.
+        backend: ``"cpu"``, ``"gpu"``, ``"npu"``, or ``"auto"``, which in this version is the CPU.
+        context_tokens: The context to reserve, in tokens; None for all that the model was made for.
+        threads: CPU threads; None for the cores that this process may use.
+        cache_dir: A directory that exists and can be written, for compiled weights: large models load
+            faster the second time. None keeps no cache.
+        vision_backend: The backend of the image encoder; None leaves it out.
+        audio_backend: The backend of the audio encoder; None leaves it out.
+        lora_rank: The rank of the LoRA files that sessions will use; None for no LoRA.
+        max_sessions: How many sessions may be open at once; None for no limit.
+        check: Try a file that was not opened before in a child process first, because some damaged files
+            end the process that opens them. False saves that time.
+
+    Returns:
+        The manager. Close it, or use ``with``, to give the memory back.
+
+    Raises:
+        ModelNotFoundError: No such file. A ``FileNotFoundError``.
+        ModelLoadError: A directory, an empty or damaged file, or one that the backend cannot run.
+        CacheDirectoryError: ``cache_dir`` cannot be written. A ModelLoadError and a ``ValueError``.
+        LibraryLoadError: The engine library is missing or of another version.
+        OptionValueError, OptionTypeError: An option is wrong. ``ValueError`` and ``TypeError``.
+
+    Example:
+        >>> manager = gn.load()
+        >>> manager.create_chat().send("Hello").text
+        'Hello! Tell me your name.'
+    """
+    if not isinstance(check, bool):
+        raise OptionTypeError(f"check must be True or False, not {check!r}")
+    if cache_dir is not None and not isinstance(cache_dir, str | os.PathLike):
+        raise OptionTypeError(f"cache_dir must be a path or None, not {cache_dir!r}")
+    options = EngineOptions(
+        model_path=resolve_model(model),
+        backend=backend,
+        context_tokens=context_tokens,
+        threads=threads,
+        cache_dir=None if cache_dir is None else Path(cache_dir).expanduser().absolute(),
+        vision_backend=vision_backend,
+        audio_backend=audio_backend,
+        lora_rank=lora_rank,
+    )
+    return open_manager(options, max_sessions=max_sessions, check=check)
+
+
+def open_manager(
+    options: EngineOptions,
+    *,
+    max_sessions: int | None = None,
+    check: bool = True,
+    library: Library | None = None,
+) -> SessionManager:
+    """:func:`load` for checked options, on any engine library."""
+    backend = "cpu" if options.backend == "auto" else options.backend
+    if check and not is_bundled(options.model_path):
+        check_model_file(options.model_path, backend, options.context_tokens)
+    engine = Engine(options, backend=backend, library=library)
+    if is_bundled(options.model_path):
+        engine.model = dataclasses.replace(engine.model, name=TINY)
+    try:
+        return SessionManager(engine, max_sessions=max_sessions)
+    except BaseException:
+        engine.close()
+        raise

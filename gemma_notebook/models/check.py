@@ -1,0 +1,133 @@
+"""Try a model file in a process of its own before the kernel opens it.
+
+Most damaged files make the engine return an error. A few make it abort the process: a tokenizer section
+with a NUL inside a piece, for one, ends in ``darts.h: failed to build double-array``. A kernel must not
+die of that, so a file that this user has not opened before is first opened by a child. The verdict is
+remembered by path, size and modification time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from gemma_notebook.errors import ModelLoadError
+
+__all__ = ["check_model_file"]
+
+# A large model on a slow disk: an upper bound, against a child that hangs.
+_TIMEOUT_S = 600.0
+
+
+def check_model_file(path: Path, backend: str, context_tokens: int | None = None) -> None:
+    """Open the file in a child process, unless that went well before.
+
+    Args:
+        path: The model file.
+        backend: The backend to open it on.
+        context_tokens: The context to open it with; None for the model's own.
+
+    Raises:
+        ModelLoadError: The child got an error from the engine, died or hung.
+    """
+    key = _key(path, backend, context_tokens)
+    if key in _passed():
+        return
+    command = [sys.executable, "-m", "gemma_notebook.models.check", str(path), backend, str(context_tokens or 0)]
+    try:
+        child = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_TIMEOUT_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise ModelLoadError(
+            f"opening {str(path)!r} took more than {_TIMEOUT_S:.0f} s in a trial process; the file may be "
+            "damaged: download it again, or pass check=False to open it here all the same",
+            operation="load",
+        ) from None
+    if child.returncode == 0:
+        _remember(key)
+        return
+    verdict = _verdict(child.stdout)
+    if verdict is not None:
+        raise ModelLoadError(str(verdict["message"]), code=int(verdict["code"]), operation="load")
+    raise ModelLoadError(
+        f"{str(path)!r} made the engine end its process ({_how_it_died(child)}); the file is damaged or not made "
+        "for this engine: download it again",
+        operation="load",
+    )
+
+
+def _verdict(output: bytes) -> dict[str, Any] | None:
+    lines = output.splitlines()
+    with contextlib.suppress(ValueError, IndexError):
+        verdict = json.loads(lines[-1])
+        if isinstance(verdict, dict) and "message" in verdict:
+            return verdict
+    return None
+
+
+def _how_it_died(child: subprocess.CompletedProcess[bytes]) -> str:
+    lines = child.stderr.decode("utf-8", "replace").splitlines()
+    fatal = [line for line in lines if line.startswith("F")]
+    last_words = (fatal or lines or ["no message"])[-1].strip()[:200]
+    if child.returncode < 0:
+        with contextlib.suppress(ValueError):
+            return f"{signal.Signals(-child.returncode).name}: {last_words}"
+    return f"exit status {child.returncode}: {last_words}"
+
+
+def _key(path: Path, backend: str, context_tokens: int | None) -> str:
+    status = path.stat()
+    identity = [str(path.resolve()), status.st_size, status.st_mtime_ns, backend, context_tokens or 0]
+    return hashlib.sha256(json.dumps(identity).encode()).hexdigest()
+
+
+def _verdict_file() -> Path:
+    home = os.environ.get("GEMMA_NOTEBOOK_HOME")
+    return (Path(home) if home else platformdirs.user_cache_path("gemma_notebook")) / "checked-models.json"
+
+
+def _passed() -> list[str]:
+    try:
+        passed = json.loads(_verdict_file().read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return []
+    return [key for key in passed if isinstance(key, str)] if isinstance(passed, list) else []
+
+
+def _remember(key: str) -> None:
+    # Without a place to write, the file is tried again next time: slower, and as safe.
+    with contextlib.suppress(OSError):
+        file = _verdict_file()
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=file.parent, delete=False, encoding="utf-8") as new:
+            json.dump([*_passed(), key][-1000:], new)
+        Path(new.name).replace(file)
+
+
+def _main(path: str, backend: str, context_tokens: str) -> int:
+    from gemma_notebook.engine import Engine
+    from gemma_notebook.errors import EngineError
+    from gemma_notebook.options import EngineOptions
+
+    try:
+        options = EngineOptions(Path(path), backend=backend, context_tokens=int(context_tokens) or None)
+        Engine(options, backend=backend).close()
+    except EngineError as error:
+        print(json.dumps({"message": str(error), "code": error.code}))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(_main(*sys.argv[1:]))

@@ -1,0 +1,57 @@
+"""From what a user passes to ``load`` to a model file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from gemma_notebook.errors import ModelLoadError, ModelNotFoundError, OptionTypeError
+
+__all__ = ["TINY", "is_bundled", "resolve_model"]
+
+TINY = "tiny"
+_TINY_FILE = Path(__file__).with_name("tiny") / "model.litertlm"
+
+
+def resolve_model(model: str | os.PathLike[str]) -> Path:
+    """The file for a bundled model's name or a path.
+
+    Raises:
+        ModelNotFoundError: There is no such file. A ``FileNotFoundError``.
+        ModelLoadError: It is a directory, empty, or cannot be read.
+        OptionTypeError: It is neither a string nor a path.
+    """
+    if not isinstance(model, str | os.PathLike):
+        raise OptionTypeError(f"model must be a path or a name such as {TINY!r}, not {model!r}")
+    if model == TINY:
+        return _checked(_TINY_FILE)
+    return _checked(Path(model).expanduser())
+
+
+def is_bundled(path: Path) -> bool:
+    """The file is one that came with the package."""
+    return path == _TINY_FILE
+
+
+def _checked(path: Path) -> Path:
+    try:
+        if path.is_dir():
+            raise ModelLoadError(
+                f"{str(path)!r} is a directory; give the path of the .litertlm file in it", operation="load"
+            )
+        with path.open("rb") as file:
+            if not file.read(1):
+                raise ModelLoadError(
+                    f"the model file {str(path)!r} is empty; download or copy it again", operation="load"
+                )
+    except FileNotFoundError as error:
+        raise ModelNotFoundError(
+            f"there is no model file {str(path)!r}; check the path, or use gemma_notebook.load() "
+            "for the bundled model"
+        ) from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        raise ModelLoadError(
+            f"the model file {str(path)!r} cannot be read ({error}); check the path and its permissions",
+            operation="load",
+        ) from error
+    return path.absolute()

@@ -1,0 +1,443 @@
+"""Turns: a message, its way through the engine's queue, and the reply that comes back.
+
+A :class:`Turn` can be driven by anyone. Its reader does so as it iterates; whoever closes the session or
+waits for the engine does so too. Whatever was taken stays in the turn, so nobody steals another's chunks,
+and a turn that its reader has abandoned still comes to its end.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any
+
+from gemma_notebook._threads import in_thread
+from gemma_notebook.engine import Conversation, Generation
+from gemma_notebook.errors import ClosedError, EngineError, GemmaNotebookError
+from gemma_notebook.messages import Delta, FinishReason, Message, Reply, Timing, ToolCall, Usage
+from gemma_notebook.options import SendOptions
+
+__all__ = ["AsyncReplyStream", "ReplyStream", "Turn", "TurnQueue"]
+
+_WAIT_S = 0.1
+
+# The engine names its status codes in the text of a terminal error.
+_STATUS_CODES = {
+    "CANCELLED": 1, "UNKNOWN": 2, "INVALID_ARGUMENT": 3, "DEADLINE_EXCEEDED": 4, "NOT_FOUND": 5,
+    "ALREADY_EXISTS": 6, "PERMISSION_DENIED": 7, "RESOURCE_EXHAUSTED": 8, "FAILED_PRECONDITION": 9,
+    "ABORTED": 10, "OUT_OF_RANGE": 11, "UNIMPLEMENTED": 12, "INTERNAL": 13, "UNAVAILABLE": 14,
+    "DATA_LOSS": 15, "UNAUTHENTICATED": 16,
+}  # fmt: skip
+
+
+class Turn:
+    """One message and its reply. Safe to use from any thread.
+
+    Args:
+        message: The user's text.
+        options: What this send sets for itself.
+        max_output_tokens: The limit that holds for the reply, from the send or else from the session.
+    """
+
+    def __init__(self, message: str, options: SendOptions, *, max_output_tokens: int | None = None) -> None:
+        self.message = message
+        self.options = options
+        self.reply: Reply | None = None
+        self.error: GemmaNotebookError | None = None
+        self.deltas: list[Delta] = []
+        self.trimmed_turns = 0
+        self._max_output_tokens = max_output_tokens
+        self._driving = threading.Lock()
+        self._done = threading.Event()
+        self._cancel_requested = False
+        self._conversation: Conversation | None = None
+        self._generation: Generation | None = None
+        self._context_before = 0
+        self._context_limit = 0
+
+    def __repr__(self) -> str:
+        state = "done" if self.done else "generating" if self._generation else "queued"
+        return f"Turn({self.message[:40]!r}, {state})"
+
+    @property
+    def done(self) -> bool:
+        """It has a reply or an error, and nothing more will come."""
+        return self._done.is_set()
+
+    @property
+    def cancel_requested(self) -> bool:
+        """Someone asked it to stop."""
+        return self._cancel_requested
+
+    @property
+    def text(self) -> str:
+        """The reply so far."""
+        return "".join(delta.text for delta in self.deltas)
+
+    @property
+    def context_tokens(self) -> int | None:
+        """Tokens in the KV cache after this turn; None when it never reached the engine."""
+        if self.reply is None or self._generation is None:
+            return None
+        return self.reply.usage.context_tokens
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """The user's message and, once there is one, the reply."""
+        user = Message("user", self.message)
+        if self.reply is None:
+            return (user,)
+        return (user, Message("assistant", self.reply.text, self.reply.finish_reason))
+
+    def start(self, conversation: Conversation, message_json: str, *, used: int, limit: int) -> None:
+        """Send the message. ``used`` tokens of ``limit`` are in the KV cache.
+
+        Raises:
+            ClosedError: The handle is closed.
+            EngineError: The engine refused the message.
+        """
+        self._context_before, self._context_limit = used, limit
+        self._generation = conversation.send(message_json, self.options)
+        self._conversation = conversation
+        if self._cancel_requested:  # it came while the message was being sent
+            conversation.cancel()
+
+    def cancel(self) -> None:
+        """Ask it to stop, queued or generating. Returns at once; does nothing to a finished turn."""
+        self._cancel_requested = True
+        conversation = self._conversation
+        if conversation is not None and not self.done:
+            conversation.cancel()
+
+    def drive(self, timeout_s: float = _WAIT_S) -> None:
+        """Take what the engine has produced, waiting up to ``timeout_s`` seconds for it."""
+        with self._driving:
+            generation = self._generation
+            if self.done or generation is None:
+                return
+            for chunk in generation.take(timeout_s):
+                self.deltas.extend(_deltas(chunk))
+            if generation.ended:
+                self._finish(generation)
+
+    def wait_end(self, timeout_s: float) -> bool:
+        """Wait for the end without competing with a reader; then take the rest. True when done."""
+        generation = self._generation
+        if generation is None:
+            return self._done.wait(timeout_s)
+        if generation.wait_end(timeout_s):
+            self.drive(0)
+        return self.done
+
+    def drain(self) -> None:
+        """Wait for the end of a turn that has been started."""
+        while not self.done:
+            self.wait_end(_WAIT_S)
+
+    def finish_unstarted(self, error: GemmaNotebookError | None = None) -> None:
+        """End a turn that never reached the engine: as cancelled, or with an error."""
+        with self._driving:
+            if self.done or self._generation is not None:
+                return
+            self.error = error
+            if error is None:
+                used, limit = self._context_before, self._context_limit
+                self.reply = Reply("", "cancelled", Usage(0, 0, used, limit), Timing(None, None, None, 0.0))
+            self._done.set()
+
+    def _finish(self, generation: Generation) -> None:
+        conversation = self._conversation
+        assert conversation is not None
+        conversation.settle()
+        text, stats = self.text, generation.stats
+        context = self._context_after(conversation, stats.chunks)
+        reason = self._finish_reason(generation.error, stats.chunks, context)
+        if reason is None:
+            name = generation.error.partition(":")[0]
+            self.error = EngineError(
+                f"the engine broke off the reply: {generation.error}; send the message again",
+                code=_STATUS_CODES.get(name, -1),
+                operation="generate",
+            )
+        elif reason in ("length", "context_full"):
+            # The reply was cut without its end-of-turn token. Sent to again, the model takes the next
+            # message for the rest of its own sentence ("Your name is Adauseru.", measured).
+            conversation.retire(reason)
+        prompt = max(0, context - self._context_before - stats.chunks)
+        self.reply = Reply(
+            text=text,
+            finish_reason=reason or "cancelled",
+            usage=Usage(prompt, stats.chunks, context, self._context_limit),
+            timing=_timing(generation, prompt),
+            thinking="".join(delta.thinking for delta in self.deltas),
+            tool_calls=tuple(delta.tool_call for delta in self.deltas if delta.tool_call),
+            trimmed_turns=self.trimmed_turns,
+        )
+        self._done.set()
+
+    def _finish_reason(self, error: str, output_tokens: int, context: int) -> FinishReason | None:
+        if error.startswith("CANCELLED"):
+            return "cancelled"
+        full = self._context_limit > 0 and context >= self._context_limit - 1
+        if "Max number of tokens reached" in error:
+            return "context_full" if full or self._max_output_tokens is None else "length"
+        if error:
+            return None
+        if any(delta.tool_call for delta in self.deltas):
+            return "tool_calls"
+        # Neither limit is an event of its own: the engine just ends the stream.
+        if self._max_output_tokens is not None and output_tokens >= self._max_output_tokens:
+            return "length"
+        return "context_full" if full else "stop"
+
+    def _context_after(self, conversation: Conversation, output_tokens: int) -> int:
+        try:
+            return conversation.token_count()
+        except (ClosedError, EngineError):  # closed in mid-reply: nobody needs the exact number any more
+            return self._context_before + output_tokens
+
+
+class TurnQueue:
+    """Lets one turn at a time into the engine, in the order in which they came.
+
+    Two decodes at once on one engine give wrong text, and natively the second would wait out of the
+    reach of its own Stop. Here it can be cancelled while it waits. Safe to use from any thread.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._waiting: deque[Turn] = deque()
+        self._active: Turn | None = None
+
+    def enter(self, turn: Turn) -> bool:
+        """Wait for the engine. False when the turn was cancelled meanwhile, and so must not start.
+
+        The turn at the head sees to it that the active one comes to its end, also when nobody reads it.
+        """
+        with self._changed:
+            self._waiting.append(turn)
+        try:
+            while True:
+                with self._changed:
+                    if turn.cancel_requested:
+                        return False
+                    active = self._active
+                    at_head = self._waiting[0] is turn
+                    if at_head and (active is None or active.done):
+                        self._active = turn
+                        return True
+                    if not at_head:
+                        self._changed.wait(_WAIT_S)
+                        continue
+                assert active is not None
+                active.wait_end(_WAIT_S)
+        finally:
+            with self._changed:
+                self._waiting.remove(turn)
+                self._changed.notify_all()
+
+
+class ReplyStream:
+    """A reply as it arrives: iterate for :class:`~gemma_notebook.messages.Delta`, then read ``reply``.
+
+    Leaving the loop early, by ``break`` or an exception, cancels the generation and waits for its end, so
+    that the engine is free again; the turn is kept as cancelled. One reader; any thread.
+
+    Example:
+        >>> for delta in chat.stream("Hello"):
+        ...     print(delta.text, end="")
+    """
+
+    def __init__(self, turn: Turn) -> None:
+        self._turn = turn
+        self._next = 0
+        self._closed = False
+
+    def __iter__(self) -> Iterator[Delta]:
+        try:
+            while True:
+                try:
+                    delta = next(self)
+                except StopIteration:
+                    return
+                yield delta
+        finally:
+            self.close()
+
+    def __next__(self) -> Delta:
+        turn = self._turn
+        try:
+            while self._next >= len(turn.deltas):
+                if turn.done or self._closed:
+                    if self._next < len(turn.deltas):  # the last ones came between the two looks
+                        break
+                    self._raise_or_stop()
+                turn.drive()
+        except KeyboardInterrupt:
+            self.close()
+            raise
+        delta = turn.deltas[self._next]
+        self._next += 1
+        return delta
+
+    def _raise_or_stop(self) -> None:
+        self._closed = True
+        if self._turn.error is not None:
+            raise self._turn.error
+        raise StopIteration
+
+    @property
+    def reply(self) -> Reply:
+        """The finished reply; reads the stream to its end first.
+
+        Raises:
+            EngineError: The engine broke off the reply.
+        """
+        turn = self._turn
+        try:
+            while not turn.done:
+                turn.drive()
+        except KeyboardInterrupt:
+            self.close()
+            raise
+        if turn.error is not None:
+            raise turn.error
+        assert turn.reply is not None
+        return turn.reply
+
+    def close(self) -> None:
+        """Stop the generation if it still runs, and wait for its end. Idempotent."""
+        self._closed = True
+        if not self._turn.done:
+            self._turn.cancel()
+            self._turn.drain()
+
+    def __enter__(self) -> ReplyStream:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        # Forgotten without a loop: only ask. The next turn, or close, sees it to its end.
+        if not self._turn.done:
+            self._turn.cancel()
+
+
+class AsyncReplyStream:
+    """:class:`ReplyStream` for ``async for``. Never blocks the event loop, any loop.
+
+    The message is sent at the first ``async for`` step. Cancelling the task that reads cancels the
+    generation.
+    """
+
+    def __init__(self, turn: Turn, start: Callable[[Turn], None]) -> None:
+        self._turn = turn
+        self._start: Callable[[Turn], None] | None = start
+        self._next = 0
+
+    def __aiter__(self) -> AsyncIterator[Delta]:
+        return self._iterate()
+
+    async def _iterate(self) -> AsyncIterator[Delta]:
+        try:
+            while (delta := await self._take()) is not None:
+                yield delta
+        finally:
+            await self.aclose()
+
+    async def _take(self) -> Delta | None:
+        turn = self._turn
+        await self._ensure_started()
+        while self._next >= len(turn.deltas):
+            if turn.done:
+                if self._next < len(turn.deltas):
+                    break
+                if turn.error is not None:
+                    raise turn.error
+                return None
+            await self._cancelling(in_thread(turn.drive))
+        delta = turn.deltas[self._next]
+        self._next += 1
+        return delta
+
+    async def _ensure_started(self) -> None:
+        start, self._start = self._start, None
+        if start is not None:
+            await self._cancelling(in_thread(start, self._turn))
+
+    async def _cancelling(self, step: Awaitable[Any]) -> None:
+        try:
+            await step
+        except BaseException:
+            self._turn.cancel()
+            raise
+
+    async def areply(self) -> Reply:
+        """Read to the end and return the finished reply.
+
+        Raises:
+            EngineError: The engine broke off the reply.
+        """
+        async for _ in self:
+            pass
+        return self.reply
+
+    @property
+    def reply(self) -> Reply:
+        """The finished reply, after the last delta.
+
+        Raises:
+            EngineError: The engine broke off the reply.
+            ClosedError: It has not been read to its end yet.
+        """
+        if self._turn.error is not None:
+            raise self._turn.error
+        if self._turn.reply is None:
+            raise ClosedError("the reply is not finished; read the stream to its end first, or await areply()")
+        return self._turn.reply
+
+    async def aclose(self) -> None:
+        """Stop the generation if it still runs, and wait for its end. Idempotent."""
+        if self._start is not None:  # never sent
+            self._start = None
+            self._turn.finish_unstarted()
+        elif not self._turn.done:
+            self._turn.cancel()
+            await in_thread(self._turn.drain)
+
+
+def _deltas(chunk: bytes) -> list[Delta]:
+    """The deltas in one chunk of the engine, which is one JSON message."""
+    try:
+        message = json.loads(chunk)
+    except ValueError:
+        return [Delta(text=chunk.decode("utf-8", "replace"))]
+    content = message.get("content") or []
+    if isinstance(content, str):
+        text = content
+    else:
+        text = "".join(part.get("text", "") for part in content if part.get("type") == "text")
+    thinking = "".join((message.get("channels") or {}).values())
+    calls = [_tool_call(call) for call in message.get("tool_calls") or ()]
+    deltas = [Delta(text=text, thinking=thinking)] if text or thinking else []
+    return deltas + [Delta(tool_call=call) for call in calls]
+
+
+def _tool_call(call: dict[str, Any]) -> ToolCall:
+    function = call.get("function") or {}
+    return ToolCall(str(function.get("name", "")), function.get("arguments"))
+
+
+def _timing(generation: Generation, prompt_tokens: int) -> Timing:
+    stats = generation.stats
+    first = stats.first_chunk_s - stats.sent_s if stats.first_chunk_s else None
+    decoding = stats.last_chunk_s - stats.first_chunk_s
+    return Timing(
+        time_to_first_token_s=first,
+        prefill_tokens_per_s=prompt_tokens / first if first else None,
+        decode_tokens_per_s=(stats.chunks - 1) / decoding if stats.chunks > 1 and decoding > 0 else None,
+        total_s=max(0.0, stats.ended_s - stats.sent_s),
+    )
