@@ -59,7 +59,11 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     home = _HOME[name]
-    value = import_module(f"{__name__}.{name}") if not home else getattr(import_module(f"{__name__}.{home}"), name)
+    value = (
+        import_module(f"{__name__}.{name}")
+        if not home
+        else getattr(import_module(f"{__name__}.{home}"), name)
+    )
     globals()[name] = value
     return value
 

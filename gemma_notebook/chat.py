@@ -49,11 +49,15 @@ class Chat:
         self._own_lane = own_lane
         self._policy = checked_context_policy(context_policy)
         if tool_choice not in _TOOL_CHOICES:
-            raise OptionValueError(f"unknown tool_choice {tool_choice!r}; use one of {', '.join(_TOOL_CHOICES)}")
+            raise OptionValueError(
+                f"unknown tool_choice {tool_choice!r}; use one of {', '.join(_TOOL_CHOICES)}"
+            )
         if isinstance(max_tool_turns, bool) or not isinstance(max_tool_turns, int):
             raise OptionTypeError(f"max_tool_turns must be a whole number, not {max_tool_turns!r}")
         if max_tool_turns < 1:
-            raise OptionValueError(f"max_tool_turns={max_tool_turns} leaves no turn for a tool; use 1 or more")
+            raise OptionValueError(
+                f"max_tool_turns={max_tool_turns} leaves no turn for a tool; use 1 or more"
+            )
         self._lock = threading.Lock()
         self._closed = False
         self._session = session or self._new_session()
@@ -327,4 +331,6 @@ def _refuse_unsupported(attachments: Sequence[Any], response_format: Any) -> Non
     if attachments:
         raise UnsupportedError("this version of gemma_notebook sends text only; leave attachments out")
     if response_format is not None:
-        raise UnsupportedError("this version of gemma_notebook has no structured output; leave response_format out")
+        raise UnsupportedError(
+            "this version of gemma_notebook has no structured output; leave response_format out"
+        )

@@ -78,7 +78,9 @@ class SessionOptions:
         """
         unknown = sorted(set(options) - set(cls.__slots__))
         if unknown:
-            raise OptionTypeError(f"unknown option {unknown[0]!r}; the options are {', '.join(cls.__slots__)}")
+            raise OptionTypeError(
+                f"unknown option {unknown[0]!r}; the options are {', '.join(cls.__slots__)}"
+            )
         if "tools" in options:
             options["tools"] = _tuple_of_callables(options["tools"])
         if options.get("lora_path") is not None:
@@ -92,7 +94,9 @@ class SessionOptions:
         if self.top_p is not None:
             _number("top_p", self.top_p, 0.0, 1.0)
             if self.top_p == 0:
-                raise OptionValueError("top_p=0 would leave no token to choose; use top_k=1 for greedy decoding")
+                raise OptionValueError(
+                    "top_p=0 would leave no token to choose; use top_k=1 for greedy decoding"
+                )
         for name in ("enable_vision_modality", "enable_audio_modality"):
             _boolean(name, getattr(self, name), optional=True)
         _boolean("enable_thinking", self.enable_thinking)
@@ -178,7 +182,9 @@ def _number(name: str, value: object, least: float, most: float | None) -> None:
         raise OptionTypeError(f"{name} must be a number, not {value!r}")
     if not math.isfinite(value) or value < least or (most is not None and value > most):
         upper = "" if most is None else f" and at most {most:g}"
-        raise OptionValueError(f"{name}={value!r} is out of range; use a finite number of at least {least:g}{upper}")
+        raise OptionValueError(
+            f"{name}={value!r} is out of range; use a finite number of at least {least:g}{upper}"
+        )
 
 
 def _boolean(name: str, value: object, *, optional: bool = False) -> None:

@@ -64,7 +64,9 @@ class Session:
         'Nice to meet you, Ada!'
     """
 
-    def __init__(self, manager: SessionManager, options: SessionOptions, history: Iterable[Turn] = ()) -> None:
+    def __init__(
+        self, manager: SessionManager, options: SessionOptions, history: Iterable[Turn] = ()
+    ) -> None:
         self.manager = manager
         self.options = options
         self.context_policy: ContextPolicy = "error"
@@ -315,7 +317,9 @@ class Session:
         history = _history_json(self._turns)
         return self._engine.create_conversation(
             ConversationOptions(
-                system_message_json=json.dumps(options.system_instruction) if options.system_instruction else None,
+                system_message_json=json.dumps(options.system_instruction)
+                if options.system_instruction
+                else None,
                 messages_json=history,
                 lora_path=str(options.lora_path) if options.lora_path else None,
                 temperature=options.temperature,
@@ -759,7 +763,9 @@ def _check_message(message: object) -> None:
     if not text.strip():
         raise OptionValueError("the message is empty; write something to send")
     if "\0" in text:
-        raise OptionValueError("the message contains a NUL character, which the engine would cut it at; remove it")
+        raise OptionValueError(
+            "the message contains a NUL character, which the engine would cut it at; remove it"
+        )
 
 
 def _message_json(text: str, role: str = "user") -> str:

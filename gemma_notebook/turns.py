@@ -396,7 +396,9 @@ class AsyncReplyStream:
         if self._turn.error is not None:
             raise self._turn.error
         if self._turn.reply is None:
-            raise ClosedError("the reply is not finished; read the stream to its end first, or await areply()")
+            raise ClosedError(
+                "the reply is not finished; read the stream to its end first, or await areply()"
+            )
         return self._turn.reply
 
     async def aclose(self) -> None:

@@ -37,7 +37,8 @@ TERMINAL_TIMEOUT_S = 120.0
 @dataclass(frozen=True, slots=True)
 class ConversationOptions:
     """What a native conversation is created with. JSON members are JSON texts, checked by the caller:
-    the engine logs and drops what it cannot parse."""
+    the engine logs and drops what it cannot parse.
+    """
 
     system_message_json: str | None = None
     messages_json: str | None = None
@@ -68,7 +69,9 @@ class Engine:
         CacheDirectoryError: ``cache_dir`` is not a directory that can be written.
     """
 
-    def __init__(self, options: EngineOptions, *, backend: str = "cpu", library: Library | None = None) -> None:
+    def __init__(
+        self, options: EngineOptions, *, backend: str = "cpu", library: Library | None = None
+    ) -> None:
         _check_cache_dir(options)
         self.options = options
         self.backend = backend
@@ -105,7 +108,9 @@ class Engine:
         pointer = library.lib.gn_engine_create(library.api, native, error)
         if pointer == library.ffi.NULL:
             raise library.engine_error(
-                error, "load", f"check that {str(options.model_path)!r} is a whole .litertlm file for this backend"
+                error,
+                "load",
+                f"check that {str(options.model_path)!r} is a whole .litertlm file for this backend",
             )
         return pointer
 
@@ -202,11 +207,15 @@ class Engine:
             OptionValueError: The text contains a NUL, which C strings cannot carry.
         """
         if "\0" in text:
-            raise OptionValueError("the text contains a NUL character, which the tokenizer cannot take; remove it")
+            raise OptionValueError(
+                "the text contains a NUL character, which the tokenizer cannot take; remove it"
+            )
         library = self.library
         count, error = library.ffi.new("size_t *"), library.new_error()
         with self.lock:
-            ids = library.lib.gn_engine_tokenize(library.api, self.require_open(), text.encode(), count, error)
+            ids = library.lib.gn_engine_tokenize(
+                library.api, self.require_open(), text.encode(), count, error
+            )
         if ids == library.ffi.NULL:
             raise library.engine_error(error, "tokenize")
         try:
@@ -323,7 +332,9 @@ class Conversation:
         if generation is not None and generation.ended:
             with self._life.lock:
                 self._generation = None
-                self._life.end_generation(spent=self._cancelled or bool(generation.error), detail=generation.error)
+                self._life.end_generation(
+                    spent=self._cancelled or bool(generation.error), detail=generation.error
+                )
 
     def retire(self, reason: str) -> None:
         """Mark the handle as one that must not be sent to again."""
@@ -466,7 +477,9 @@ def _check_cache_dir(options: EngineOptions) -> None:
         return
     remedy = "give a directory that exists and can be written, or leave cache_dir out"
     if not cache_dir.is_dir():
-        raise CacheDirectoryError(f"cache_dir={str(cache_dir)!r} is not a directory; {remedy}", operation="load")
+        raise CacheDirectoryError(
+            f"cache_dir={str(cache_dir)!r} is not a directory; {remedy}", operation="load"
+        )
     try:
         # Asked by writing: os.access() says yes to root for a read-only file system.
         probe = cache_dir / f".gemma_notebook-{os.getpid()}"

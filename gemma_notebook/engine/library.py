@@ -38,19 +38,21 @@ class Library:
 
     def __init__(self, path: Path) -> None:
         try:
-            from gemma_notebook.engine import _shim
-        except ImportError as error:
+            from gemma_notebook.engine import _shim  # type: ignore[attr-defined]  # compiled
+        except ImportError as missing:
             raise LibraryLoadError(
-                f"the compiled part of gemma_notebook is missing ({error}); reinstall the package, "
+                f"the compiled part of gemma_notebook is missing ({missing}); reinstall the package, "
                 "or in a source checkout run `make build`"
-            ) from error
+            ) from missing
         self.path = path
         self.ffi: Any = _shim.ffi
         self.lib: Any = _shim.lib
         error = self.new_error()
         self.api = self.lib.gn_api_open(os.fsencode(path), error)
         if self.api == self.ffi.NULL:
-            raise LibraryLoadError(f"cannot use the engine library {path}: {self.text(error.message)}; {_REMEDY}")
+            raise LibraryLoadError(
+                f"cannot use the engine library {path}: {self.text(error.message)}; {_REMEDY}"
+            )
         self.lib.gn_set_min_log_level(self.api, _LOG_LEVEL_FATAL)
 
     def __repr__(self) -> str:

@@ -51,7 +51,9 @@ class Generation:
             if self._ended or not self._lib.gn_stream_take(self._pointer, timeout_s, self._batch):
                 return []
             batch = self._batch
-            chunks = self._library.ffi.buffer(batch.data, batch.size)[:].split(b"\0")[:-1] if batch.size else []
+            chunks = (
+                self._library.ffi.buffer(batch.data, batch.size)[:].split(b"\0")[:-1] if batch.size else []
+            )
             if batch.ended:
                 self._error = self._library.text(batch.error)
                 self._ended = True

@@ -43,7 +43,14 @@ def check_model_file(path: Path, backend: str, context_tokens: int | None = None
     key = _key(path, backend, context_tokens)
     if key in _passed():
         return
-    command = [sys.executable, "-m", "gemma_notebook.models.check", str(path), backend, str(context_tokens or 0)]
+    command = [
+        sys.executable,
+        "-m",
+        "gemma_notebook.models.check",
+        str(path),
+        backend,
+        str(context_tokens or 0),
+    ]
     try:
         child = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_TIMEOUT_S, check=False

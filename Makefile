@@ -1,0 +1,103 @@
+# Two commands matter: `make lab` to use it, `make test` to check it. Both set up what they need.
+# CONTRIBUTING.md has the rest.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STATIC := gemma_notebook/panel/static/widget.js
+SHIM := gemma_notebook/engine/_shim.abi3.so
+QUICK_START := notebooks/teaching/01-quick-start.ipynb
+REGRESSION := notebooks/regression
+# Further arguments for `make lab`, for instance LAB_ARGS="--no-browser --port=8899".
+LAB_ARGS ?=
+PYTEST := $(BIN)/python -m pytest
+ROOT_FLAG := $(if $(filter 0,$(shell id -u)),--allow-root)
+
+.PHONY: help build lab test test-js test-python test-notebooks test-browser lint format bench wheel notebooks \
+        tiny-model tiny-model-eval chromium clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
+
+# Set up
+
+$(VENV)/pyvenv.cfg:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+js/node_modules/.package-lock.json: js/package.json js/package-lock.json
+	cd js && PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --no-audit --no-fund
+	@touch $@
+
+$(STATIC): js/node_modules/.package-lock.json js/build.mjs $(shell find js/src -type f 2>/dev/null)
+	cd js && npm run build
+	@touch $@
+
+$(SHIM) $(VENV)/.installed &: $(VENV)/pyvenv.cfg pyproject.toml setup.py native/build.py native/shim.c native/shim.h native/litert_lm.h | $(STATIC)
+	$(BIN)/python -m pip install --quiet --editable ".[lab]"
+	@touch $(SHIM) $(VENV)/.installed
+
+$(VENV)/.test-installed: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --editable ".[lab,test,lint]"
+	@touch $(SHIM) $@
+
+build: $(STATIC) $(VENV)/.installed ## make .venv, compile the shim, bundle the panel
+
+lab: build ## open JupyterLab on the quick start
+	$(BIN)/jupyter lab $(ROOT_FLAG) $(LAB_ARGS) $(QUICK_START)
+
+chromium:
+	@command -v chromium >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; \
+	  else echo "The browser tests need chromium on the PATH; install it and run this again." >&2; exit 1; fi; }
+
+# Check
+
+test: test-js test-python test-notebooks test-browser ## everything, setting up what it needs
+
+test-js: $(STATIC) chromium ## the panel's TypeScript
+	cd js && npm test
+
+test-python: build $(VENV)/.test-installed ## the shim, the engine, sessions, kernels, the wheel
+	$(PYTEST) tests --ignore=tests/browser --ignore=tests/bench
+
+test-notebooks: build $(VENV)/.test-installed ## the regression notebooks against their reference outputs
+	$(PYTEST) --nbval --nbval-current-env --nbval-sanitize-with=$(REGRESSION)/sanitize.cfg \
+	  --nbval-cell-timeout=60 -W "ignore::DeprecationWarning" $(REGRESSION)
+
+test-browser: build $(VENV)/.test-installed chromium ## the panel in JupyterLab, in Chromium, with the real model
+	$(PYTEST) tests/browser
+
+lint: build $(VENV)/.test-installed ## ruff, mypy, import-linter, biome, tsc
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	cd js && npm run lint
+
+format: $(VENV)/.test-installed js/node_modules/.package-lock.json ## let ruff and biome lay out the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	cd js && npm run format
+
+bench: build $(VENV)/.test-installed ## speed, against the official binding
+	$(BIN)/python tests/bench/bench.py
+
+# Make
+
+wheel: $(STATIC) $(VENV)/.test-installed ## the wheel and the source distribution, in dist/
+	rm -rf dist build
+	$(BIN)/python -m build
+	$(BIN)/abi3audit --strict --summary dist/*.whl
+
+notebooks: build $(VENV)/.test-installed ## run the notebooks again and keep their outputs as the reference
+	$(BIN)/jupyter nbconvert --to notebook --execute --inplace \
+	  --ExecutePreprocessor.store_widget_state=False notebooks/teaching/*.ipynb $(REGRESSION)/*.ipynb
+
+clean: ## remove what was built
+	rm -rf $(VENV) build dist *.egg-info js/node_modules gemma_notebook/panel/static tests/artifacts
+	rm -f $(SHIM)
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
