@@ -30,7 +30,7 @@ def close_later(engine: Engine) -> None:
 
 
 def _ensure_thread() -> None:
-    global _thread
+    global _thread  # noqa: PLW0603
     # Not waited for: whoever holds the lock is starting the thread, and the queue is read from its start.
     if _start_lock.acquire(blocking=False):
         try:

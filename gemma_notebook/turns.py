@@ -11,7 +11,7 @@ import json
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from typing import Any
+from typing import Any, Self
 
 from gemma_notebook._threads import in_thread
 from gemma_notebook.engine import Conversation, Generation
@@ -314,7 +314,7 @@ class ReplyStream:
             self._turn.cancel()
             self._turn.drain()
 
-    def __enter__(self) -> ReplyStream:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
