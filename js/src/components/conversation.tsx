@@ -1,4 +1,4 @@
-import { useCallback, useEffect, useRef } from "preact/hooks";
+import { useCallback, useLayoutEffect, useRef } from "preact/hooks";
 import type { ChatMessage } from "../protocol";
 import { type PanelState, type PanelStore, promptOf, sendObstacle } from "../state";
 import { DownIcon } from "./icons";
@@ -10,11 +10,14 @@ export function Conversation({ store, state }: { store: PanelStore; state: Panel
   const log = useRef<HTMLDivElement>(null);
   const { following, follow, onScroll } = useFollow(log);
   const unsent = state.outbox.filter((o) => o.turn === null && o.epoch === state.epoch);
-  const sending = unsent.length;
   const last = state.messages.at(-1);
 
   // Whoever sends a message, or resets, wants to see what comes of it.
-  useEffect(follow, [sending, state.epoch]);
+  const newest = unsent.at(-1)?.id;
+  useLayoutEffect(() => {
+    if (newest !== undefined) follow();
+  }, [newest]);
+  useLayoutEffect(follow, [state.epoch]);
 
   const retry = useCallback(
     (reply: ChatMessage) => {
@@ -37,7 +40,7 @@ export function Conversation({ store, state }: { store: PanelStore; state: Panel
         ref={log}
         onScroll={onScroll}
       >
-        {state.messages.length + sending === 0 && <Welcome state={state} />}
+        {state.messages.length + unsent.length === 0 && <Welcome state={state} />}
         {state.messages.map((message) => (
           <Message
             key={message.turn}

@@ -16,7 +16,7 @@ export const SendIcon = () => (
 
 export const StopIcon = () => (
   <Icon>
-    <rect class="gn-icon-solid" x="4" y="4" width="8" height="8" rx="1.5" />
+    <rect class="gn-icon-solid" x="3" y="3" width="10" height="10" rx="2" />
   </Icon>
 );
 

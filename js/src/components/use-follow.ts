@@ -6,19 +6,33 @@ const AT_END_PX = 8;
 /** Keeps a scrolling element at its end while it grows, unless the user has scrolled up. */
 export function useFollow(element: RefObject<HTMLElement | null>) {
   const [following, setFollowing] = useState(true);
-  const top = useRef(0);
+  const knownTop = useRef(0);
 
+  /** Whether the user scrolled up since the last look: growing moves nothing, shrinking ends at the end. */
+  const scrolledUp = (box: HTMLElement): boolean => {
+    const up = box.scrollTop < knownTop.current && !isAtEnd(box);
+    knownTop.current = box.scrollTop;
+    return up;
+  };
+
+  const toEnd = (box: HTMLElement) => {
+    box.scrollTop = box.scrollHeight;
+    knownTop.current = box.scrollTop;
+  };
+
+  // A rendering may come between the user's scrolling and the event that tells of it.
   useLayoutEffect(() => {
-    if (following && element.current) toEnd(element.current);
+    const box = element.current;
+    if (!box || !following) return;
+    if (scrolledUp(box)) setFollowing(false);
+    else toEnd(box);
   });
 
   const onScroll = () => {
     const box = element.current;
     if (!box) return;
-    const atEnd = box.scrollHeight - box.scrollTop - box.clientHeight <= AT_END_PX;
-    if (atEnd) setFollowing(true);
-    else if (box.scrollTop < top.current) setFollowing(false);
-    top.current = box.scrollTop;
+    if (scrolledUp(box)) setFollowing(false);
+    else if (isAtEnd(box)) setFollowing(true);
   };
 
   const follow = () => {
@@ -29,6 +43,6 @@ export function useFollow(element: RefObject<HTMLElement | null>) {
   return { following, follow, onScroll };
 }
 
-function toEnd(box: HTMLElement): void {
-  box.scrollTop = box.scrollHeight;
+function isAtEnd(box: HTMLElement): boolean {
+  return box.scrollHeight - box.scrollTop - box.clientHeight <= AT_END_PX;
 }

@@ -7,7 +7,7 @@ import type {
   StateMessage,
   TurnMessage,
 } from "../protocol";
-import type { Outgoing, PanelEvent, PanelState } from "./state";
+import type { Asked, Outgoing, PanelEvent, PanelState } from "./state";
 
 /** The panel's whole behaviour as a function: no DOM, no clock, no transport. */
 export function reduce(state: PanelState, event: PanelEvent): PanelState {
@@ -21,9 +21,13 @@ export function reduce(state: PanelState, event: PanelEvent): PanelState {
     case "send_failed":
       return giveBack(answered(state, event.id), event.id, event.message);
     case "stop_clicked":
-      return { ...asking(state, event.id), status: "stopping" };
+      return { ...asking(state, event.id, "stop"), status: "stopping" };
     case "reset_clicked":
-      return beginReset(asking({ ...state, notice: null }, event.id), state.epoch, event.id);
+      return beginReset(
+        asking({ ...state, notice: null }, event.id, "reset"),
+        state.epoch,
+        event.id,
+      );
     case "request_failed":
       return requestFailed(answered(state, event.id), event.id, event.message);
     case "snapshot_requested":
@@ -47,7 +51,7 @@ function sent(state: PanelState, id: string, text: string): PanelState {
     beforeSnapshotRequest: false,
   };
   return {
-    ...asking(state, id),
+    ...asking(state, id, "send"),
     outbox: [...state.outbox, outgoing],
     draft: state.draft.trim() === text ? "" : state.draft,
     notice: null,
@@ -67,7 +71,7 @@ function beginReset(state: PanelState, epoch: number, id: string | null): PanelS
 
 function snapshotRequested(state: PanelState, id: string): PanelState {
   return {
-    ...asking(state, id),
+    ...asking(state, id, "snapshot_request"),
     sync: "asked",
     outbox: state.outbox.map((o) => ({ ...o, beforeSnapshotRequest: true })),
   };
@@ -118,8 +122,13 @@ function settle(state: PanelState, message: Exclude<KernelMessage, SnapshotMessa
 
 function receiveSnapshot(state: PanelState, message: SnapshotMessage): PanelState {
   if (state.ready && message.seq <= state.seq) return state;
-  const next: PanelState = { ...state, ready: true, seq: message.seq, sync: "fresh" };
-  const booked = message.request === undefined ? next : answered(next, message.request);
+  const booked: PanelState = {
+    ...state,
+    ready: true,
+    seq: message.seq,
+    sync: "fresh",
+    asked: state.asked.filter((a) => a.type !== "snapshot_request"),
+  };
   if (message.epoch <= state.floor) return booked;
   const known = new Set(message.messages.map((m) => m.request));
   const lost = booked.outbox.filter(
@@ -224,8 +233,8 @@ function stale(state: PanelState): PanelState {
   return state.sync === "fresh" ? { ...state, sync: "stale" } : state;
 }
 
-function asking(state: PanelState, id: string): PanelState {
-  return { ...state, asked: [...state.asked, { id, late: false }] };
+function asking(state: PanelState, id: string, type: Asked["type"]): PanelState {
+  return { ...state, asked: [...state.asked, { id, type, late: false }] };
 }
 
 function answered(state: PanelState, id: string): PanelState {

@@ -4,6 +4,7 @@ import type {
   Handles,
   KernelMessage,
   Model,
+  PanelMessage,
   Retry,
   Status,
 } from "../protocol";
@@ -22,6 +23,7 @@ export interface Outgoing {
 /** A request to the kernel that has had no answer yet. */
 export interface Asked {
   id: string;
+  type: PanelMessage["type"];
   late: boolean;
 }
 

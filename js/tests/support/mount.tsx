@@ -1,0 +1,59 @@
+import { render } from "preact";
+import { page } from "vitest/browser";
+import { Panel } from "../../src/components/panel";
+import type { ChatMessage } from "../../src/protocol";
+import { PanelStore } from "../../src/state";
+import "../../src/styles/panel.css";
+import { MemoryTransport } from "../../src/transport/memory";
+import { ScriptedKernel } from "./kernel";
+
+/** The panel on a page, with the kernel's end of the line in the test's hand. */
+export function mount(messages: ChatMessage[] = []) {
+  const transport = new MemoryTransport();
+  const kernel = new ScriptedKernel();
+  const store = new PanelStore(transport);
+  const root = document.body.appendChild(document.createElement("div"));
+  render(<Panel store={store} />, root);
+  const tell = (...told: unknown[]) => {
+    for (const message of told) transport.receive(message);
+  };
+  tell(kernel.snapshot(messages));
+  return {
+    transport,
+    kernel,
+    store,
+    root,
+    tell,
+    box: page.getByRole("textbox", { name: "Message" }),
+    send: page.getByRole("button", { name: "Send" }),
+    stop: page.getByRole("button", { name: "Stop" }),
+    reset: page.getByRole("button", { name: "Reset chat" }),
+    log: page.getByRole("log", { name: "Conversation" }),
+    status: page.getByRole("status", { name: "Chat status" }),
+    meter: page.getByRole("meter", { name: "Context used" }),
+    replies: page.getByRole("article", { name: "tiny" }),
+    prompts: page.getByRole("article", { name: "You" }),
+    unmount() {
+      render(null, root);
+      store.dispose();
+      root.remove();
+    },
+  };
+}
+
+export type Mounted = ReturnType<typeof mount>;
+
+/** Sends a prompt and lets the kernel begin to answer it. */
+export async function ask(panel: Mounted, text: string): Promise<string> {
+  await panel.box.fill(text);
+  await panel.send.click();
+  const message = panel.transport.sent.at(-1);
+  if (message?.type !== "send") throw new Error("nothing was sent");
+  const { kernel } = panel;
+  panel.tell(
+    kernel.prompt(message.text, message.id),
+    kernel.reply(message.id),
+    kernel.state("generating"),
+  );
+  return message.id;
+}
