@@ -300,8 +300,10 @@ class Session:
 
     def _see_off(self, turns: Iterable[Turn]) -> None:
         # Their generations have ended with the handle; take the rest so that their readers see the end.
-        for turn in turns:
-            turn.wait_end(0)
+        # Not in a forked child: the engine's thread may have held a stream's lock at the fork.
+        if self._engine.in_this_process:
+            for turn in turns:
+                turn.wait_end(0)
 
     def _close_conversation(self) -> None:
         conversation, self._conversation = self._conversation, None
@@ -376,6 +378,7 @@ class Session:
                 "this session is closed, or a newer session took its place; create a new one with "
                 "manager.create_session(), or use manager.open_session() to keep several"
             )
+        self._engine.require_open()
 
 
 class SessionManager:

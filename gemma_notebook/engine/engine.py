@@ -321,9 +321,7 @@ class Conversation:
                 return False
             if self._generation is not None and self._generation.wait_end(0):
                 return False  # too late: it has ended by itself, and the handle stays good
-            self._engine.ledger.record(self.number, "cancelled")
-            self._cancelled = True
-            self._native_cancel()
+            self._cancel_once()
             return True
 
     def settle(self) -> None:
@@ -411,8 +409,7 @@ class Conversation:
         if generation is None or generation.wait_end(0):
             return
         with self._life.lock:
-            self._engine.ledger.record(self.number, "cancelled")
-            self._native_cancel()
+            self._cancel_once()
         while not generation.wait_end(WAIT_SLICE_S):
             if time.monotonic() > deadline:
                 reason = "no terminal event after a cancel"
@@ -429,6 +426,12 @@ class Conversation:
             self._engine.library.lib.gn_conversation_delete(self._engine.library.api, pointer)
         self._engine.forget(self)
         self._life.end_close()
+
+    def _cancel_once(self) -> None:
+        if not self._cancelled:
+            self._engine.ledger.record(self.number, "cancelled")
+            self._cancelled = True
+            self._native_cancel()
 
     def _native_cancel(self) -> None:
         if self._pointer is not None and self._engine.in_this_process:

@@ -1,0 +1,84 @@
+"""What happens to the engine when the process ends, forks, or forgets: no hang, no crash."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+START = """
+import gemma_notebook as gn, os, sys, threading
+manager = gn.load()
+chat = manager.create_chat()
+stream = chat.stream("My name is Ada.")
+next(stream)
+"""
+
+
+def run(script, code=0):
+    child = subprocess.run(
+        [sys.executable, "-c", START + script], capture_output=True, timeout=60, check=False
+    )
+    assert (child.returncode, child.stderr.decode()) == (code, "")
+    return child.stdout.decode()
+
+
+@pytest.mark.parametrize("_", range(5))
+def test_a_process_ends_cleanly_in_mid_stream(_):
+    run("")
+
+
+def test_sys_exit_and_os_exit_in_mid_stream_end_at_once():
+    run("sys.exit(3)", 3)
+    run("os._exit(4)", 4)
+
+
+def test_a_daemon_thread_in_mid_stream_does_not_keep_the_process():
+    run("threading.Thread(target=lambda: list(stream), daemon=True).start()")
+
+
+def test_a_forked_child_gets_an_error_and_ends_and_the_parent_goes_on():
+    script = """
+child = os.fork()
+if child == 0:
+    try:
+        chat.send("What is my name?")
+    except gn.errors.ClosedError as error:
+        assert "forked" in str(error)
+        manager.close()
+        os._exit(7)
+    os._exit(1)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+list(stream)
+print(chat.send("What is my name?").text)
+"""
+    assert "Ada" in run(script)
+
+
+def test_a_fresh_process_gives_the_same_reply_as_a_reset(real_manager):
+    fresh = run("chat.reset(); print(chat.send('What is my name?').text)").strip()
+    chat = real_manager.create_chat()
+    assert chat.send("What is my name?").text == fresh
+    chat.send("My name is Ada.")
+    chat.reset()
+    assert chat.send("What is my name?").text == fresh
+
+
+def test_importing_the_package_imports_neither_jupyter_nor_the_engine():
+    script = (
+        "import sys, gemma_notebook\n"
+        "loaded = {'anywidget', 'ipywidgets', 'IPython', 'traitlets', 'cffi', 'litert_lm'} & set(sys.modules)\n"
+        "assert not loaded, loaded"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_chatting_needs_no_jupyter():
+    script = (
+        "import sys, gemma_notebook as gn\n"
+        "gn.load().create_chat().send('Hello')\n"
+        "loaded = {'anywidget', 'ipywidgets', 'IPython', 'traitlets', 'litert_lm'} & set(sys.modules)\n"
+        "assert not loaded, loaded"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)

@@ -1,0 +1,117 @@
+"""Options are checked before anything native sees them; errors say what to do."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+import gemma_notebook as gn
+from gemma_notebook import errors
+from gemma_notebook.options import SessionOptions
+
+
+def test_the_defaults_are_those_of_the_contract():
+    options = SessionOptions()
+    assert (options.temperature, options.random_seed, options.top_k, options.top_p) == (0.8, 1, 1, None)
+    assert (options.enable_thinking, options.tools, options.max_output_tokens) == (False, (), None)
+
+
+def test_equal_options_are_the_same_request():
+    assert SessionOptions.of(temperature=0.5, tools=[]) == SessionOptions.of(tools=(), temperature=0.5)
+    assert SessionOptions.of(temperature=0.5) != SessionOptions.of(temperature=0.6)
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "words"),
+    [
+        ({"temperature": -0.1}, ValueError, "temperature=-0.1"),
+        ({"temperature": float("nan")}, ValueError, "temperature=nan"),
+        ({"temperature": "hot"}, TypeError, "temperature must be a number"),
+        ({"temperature": True}, TypeError, "temperature must be a number"),
+        ({"random_seed": -1}, ValueError, "random_seed=-1"),
+        ({"random_seed": 2**31}, ValueError, "random_seed=2147483648"),
+        ({"top_k": 0}, ValueError, "top_k=0"),
+        ({"top_k": 1.0}, TypeError, "top_k must be a whole number"),
+        ({"top_p": 0}, ValueError, "use top_k=1"),
+        ({"top_p": 1.1}, ValueError, "top_p=1.1"),
+        ({"max_output_tokens": 0}, ValueError, "max_output_tokens=0"),
+        ({"enable_thinking": 1}, TypeError, "enable_thinking must be True or False"),
+        ({"enable_vision_modality": "yes"}, TypeError, "enable_vision_modality"),
+        ({"system_instruction": 42}, TypeError, "system_instruction must be a string"),
+        ({"system_instruction": "\udc00"}, ValueError, "surrogate"),
+        ({"tools": "abc"}, TypeError, "tools must be a list"),
+        ({"tools": [3]}, TypeError, "cannot be called"),
+        ({"lora_path": "/nowhere.lora"}, FileNotFoundError, "/nowhere.lora"),
+        ({"lora_path": 3}, TypeError, "lora_path must be a path"),
+        ({"temprature": 1}, TypeError, "unknown option 'temprature'; the options are temperature"),
+    ],
+)
+def test_a_wrong_option_of_a_session_is_named_with_its_value(options, kind, words):
+    with pytest.raises(kind, match=words) as caught:
+        SessionOptions.of(**options)
+    assert isinstance(caught.value, errors.GemmaNotebookError)
+
+
+def test_what_the_model_lacks_is_unsupported_and_says_what_to_leave_out(fake_manager, tmp_path):
+    lora = tmp_path / "file.lora"
+    lora.touch()
+    for options in (
+        {"enable_thinking": True},
+        {"enable_vision_modality": True},
+        {"enable_audio_modality": True},
+        {"tools": [print]},
+        {"lora_path": str(lora)},
+    ):
+        with pytest.raises(errors.UnsupportedError) as caught:
+            fake_manager.create_session(**options)
+        assert isinstance(caught.value, NotImplementedError)
+    assert fake_manager.handles.created == 0
+
+
+@pytest.mark.parametrize("name", sorted(errors.__all__))
+def test_every_error_is_one_of_ours_and_survives_pickling(name):
+    kind = getattr(errors, name)
+    assert issubclass(kind, errors.GemmaNotebookError)
+    copy = pickle.loads(pickle.dumps(kind("what failed; what to do")))
+    assert type(copy) is kind
+    assert str(copy) == "what failed; what to do"
+
+
+def test_every_public_name_is_there_and_documented():
+    for name in gn.__all__:
+        value = getattr(gn, name)
+        if name not in ("__version__",):
+            assert value.__doc__, name
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = gn.nonsense
+
+
+def test_every_sync_verb_has_its_async_twin():
+    for kind, verbs in {
+        gn.Chat: ("send", "stream", "stop", "reset", "undo", "regenerate", "edit", "fork", "close"),
+        gn.Session: ("send", "stream", "stop", "reset", "close"),
+        gn.SessionManager: ("create_session", "open_session", "create_chat", "open_chat", "close"),
+    }.items():
+        for verb in verbs:
+            assert callable(getattr(kind, verb))
+            assert callable(getattr(kind, f"a{verb}"))
+
+
+def test_reprs_carry_no_address_and_no_timing(fake_manager):
+    chat = fake_manager.create_chat()
+    reply = chat.send("My name is Ada.")
+    things = [
+        fake_manager,
+        chat,
+        chat.session,
+        reply,
+        fake_manager.handles,
+        fake_manager.events,
+        chat.messages,
+    ]
+    for thing in (*things, chat.context, fake_manager.model, fake_manager._engine, chat.session.turns[0]):
+        text = repr(thing)
+        assert "0x" not in text, text
+        assert "time" not in text, text
+        assert "at_s" not in text, text
