@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -83,6 +83,7 @@ class _Turn:
 
     text: str
     request: str
+    begun: bool = False
     stopped: bool = False
 
 
@@ -104,7 +105,7 @@ class Controller:
         self._worker = worker
         self._lock = threading.Lock()
         self._record = Record(chat.messages)
-        self._queued: list[_Turn] = []
+        self._waiting: list[_Turn] = []  # also the current one, until its reply begins
         self._current: _Turn | None = None
         self._resets: list[str] = []
         self._failure: str | None = None
@@ -135,7 +136,7 @@ class Controller:
             if self._closed:
                 return
             self._closed = True
-            self._queued.clear()
+            self._waiting.clear()
             running = self._current is not None
             self._tell_state()
         if running:
@@ -151,7 +152,7 @@ class Controller:
                 self._refuse(request.id, "Refused", why, retry=retry, text=request.text)
                 return
             turn = _Turn(request.text, request.id)
-            self._queued.append(turn)
+            self._waiting.append(turn)
             self._pump.post(self._record.add_prompt(turn.text, turn.request))
             self._tell_state()
         self._worker.put(lambda: self._run_turn(turn))
@@ -176,7 +177,8 @@ class Controller:
             current = self._current
             stops = request.epoch == self._record.epoch and not self._resets
             if stops:
-                self._withdraw("Stopped before the model read this message.")
+                behind = [turn for turn in self._waiting if turn is not current]
+                self._withdraw(behind, "Stopped before the model read this message.")
                 if current is not None:
                     current.stopped = True
             self._tell_state(request.id)
@@ -197,7 +199,9 @@ class Controller:
             self._resets.append(request.id)
             self._failure = None
             view_waits = self._pump.purge(self._record.epoch)
-            self._withdraw("The chat was reset before the model read this message; send it again.")
+            self._withdraw(
+                self._waiting, "The chat was reset before the model read this message; send it again."
+            )
             self._record.clear()
             self._tell_state()
             if view_waits:
@@ -205,12 +209,15 @@ class Controller:
         self._stop_chat()
         self._worker.put(self._run_reset, first=True)
 
-    def _withdraw(self, why: str) -> None:
-        """Give the prompts back that wait for the worker."""
-        for turn in self._queued:
-            self._record.remove_prompt(turn.request)
-            self._refuse(turn.request, "Withdrawn", why, retry="send", text=turn.text)
-        self._queued.clear()
+    def _withdraw(
+        self, turns: Iterable[_Turn], why: str, *, kind: str = "Withdrawn", retry: Retry | None = "send"
+    ) -> None:
+        """Take prompts off the screen that the model has not read, and give their text back."""
+        for turn in tuple(turns):
+            if turn in self._waiting:
+                self._waiting.remove(turn)
+                self._record.remove_prompt(turn.request)
+                self._refuse(turn.request, kind, why, retry=retry, text=turn.text)
 
     def _stop_chat(self) -> None:
         try:
@@ -222,40 +229,52 @@ class Controller:
 
     def _run_turn(self, turn: _Turn) -> None:
         with self._lock:
-            if turn not in self._queued:
+            if turn not in self._waiting:
                 return
-            self._queued.remove(turn)
             self._current = turn
-            self._pump.post(self._record.begin_reply(turn.request))
-            self._tell_state()
-        outcome = self._generate(turn)
+        outcome = self._answer(turn)
         with self._lock:
             self._current = None
             told = self._record.end_reply(outcome)
             if told is not None:
                 self._pump.post(told)
+            if not self._resets:
                 self._tell_state()
 
-    def _generate(self, turn: _Turn) -> Reply | Problem | None:
-        if self._is_stopped(turn):
-            return None
+    def _answer(self, turn: _Turn) -> Reply | Problem | None:
+        """Let the chat answer; None when it refused before there was a reply."""
         try:
             stream = self._chat.stream(turn.text)
+        except Exception as error:
+            problem = _problem(error)
+            with self._lock:
+                self._withdraw([turn], problem["message"], kind=problem["kind"], retry=problem["retry"])
+            return None
+        with self._lock:
+            self._begin(turn)
+        try:
+            # A stop may have come before there was a stream to stop.
+            self._stop_if_asked(turn)
             for delta in stream:
                 self._tell_delta(delta)
-                # A stop may have come before there was a stream to stop.
-                if self._is_stopped(turn):
-                    self._stop_chat()
+                self._stop_if_asked(turn)
             return stream.reply
-        except GemmaNotebookError as error:
-            return _problem(error)
-        except Exception as error:  # noqa: BLE001  the user sees it in the panel
-            _log.exception("A turn of the chat panel failed.")
+        except Exception as error:
             return _problem(error)
 
-    def _is_stopped(self, turn: _Turn) -> bool:
+    def _begin(self, turn: _Turn) -> None:
+        if turn not in self._waiting:
+            return
+        self._waiting.remove(turn)
+        turn.begun = True
+        self._pump.post(self._record.begin_reply(turn.request))
+        self._tell_state()
+
+    def _stop_if_asked(self, turn: _Turn) -> None:
         with self._lock:
-            return turn.stopped or self._closed or bool(self._resets)
+            asked = turn.stopped or self._closed or bool(self._resets)
+        if asked:
+            self._stop_chat()
 
     def _tell_delta(self, delta: Delta) -> None:
         with self._lock:
@@ -267,10 +286,7 @@ class Controller:
         failure: str | None = None
         try:
             self._chat.reset()
-        except GemmaNotebookError as error:
-            failure = str(error)
-        except Exception as error:  # noqa: BLE001  the user sees it in the panel
-            _log.exception("A reset of the chat panel failed.")
+        except Exception as error:
             failure = _problem(error)["message"]
         with self._lock:
             requests, self._resets = self._resets, []
@@ -292,8 +308,8 @@ class Controller:
         if self._failure is not None:
             return "failed"
         if self._current is not None:
-            return "stopping" if self._current.stopped else "generating"
-        return "queued" if self._queued else "idle"
+            return "stopping" if self._current.stopped else "generating" if self._current.begun else "queued"
+        return "queued" if self._waiting else "idle"
 
     def _tell_state(self, request: str | None = None) -> None:
         message: StateMessage = {
@@ -347,6 +363,7 @@ def _problem(error: Exception) -> Problem:
     """``error`` in words for the user: our own errors say what to do, others get a sentence around them."""
     kind = type(error).__name__
     if not isinstance(error, GemmaNotebookError):
+        _log.error("The chat panel met an unexpected error.", exc_info=error)
         return {
             "kind": kind,
             "message": f"Something unexpected failed ({kind}: {error}); try again.",

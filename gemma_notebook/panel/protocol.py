@@ -82,6 +82,7 @@ class ChatMessage(TypedDict):
     error: NotRequired[Problem]
     timing: NotRequired[dict[str, Any]]
     usage: NotRequired[dict[str, Any]]
+    trimmed_turns: NotRequired[int]
 
 
 class SnapshotMessage(TypedDict):
@@ -125,6 +126,7 @@ class TurnMessage(TypedDict):
     error: NotRequired[Problem]
     timing: NotRequired[dict[str, Any]]
     usage: NotRequired[dict[str, Any]]
+    trimmed_turns: NotRequired[int]
 
 
 class DeltaMessage(TypedDict):

@@ -12,7 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 from gemma_notebook.panel.protocol import DeltaMessage, KernelMessage
 
@@ -97,7 +97,8 @@ class Pump:
         last = self._queue[-1]
         if last["type"] != "delta" or last["turn"] != message["turn"]:
             return False
-        self._queue[-1] = cast(DeltaMessage, {**last, "text": last["text"] + message["text"]})
+        joined: DeltaMessage = {**last, "text": last["text"] + message["text"]}
+        self._queue[-1] = joined
         return True
 
     def _run(self) -> None:
@@ -135,7 +136,7 @@ class Pump:
         self._seq += 1
         try:
             self._send({**message, "seq": self._seq})
-        except Exception:  # noqa: BLE001  a front end that is gone must not end the thread: another may come
+        except Exception:  # a front end that is gone must not end the thread: another may come
             _log.warning(
                 "A message of type %r could not be sent to the panel.", message["type"], exc_info=True
             )

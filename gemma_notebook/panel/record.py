@@ -112,6 +112,8 @@ class Record:
             entry["finish_reason"] = reply.finish_reason
             entry["timing"] = timing_json(reply.timing)
             entry["usage"] = usage_json(reply.usage)
+            if reply.trimmed_turns:
+                entry["trimmed_turns"] = reply.trimmed_turns
         else:
             entry["state"], entry["error"] = "error", reply
         told = self._told(entry)

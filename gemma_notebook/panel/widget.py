@@ -59,7 +59,7 @@ class ChatPanel(anywidget.AnyWidget):
         _check_built()
         self._chat = _chat_of(chat)
         self._pump = Pump(self.send)
-        self._controller = Controller(self._chat, self._pump, worker_of(self._chat.manager))
+        self._controller = Controller(self._chat, self._pump, worker_of(self._chat))
         # Before the front end learns of the widget: its first message may come on another thread.
         self.on_msg(self._on_message)
         super().__init__()

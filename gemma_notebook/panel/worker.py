@@ -40,7 +40,7 @@ class Worker:
         while (job := self._next()) is not None:
             try:
                 job()
-            except Exception:  # noqa: BLE001  one panel's job must not end another's
+            except Exception:  # one panel's job must not end another's
                 _log.exception("A job of the chat panel failed.")
 
     def _next(self) -> Callable[[], None] | None:
@@ -55,7 +55,11 @@ _workers: WeakKeyDictionary[object, Worker] = WeakKeyDictionary()
 _workers_lock = threading.Lock()
 
 
-def worker_of(manager: object) -> Worker:
-    """The one worker of ``manager``: its model answers one panel at a time."""
+def worker_of(chat: object) -> Worker:
+    """The one worker of ``chat``.
+
+    Not one for its manager: the manager's queue lets one turn at a time into the engine anyway, and a reset must
+    not wait for another chat's reply.
+    """
     with _workers_lock:
-        return _workers.setdefault(manager, Worker())
+        return _workers.setdefault(chat, Worker())

@@ -91,9 +91,16 @@ const ENDINGS: Record<FinishReason, string> = {
   tool_calls: "",
 };
 
-function footnote({ finish_reason, state, timing }: ChatMessage): string {
+function footnote({ finish_reason, state, timing, trimmed_turns }: ChatMessage): string {
   const ending = finish_reason ? ENDINGS[finish_reason] : state === "cancelled" ? "Stopped" : "";
-  return [ending, ...speeds(timing)].filter((part) => part !== "").join(" · ");
+  return [ending, trimmed(trimmed_turns), ...speeds(timing)]
+    .filter((part) => part !== "")
+    .join(" · ");
+}
+
+function trimmed(turns = 0): string {
+  if (turns === 0) return "";
+  return `${turns === 1 ? "The oldest turn was" : `The oldest ${turns} turns were`} forgotten to make room`;
 }
 
 function speeds(timing: Timing | undefined): string[] {

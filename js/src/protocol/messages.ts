@@ -62,6 +62,8 @@ export interface ChatMessage {
   error?: Problem;
   timing?: Timing;
   usage?: Usage;
+  /** Older turns that were dropped to make room for this one. */
+  trimmed_turns?: number;
 }
 
 interface Envelope {
@@ -102,6 +104,8 @@ export interface TurnMessage extends Envelope {
   error?: Problem;
   timing?: Timing;
   usage?: Usage;
+  /** Older turns that were dropped to make room for this one. */
+  trimmed_turns?: number;
 }
 
 /** `offset` and lengths count UTF-16 code units, as `String.length` does. */

@@ -123,6 +123,7 @@ function turnFields(f: Fields) {
     ...optional("error", f.error, problem),
     ...optional("timing", f.timing, timing),
     ...optional("usage", f.usage, usage),
+    ...optional("trimmed_turns", f.trimmed_turns, count),
   };
 }
 

@@ -212,9 +212,10 @@ function receiveDelta(state: PanelState, message: DeltaMessage): PanelState {
 
 function receiveError(state: PanelState, message: ErrorMessage): PanelState {
   const { request, text, retry } = message;
-  if (text !== undefined) {
-    // Somebody else's prompt goes back to where it was typed, not here.
-    return request === undefined ? state : giveBack(state, request, message.message, retry);
+  if (text !== undefined && request !== undefined) {
+    // Everybody takes the prompt off the screen; the text goes back only to where it was typed.
+    const messages = state.messages.filter((m) => m.request !== request);
+    return giveBack({ ...state, messages }, request, message.message, retry);
   }
   if (request !== undefined && request === state.resetting?.id) {
     return requestFailed(state, request, message.message);
@@ -253,7 +254,6 @@ function giveBack(
   return {
     ...state,
     outbox: state.outbox.filter((o) => o !== outgoing),
-    messages: state.messages.filter((m) => m.turn !== outgoing.turn),
     draft: state.draft.trim() === "" ? outgoing.text : state.draft,
     notice: { message, retry, text: outgoing.text },
   };

@@ -247,10 +247,11 @@ describe("error", () => {
     expect(next.draft).toBe("Second");
   });
 
-  it("with a prompt of another front end shows nothing here", () => {
+  it("with a prompt of another front end takes it off the screen and says nothing here", () => {
     const { kernel, state } = ready();
-    const next = play(state, kernel.error({ request: "theirs", text: "Hi", retry: "send" }));
-    expect(next).toMatchObject({ draft: "", notice: null });
+    const theirs = play(state, kernel.prompt("Hi", "theirs"));
+    const next = play(theirs, kernel.error({ request: "theirs", text: "Hi", retry: "send" }));
+    expect(next).toMatchObject({ draft: "", notice: null, messages: [] });
   });
 
   it("of a turn stays with the turn", () => {

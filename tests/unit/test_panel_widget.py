@@ -1,0 +1,622 @@
+"""What the panel does with a chat: sending, stopping, resetting, errors, closing."""
+
+from __future__ import annotations
+
+import queue
+import random
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+import gemma_notebook as gn
+from gemma_notebook.errors import (
+    ClosedError,
+    ContextFullError,
+    EngineError,
+    GemmaNotebookError,
+    OptionTypeError,
+)
+from gemma_notebook.messages import Context, Delta, HandleCounts, Message, ModelInfo, Reply, Timing, Usage
+from gemma_notebook.panel import widget as widget_module
+from gemma_notebook.panel.controller import Controller, PanelChat, PanelStream
+from gemma_notebook.panel.pump import Pump
+from gemma_notebook.panel.worker import Worker
+
+WAIT_S = 10.0
+TIMING = Timing(0.05, 300.0, 50.0, 0.2)
+
+
+class ScriptedManager:
+    """Handles that are counted as a session manager counts them."""
+
+    def __init__(self) -> None:
+        self.handles = HandleCounts(1, 0, 1, 0)
+        self.model = ModelInfo(
+            "tiny",
+            "tiny.litertlm",
+            1,
+            1024,
+            supports_thinking=False,
+            supports_tools=False,
+            modalities=("text",),
+        )
+        self.chats: list[ScriptedChat] = []
+
+    def create_chat(self) -> ScriptedChat:
+        self.chats.append(ScriptedChat(self))
+        return self.chats[-1]
+
+
+class ScriptedStream:
+    """A reply that comes when the test says so: each piece is text, an error, or None for the end."""
+
+    def __init__(self, chat: ScriptedChat, text: str) -> None:
+        self.prompt = text
+        self.pieces: queue.Queue[str | Exception | None] = queue.Queue()
+        self._chat = chat
+        self._reply: Reply | None = None
+
+    def __iter__(self) -> Iterator[Delta]:
+        text, reason = "", "stop"
+        while (piece := self.pieces.get(timeout=WAIT_S)) is not None:
+            if isinstance(piece, Exception):
+                raise piece
+            if piece == "<stopped>":
+                reason = "cancelled"
+                break
+            text += piece
+            yield Delta(piece)
+        self._chat.context = Context(self._chat.context.tokens + 10, 1024)
+        self._reply = Reply(text, reason, Usage(5, 5, 15, 1024), TIMING)  # type: ignore[arg-type]
+
+    @property
+    def reply(self) -> Reply:
+        assert self._reply is not None
+        return self._reply
+
+
+class ScriptedChat:
+    """A chat whose every step the test lets happen."""
+
+    def __init__(self, manager: ScriptedManager | None = None) -> None:
+        self.manager = manager or ScriptedManager()
+        self.messages: tuple[Message, ...] = ()
+        self.context = Context(5, 1024)
+        self.handle_id: int | None = 1
+        self.streams: queue.Queue[ScriptedStream] = queue.Queue()
+        self.refusals: list[Exception] = []
+        self.admit = threading.Event()
+        self.admit.set()
+        self.streaming: ScriptedStream | None = None
+        self.stops = 0
+        self.resets = 0
+        self.reset_begun = threading.Event()
+        self.reset_may_end = threading.Event()
+        self.reset_may_end.set()
+        self.reset_error: Exception | None = None
+        self.closed = False
+
+    def stream(self, text: str, /) -> PanelStream:
+        assert self.admit.wait(WAIT_S)
+        if self.refusals:
+            raise self.refusals.pop(0)
+        self.streaming = ScriptedStream(self, text)
+        self.streams.put(self.streaming)
+        return self.streaming
+
+    def stop(self) -> None:
+        self.stops += 1
+        if self.streaming is not None:
+            self.streaming.pieces.put("<stopped>")
+
+    def reset(self) -> None:
+        self.resets += 1
+        self.reset_begun.set()
+        assert self.reset_may_end.wait(WAIT_S)
+        was = self.manager.handles
+        if self.reset_error is not None:
+            self.handle_id = None
+            self.manager.handles = HandleCounts(was.created, was.created, 0, 0)
+            raise self.reset_error
+        self.handle_id = was.created + 1
+        self.context = Context(5, 1024)
+        self.manager.handles = HandleCounts(was.created + 1, was.created, 1, 0)
+
+    def close(self) -> None:
+        self.closed = True
+
+    def next_stream(self) -> ScriptedStream:
+        return self.streams.get(timeout=WAIT_S)
+
+
+class FrontEnd:
+    """The other end of the wire: sends requests, waits for messages."""
+
+    def __init__(self) -> None:
+        self.messages: list[dict[str, Any]] = []
+        self.changed = threading.Condition()
+        self.take: Callable[[object], None] = lambda _: None
+        self._ids = 0
+
+    def receive(self, message: dict[str, Any]) -> None:
+        with self.changed:
+            self.messages.append(message)
+            self.changed.notify_all()
+
+    def ask(self, kind: str, **fields: Any) -> str:
+        self._ids += 1
+        request = f"{kind}-{self._ids}"
+        message = {"type": kind, "id": request, **fields}
+        self.take(message)
+        return request
+
+    def send(self, text: str, epoch: int = 1) -> str:
+        return self.ask("send", text=text, epoch=epoch)
+
+    def wait(self, **expected: Any) -> dict[str, Any]:
+        """The first message with these values."""
+
+        def found() -> dict[str, Any] | None:
+            items = expected.items()
+            return next((m for m in self.messages if all(m.get(k, None) == v for k, v in items)), None)
+
+        with self.changed:
+            message = self.changed.wait_for(found, WAIT_S)
+        assert message, (expected, self.messages)
+        return message
+
+    def clear(self) -> None:
+        with self.changed:
+            self.messages.clear()
+
+
+@pytest.fixture
+def chat() -> Iterator[ScriptedChat]:
+    chat = ScriptedChat()
+    yield chat
+    chat.admit.set()
+    chat.reset_may_end.set()
+
+
+@pytest.fixture
+def front(chat: ScriptedChat) -> Iterator[FrontEnd]:
+    front = FrontEnd()
+    pump = Pump(front.receive, interval_s=0.0)
+    controller = Controller(chat, pump, Worker())
+    front.take = controller.handle
+    yield front
+    controller.close()
+    pump.close(WAIT_S)
+
+
+def streaming(front: FrontEnd, chat: ScriptedChat, *pieces: str, epoch: int = 1) -> ScriptedStream:
+    """Send a prompt and let the reply begin."""
+    request = front.send("Hello", epoch)
+    stream = chat.next_stream()
+    front.wait(type="turn", role="assistant", state="streaming", request=request)
+    for piece in pieces:
+        stream.pieces.put(piece)
+        front.wait(type="delta", text=piece)
+    return stream
+
+
+def test_a_view_gets_the_whole_when_it_asks(front: FrontEnd, chat: ScriptedChat) -> None:
+    request = front.ask("snapshot_request")
+    assert front.wait(type="snapshot") == {
+        "type": "snapshot",
+        "epoch": 1,
+        "seq": 1,
+        "status": "idle",
+        "model": {"name": "tiny", "context_limit": 1024},
+        "messages": [],
+        "context": {"tokens": 5, "limit": 1024},
+        "handles": {"created": 1, "closed": 0, "live": 1, "checkpoints": 0},
+        "handle": 1,
+        "request": request,
+    }
+
+
+def test_a_late_view_gets_the_reply_as_far_as_it_has_come(front: FrontEnd, chat: ScriptedChat) -> None:
+    streaming(front, chat, "Nice ")
+    front.ask("snapshot_request")
+    snapshot = front.wait(type="snapshot")
+    assert snapshot["status"] == "generating"
+    assert [(m["role"], m["text"], m["state"]) for m in snapshot["messages"]] == [
+        ("user", "Hello", "done"),
+        ("assistant", "Nice ", "streaming"),
+    ]
+
+
+def test_a_reply_streams_and_ends_with_its_numbers(front: FrontEnd, chat: ScriptedChat) -> None:
+    stream = streaming(front, chat, "Nice ", "👋 ", "Ada")
+    stream.pieces.put(None)
+    end = front.wait(type="turn", state="done", role="assistant")
+    assert end["finish_reason"] == "stop"
+    assert end["timing"]["decode_tokens_per_s"] == 50.0
+    idle = front.wait(type="state", status="idle")
+    assert idle["context"] == {"tokens": 15, "limit": 1024}
+    deltas = [m for m in front.messages if m["type"] == "delta"]
+    assert [(d["offset"], d["text"]) for d in deltas] == [(0, "Nice "), (5, "👋 "), (8, "Ada")]
+    assert [m["seq"] for m in front.messages] == list(range(1, len(front.messages) + 1))
+
+
+def test_a_reply_is_generating_only_once_the_engine_has_let_it_in(
+    front: FrontEnd, chat: ScriptedChat
+) -> None:
+    chat.admit.clear()
+    front.send("Hello")
+    assert front.wait(type="state")["status"] == "queued"
+    chat.admit.set()
+    chat.next_stream()
+    front.wait(type="state", status="generating")
+
+
+def test_prompts_are_answered_in_order_one_at_a_time(front: FrontEnd, chat: ScriptedChat) -> None:
+    first = streaming(front, chat)
+    second_request = front.send("Second")
+    front.wait(type="turn", role="user", text="Second")
+    assert chat.streams.empty()
+    first.pieces.put(None)
+    second = chat.next_stream()
+    assert second.prompt == "Second"
+    front.wait(type="turn", role="assistant", state="streaming", request=second_request)
+
+
+def test_stop_reaches_the_chat_and_keeps_what_has_come(front: FrontEnd, chat: ScriptedChat) -> None:
+    streaming(front, chat, "Nice ")
+    request = front.ask("stop", epoch=1)
+    assert front.wait(type="state", request=request)["status"] == "stopping"
+    end = front.wait(type="turn", state="cancelled")
+    assert end["finish_reason"] == "cancelled"
+    front.wait(type="state", status="idle")
+    assert chat.stops >= 1
+
+
+def test_stop_before_there_is_a_stream_stops_it_all_the_same(front: FrontEnd, chat: ScriptedChat) -> None:
+    chat.admit.clear()
+    front.send("Hello")
+    front.wait(type="state", status="queued")
+    request = front.ask("stop", epoch=1)
+    front.wait(type="state", request=request)
+    chat.admit.set()
+    front.wait(type="state", status="idle")
+
+
+def test_stop_gives_back_the_prompts_behind_the_reply(front: FrontEnd, chat: ScriptedChat) -> None:
+    streaming(front, chat)
+    second = front.send("Second")
+    front.wait(type="turn", text="Second")
+    front.ask("stop", epoch=1)
+    assert front.wait(type="error", request=second)["text"] == "Second"
+    front.wait(type="turn", state="cancelled")
+    front.wait(type="state", status="idle")
+    assert chat.streams.empty()
+
+
+def test_stop_with_nothing_to_stop_is_answered_and_touches_nothing(
+    front: FrontEnd, chat: ScriptedChat
+) -> None:
+    request = front.ask("stop", epoch=1)
+    assert front.wait(type="state", request=request)["status"] == "idle"
+    assert chat.stops == 0
+
+
+def test_stop_of_an_older_epoch_touches_nothing(front: FrontEnd, chat: ScriptedChat) -> None:
+    front.ask("reset", epoch=1)
+    front.wait(type="state", epoch=2, status="idle")
+    stops = chat.stops
+    streaming(front, chat, epoch=2)
+    front.ask("stop", epoch=1)
+    front.ask("snapshot_request")
+    assert front.wait(type="snapshot")["status"] == "generating"
+    assert chat.stops == stops
+
+
+def test_reset_stops_deletes_creates_and_acknowledges_with_the_new_handle(
+    front: FrontEnd, chat: ScriptedChat
+) -> None:
+    streaming(front, chat, "Nice to meet you, Ada")
+    request = front.ask("reset", epoch=1)
+    assert front.wait(type="state", request=request) == {
+        "type": "state",
+        "epoch": 2,
+        "seq": front.messages[-1]["seq"],
+        "status": "idle",
+        "context": {"tokens": 5, "limit": 1024},
+        "handles": {"created": 2, "closed": 1, "live": 1, "checkpoints": 0},
+        "handle": 2,
+        "request": request,
+    }
+    front.ask("snapshot_request")
+    assert front.wait(type="snapshot")["messages"] == []
+
+
+def test_reset_waits_for_the_reply_to_end_before_the_chat_is_reset(
+    front: FrontEnd, chat: ScriptedChat
+) -> None:
+    stream = streaming(front, chat)
+    stop, chat.stop = chat.stop, lambda: None  # type: ignore[method-assign]
+    front.ask("reset", epoch=1)
+    assert not chat.reset_begun.is_set()
+    chat.stop = stop  # type: ignore[method-assign]
+    stream.pieces.put("<stopped>")
+    assert chat.reset_begun.wait(WAIT_S)
+
+
+def test_nothing_of_the_old_chat_is_sent_after_the_click(front: FrontEnd, chat: ScriptedChat) -> None:
+    stream = streaming(front, chat, "Nice ")
+    chat.reset_may_end.clear()
+    front.ask("reset", epoch=1)
+    clicked_at = front.messages[-1]["seq"]
+    stream.pieces.put("late")
+    assert chat.reset_begun.wait(WAIT_S)
+    chat.reset_may_end.set()
+    front.wait(type="state", epoch=2)
+    later = [m for m in front.messages if m["seq"] > clicked_at]
+    assert {m["type"] for m in later} == {"state"}
+
+
+def test_reset_at_any_moment_lets_nothing_of_the_old_chat_through(
+    front: FrontEnd, chat: ScriptedChat
+) -> None:
+    moments = random.Random(20260801)
+    for epoch in range(1, 101):
+        front.clear()
+        request = front.send("Hello", epoch)
+        if moments.random() < 0.9:
+            stream = chat.next_stream()
+            for _ in range(moments.randrange(6)):
+                stream.pieces.put("old ")
+            if moments.random() < 0.3:
+                stream.pieces.put(None)
+        front.ask("reset", epoch=epoch)
+        with front.changed:
+            told = len(front.messages)
+        front.wait(type="state", epoch=epoch + 1, status="idle")
+        late = [m for m in front.messages[told:] if m["type"] in ("delta", "turn")]
+        assert late == [], (epoch, request)
+        while not chat.streams.empty():
+            chat.streams.get()
+    assert chat.manager.handles == HandleCounts(101, 100, 1, 0)
+
+
+def test_reset_gives_back_the_prompts_that_the_model_has_not_read(
+    front: FrontEnd, chat: ScriptedChat
+) -> None:
+    streaming(front, chat)
+    second = front.send("Second")
+    front.ask("reset", epoch=1)
+    assert front.wait(type="error", request=second)["text"] == "Second"
+    front.wait(type="state", epoch=2)
+    assert chat.streams.empty()
+
+
+def test_reset_while_the_engine_has_not_let_the_prompt_in_gives_it_back(
+    front: FrontEnd, chat: ScriptedChat
+) -> None:
+    chat.admit.clear()
+    request = front.send("Hello")
+    front.wait(type="state", status="queued")
+    front.ask("reset", epoch=1)
+    assert front.wait(type="error", request=request)["text"] == "Hello"
+    chat.admit.set()
+    front.wait(type="state", epoch=2, status="idle")
+    assert not any(m["type"] == "turn" and m["role"] == "assistant" for m in front.messages)
+
+
+def test_reset_during_a_reset_joins_it_and_both_are_acknowledged(front: FrontEnd, chat: ScriptedChat) -> None:
+    chat.reset_may_end.clear()
+    first = front.ask("reset", epoch=1)
+    assert chat.reset_begun.wait(WAIT_S)
+    second = front.ask("reset", epoch=1)
+    chat.reset_may_end.set()
+    assert front.wait(type="state", request=first)["epoch"] == 2
+    assert front.wait(type="state", request=second)["epoch"] == 2
+    assert chat.resets == 1
+
+
+def test_reset_of_an_older_epoch_is_acknowledged_and_resets_nothing(
+    front: FrontEnd, chat: ScriptedChat
+) -> None:
+    front.ask("reset", epoch=1)
+    front.wait(type="state", epoch=2)
+    late = front.ask("reset", epoch=1)
+    assert front.wait(type="state", request=late)["epoch"] == 2
+    assert chat.resets == 1
+
+
+def test_a_prompt_during_a_reset_or_of_an_older_epoch_is_given_back(
+    front: FrontEnd, chat: ScriptedChat
+) -> None:
+    chat.reset_may_end.clear()
+    front.ask("reset", epoch=1)
+    during = front.send("During", epoch=1)
+    assert front.wait(type="error", request=during)["text"] == "During"
+    chat.reset_may_end.set()
+    front.wait(type="state", epoch=2)
+    late = front.send("Late", epoch=1)
+    refusal = front.wait(type="error", request=late)
+    assert (refusal["text"], refusal["retry"]) == ("Late", "send")
+    assert chat.streams.empty()
+
+
+def test_a_view_that_waits_for_a_snapshot_during_a_reset_gets_one_without_the_old_chat(
+    front: FrontEnd, chat: ScriptedChat
+) -> None:
+    streaming(front, chat, "Nice ")
+    chat.reset_may_end.clear()
+    front.ask("reset", epoch=1)
+    front.ask("snapshot_request")
+    snapshot = front.wait(type="snapshot")
+    assert (snapshot["status"], snapshot["messages"]) == ("resetting", [])
+
+
+def test_a_failed_reset_says_so_refuses_prompts_and_can_be_tried_again(
+    front: FrontEnd, chat: ScriptedChat
+) -> None:
+    chat.reset_error = EngineError("no memory; close other chats")
+    request = front.ask("reset", epoch=1)
+    failed = front.wait(type="state", request=request)
+    assert (failed["epoch"], failed["status"], failed["handle"]) == (2, "failed", None)
+    assert failed["handles"]["live"] == 0
+    error = front.wait(type="error", request=request)
+    assert (error["epoch"], error["retry"], error["message"]) == (2, "reset", "no memory; close other chats")
+    refused = front.wait(type="error", request=front.send("Hello", 2))
+    assert (refused["text"], refused["retry"]) == ("Hello", "reset")
+    front.ask("snapshot_request")
+    assert front.wait(type="snapshot")["error"] == {
+        "message": "no memory; close other chats",
+        "remedy": "reset",
+    }
+    chat.reset_error = None
+    again = front.ask("reset", epoch=2)
+    assert front.wait(type="state", request=again)["status"] == "idle"
+    streaming(front, chat, "Hi", epoch=3)
+
+
+def test_an_error_in_mid_reply_stays_with_the_reply_and_the_chat_goes_on(
+    front: FrontEnd, chat: ScriptedChat
+) -> None:
+    stream = streaming(front, chat, "Nice ")
+    stream.pieces.put(EngineError("the engine broke off; send the message again"))
+    failed = front.wait(type="turn", state="error")
+    assert failed["error"] == {
+        "kind": "EngineError",
+        "message": "the engine broke off; send the message again",
+        "retry": "send",
+    }
+    front.wait(type="state", status="idle")
+    streaming(front, chat, "Hi")
+
+
+@pytest.mark.parametrize(
+    ("error", "retry"),
+    [(EngineError("x; do y"), "send"), (ContextFullError("x; do y"), None), (ClosedError("x; do y"), None)],
+)
+def test_a_prompt_that_the_chat_refuses_is_given_back_with_the_reason(
+    front: FrontEnd, chat: ScriptedChat, error: GemmaNotebookError, retry: str | None
+) -> None:
+    chat.refusals.append(error)
+    request = front.send("Hello")
+    refusal = front.wait(type="error", request=request)
+    assert (refusal["text"], refusal["message"], refusal["retry"]) == ("Hello", "x; do y", retry)
+    front.wait(type="state", status="idle")
+    front.ask("snapshot_request")
+    assert front.wait(type="snapshot")["messages"] == []
+
+
+def test_an_unexpected_error_is_told_in_a_sentence_and_logged(
+    front: FrontEnd, chat: ScriptedChat, caplog: pytest.LogCaptureFixture
+) -> None:
+    stream = streaming(front, chat)
+    stream.pieces.put(RuntimeError("boom"))
+    failed = front.wait(type="turn", state="error")
+    assert failed["error"]["message"] == "Something unexpected failed (RuntimeError: boom); try again."
+    assert "boom" in caplog.text
+
+
+def test_a_message_that_is_not_understood_is_refused_by_its_id(front: FrontEnd, chat: ScriptedChat) -> None:
+    request = front.ask("sing")
+    assert "'sing'" in front.wait(type="error", request=request)["message"]
+
+
+def test_a_handler_returns_while_the_chat_works(front: FrontEnd, chat: ScriptedChat) -> None:
+    chat.admit.clear()
+    front.send("Hello")  # returns, though the chat has not let it in
+    chat.reset_may_end.clear()
+    front.ask("reset", epoch=1)  # returns, though the reset has not ended
+    front.ask("snapshot_request")
+    assert front.wait(type="snapshot")["status"] == "resetting"
+
+
+# The widget itself
+
+
+@pytest.fixture
+def open_panel() -> Iterator[Callable[[Any], gn.ChatPanel]]:
+    panels = []
+
+    def make(chat: Any) -> gn.ChatPanel:
+        panels.append(gn.ChatPanel(chat))
+        return panels[-1]
+
+    yield make
+    for panel in panels:
+        panel.close()
+
+
+def test_a_panel_of_a_manager_makes_one_chat_and_one_of_a_chat_takes_it(
+    open_panel: Callable[[Any], gn.ChatPanel], chat: ScriptedChat
+) -> None:
+    manager = ScriptedManager()
+    assert open_panel(manager).chat is manager.chats[0]
+    assert len(manager.chats) == 1
+    assert open_panel(chat).chat is chat
+
+
+def test_anything_else_is_refused_with_its_type() -> None:
+    with pytest.raises(OptionTypeError, match="not 'str'"):
+        gn.ChatPanel("tiny")  # type: ignore[arg-type]
+
+
+def test_the_text_form_is_the_same_in_every_run(
+    open_panel: Callable[[Any], gn.ChatPanel], chat: ScriptedChat
+) -> None:
+    panel = open_panel(chat)
+    assert repr(panel) == "ChatPanel('tiny')"
+    bundle = panel._repr_mimebundle_()
+    assert bundle is not None
+    assert bundle[0]["text/plain"] == "ChatPanel('tiny')"
+
+
+def test_nothing_of_a_chat_is_in_the_state_that_notebooks_save(
+    open_panel: Callable[[Any], gn.ChatPanel], chat: ScriptedChat
+) -> None:
+    chat.messages = (Message("user", "my secret"), Message("assistant", "is safe", "stop"))
+    panel = open_panel(chat)
+    panel._on_message(panel, {"type": "send", "id": "r", "epoch": 1, "text": "another secret"}, [])
+    chat.next_stream().pieces.put(None)
+    saved = {key: value for key, value in panel.get_state().items() if key not in ("_esm", "_css")}
+    assert "secret" not in repr(saved)
+    assert "tiny" not in repr(saved)
+
+
+def test_messages_of_the_front_end_reach_the_chat(
+    open_panel: Callable[[Any], gn.ChatPanel], chat: ScriptedChat
+) -> None:
+    panel = open_panel(chat)
+    panel._handle_custom_msg({"type": "send", "id": "r", "epoch": 1, "text": "Hello"}, [])
+    stream = chat.next_stream()
+    assert stream.prompt == "Hello"
+    stream.pieces.put(None)
+
+
+def test_closing_a_panel_stops_its_reply_and_its_threads_and_leaves_the_chat_open(chat: ScriptedChat) -> None:
+    panel = gn.ChatPanel(chat)
+    panel._on_message(panel, {"type": "send", "id": "r", "epoch": 1, "text": "Hello"}, [])
+    chat.next_stream()
+    panel.close()
+    panel.close()
+    assert chat.stops >= 1
+    assert not chat.closed
+    for thread in threading.enumerate():
+        if thread.name.startswith("gemma-panel"):
+            thread.join(WAIT_S)
+            assert not thread.is_alive()
+
+
+def test_a_front_end_that_is_not_built_is_told_in_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, chat: ScriptedChat, tmp_path: Any
+) -> None:
+    monkeypatch.setattr(widget_module, "_STATIC", tmp_path)
+    with pytest.raises(GemmaNotebookError, match="npm run build"):
+        gn.ChatPanel(chat)
+
+
+def test_the_real_chat_fits_what_the_panel_asks_of_one(fake_manager: gn.SessionManager) -> None:
+    chat: PanelChat = fake_manager.create_chat()
+    assert chat.manager.handles.live == 1
+    assert chat.handle_id == 1
+    assert chat.context.tokens >= 0
