@@ -274,9 +274,9 @@ class Session:
                     turn.finish_unstarted()
                     return
                 self._require_open()
-                conversation, used = self._conversation_with_room(turn)
+                conversation, used, prompt = self._conversation_with_room(turn)
                 limit = self._engine.model.context_limit
-                turn.start(conversation, _message_json(turn.message), used=used, limit=limit)
+                turn.start(conversation, _message_json(turn.message), used=used, prompt=prompt, limit=limit)
         except BaseException as error:
             with self._lock:
                 if turn in self._turns:
@@ -341,8 +341,8 @@ class Session:
             conversation = self._conversation = self._create_conversation()
         return conversation
 
-    def _conversation_with_room(self, turn: Turn) -> tuple[Conversation, int]:
-        """A handle on which the turn fits, and the tokens in its KV cache now.
+    def _conversation_with_room(self, turn: Turn) -> tuple[Conversation, int, int]:
+        """A handle on which the turn fits, the tokens in its KV cache now, and those that the turn adds.
 
         A full context is silent in the engine: the reply stops in mid-sentence and later sends give
         nothing at all, so it is counted here before the send.
@@ -355,9 +355,10 @@ class Session:
         while True:
             conversation = self._usable_conversation()
             used = conversation.token_count()
-            needed = self._prompt_tokens(conversation, turn.message) + reserve
+            prompt = self._prompt_tokens(conversation, turn.message)
+            needed = prompt + reserve
             if limit <= 0 or used + needed <= limit:
-                return conversation, used
+                return conversation, used, prompt
             droppable = [other for other in self._turns if other is not turn]
             if self.context_policy == "error" or not droppable:
                 raise _context_full(needed, reserve, used, limit)
@@ -370,7 +371,8 @@ class Session:
     def _prompt_tokens(self, conversation: Conversation, message: str) -> int:
         # On a fresh handle the rendering holds the replayed turns as well: they are not in the KV cache yet.
         rendered = conversation.render(_message_json(message))
-        return len(self._engine.tokenize(rendered)) + 1  # the begin-of-sequence token
+        begin = 1 if conversation.fresh else 0  # the begin-of-sequence token
+        return len(self._engine.tokenize(rendered)) + begin
 
     def _require_open(self) -> None:
         if self.closed:

@@ -55,6 +55,7 @@ class Turn:
         self._conversation: Conversation | None = None
         self._generation: Generation | None = None
         self._context_before = 0
+        self._prompt_tokens = 0
         self._context_limit = 0
 
     def __repr__(self) -> str:
@@ -91,14 +92,16 @@ class Turn:
             return (user,)
         return (user, Message("assistant", self.reply.text, self.reply.finish_reason))
 
-    def start(self, conversation: Conversation, message_json: str, *, used: int, limit: int) -> None:
-        """Send the message. ``used`` tokens of ``limit`` are in the KV cache.
+    def start(
+        self, conversation: Conversation, message_json: str, *, used: int, prompt: int, limit: int
+    ) -> None:
+        """Send the message, which adds ``prompt`` tokens to the ``used`` ones of ``limit`` in the KV cache.
 
         Raises:
             ClosedError: The handle is closed.
             EngineError: The engine refused the message.
         """
-        self._context_before, self._context_limit = used, limit
+        self._context_before, self._prompt_tokens, self._context_limit = used, prompt, limit
         self._generation = conversation.send(message_json, self.options)
         self._conversation = conversation
         if self._cancel_requested:  # it came while the message was being sent
@@ -151,9 +154,12 @@ class Turn:
         conversation = self._conversation
         assert conversation is not None
         conversation.settle()
-        text, stats = self.text, generation.stats
-        context = self._context_after(conversation, stats.chunks)
-        reason = self._finish_reason(generation.error, stats.chunks, context)
+        chunks = generation.stats.chunks
+        context = self._context_after(conversation, chunks)
+        # A chunk is a token, save where several make one character. The KV cache has them all, the
+        # end-of-turn token included.
+        output = max(chunks, context - self._context_before - self._prompt_tokens)
+        reason = self._finish_reason(generation.error, output, context)
         if reason is None:
             name = generation.error.partition(":")[0]
             self.error = EngineError(
@@ -161,16 +167,17 @@ class Turn:
                 code=_STATUS_CODES.get(name, -1),
                 operation="generate",
             )
-        elif reason in ("length", "context_full"):
+        elif reason in {"length", "context_full"}:
             # The reply was cut without its end-of-turn token. Sent to again, the model takes the next
             # message for the rest of its own sentence ("Your name is Adauseru.", measured).
             conversation.retire(reason)
-        prompt = max(0, context - self._context_before - stats.chunks)
+        if reason == "stop" and output > chunks:
+            output -= 1
         self.reply = Reply(
-            text=text,
+            text=self.text,
             finish_reason=reason or "cancelled",
-            usage=Usage(prompt, stats.chunks, context, self._context_limit),
-            timing=_timing(generation, prompt),
+            usage=Usage(self._prompt_tokens, output, context, self._context_limit),
+            timing=_timing(generation, self._prompt_tokens, output),
             thinking="".join(delta.thinking for delta in self.deltas),
             tool_calls=tuple(delta.tool_call for delta in self.deltas if delta.tool_call),
             trimmed_turns=self.trimmed_turns,
@@ -178,6 +185,7 @@ class Turn:
         self._done.set()
 
     def _finish_reason(self, error: str, output_tokens: int, context: int) -> FinishReason | None:
+        """Why the generation ended; None for an error of the engine."""
         if error.startswith("CANCELLED"):
             return "cancelled"
         full = self._context_limit > 0 and context >= self._context_limit - 1
@@ -196,7 +204,7 @@ class Turn:
         try:
             return conversation.token_count()
         except (ClosedError, EngineError):  # closed in mid-reply: nobody needs the exact number any more
-            return self._context_before + output_tokens
+            return self._context_before + self._prompt_tokens + output_tokens
 
 
 class TurnQueue:
@@ -433,13 +441,13 @@ def _tool_call(call: dict[str, Any]) -> ToolCall:
     return ToolCall(str(function.get("name", "")), function.get("arguments"))
 
 
-def _timing(generation: Generation, prompt_tokens: int) -> Timing:
+def _timing(generation: Generation, prompt_tokens: int, output_tokens: int) -> Timing:
     stats = generation.stats
     first = stats.first_chunk_s - stats.sent_s if stats.first_chunk_s else None
     decoding = stats.last_chunk_s - stats.first_chunk_s
     return Timing(
         time_to_first_token_s=first,
         prefill_tokens_per_s=prompt_tokens / first if first else None,
-        decode_tokens_per_s=(stats.chunks - 1) / decoding if stats.chunks > 1 and decoding > 0 else None,
+        decode_tokens_per_s=(output_tokens - 1) / decoding if stats.chunks > 1 and decoding > 0 else None,
         total_s=max(0.0, stats.ended_s - stats.sent_s),
     )

@@ -267,6 +267,7 @@ class Conversation:
         self._pointer = pointer
         self._generation: Generation | None = None
         self._cancelled = False
+        self._fresh = True
         self._life = HandleLife(engine.ledger)
 
     def __repr__(self) -> str:
@@ -282,6 +283,11 @@ class Conversation:
         """The state of the handle."""
         return self._life.state
 
+    @property
+    def fresh(self) -> bool:
+        """Nothing was sent to it yet: its system message and first messages wait for the first send."""
+        return self._fresh
+
     def send(self, message_json: str, options: SendOptions) -> Generation:
         """Start a generation. Returns as soon as the engine has accepted the message.
 
@@ -296,6 +302,7 @@ class Conversation:
         native.max_output_tokens = options.max_output_tokens or 0
         error = library.new_error()
         self._life.begin_generation()
+        self._fresh = False
         with engine.lock:
             try:
                 engine.require_open()
