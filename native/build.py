@@ -27,7 +27,7 @@ ffibuilder.set_source(
     '#include "shim.h"',
     sources=["native/shim.c"],
     depends=[f"native/{header}" for header in HEADERS],
-    include_dirs=[str(NATIVE)],
+    include_dirs=["native"],
     define_macros=[("Py_LIMITED_API", "0x030B0000")],
     py_limited_api=True,
     extra_compile_args=["-std=c11", "-Wall", "-Wextra", "-O2", "-fvisibility=hidden", "-pthread"],

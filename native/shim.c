@@ -53,83 +53,83 @@ static void out_of_memory(gn_error *error)
 /* ---- the symbol table ---- */
 
 /* The one list of what we use; the table, its types and the names in messages all come from it. */
-#define GN_SYMBOLS(X)                                           \
-    X(set_min_log_level)                                        \
-    X(get_last_error_code)                                      \
-    X(get_last_error_message)                                   \
-    X(clear_last_error)                                         \
-    X(engine_settings_create)                                   \
-    X(engine_settings_delete)                                   \
-    X(engine_settings_set_max_num_tokens)                       \
-    X(engine_settings_set_num_threads)                          \
-    X(engine_settings_set_cache_dir)                            \
-    X(engine_settings_set_lora_rank)                            \
-    X(engine_settings_set_supported_lora_ranks)                 \
-    X(engine_create)                                            \
-    X(engine_delete)                                            \
-    X(engine_tokenize)                                          \
-    X(tokenize_result_delete)                                   \
-    X(tokenize_result_get_tokens)                               \
-    X(tokenize_result_get_num_tokens)                           \
-    X(engine_detokenize)                                        \
-    X(detokenize_result_delete)                                 \
-    X(detokenize_result_get_string)                             \
-    X(sampler_params_create)                                    \
-    X(sampler_params_delete)                                    \
-    X(sampler_params_set_top_k)                                 \
-    X(sampler_params_set_top_p)                                 \
-    X(sampler_params_set_temperature)                           \
-    X(sampler_params_set_seed)                                  \
-    X(session_config_create)                                    \
-    X(session_config_delete)                                    \
-    X(session_config_set_max_output_tokens)                     \
-    X(session_config_set_sampler_params)                        \
-    X(session_config_set_lora_path)                             \
-    X(thinking_config_create)                                   \
-    X(thinking_config_delete)                                   \
-    X(thinking_config_set_enable_thinking)                      \
-    X(thinking_config_set_thinking_token_budget)                \
-    X(conversation_config_create)                               \
-    X(conversation_config_delete)                               \
-    X(conversation_config_set_session_config)                   \
-    X(conversation_config_set_system_message)                   \
-    X(conversation_config_set_messages)                         \
-    X(conversation_config_set_tools)                            \
-    X(conversation_config_set_extra_context)                    \
-    X(conversation_config_set_prompt_template)                  \
-    X(conversation_config_set_enable_constrained_decoding)      \
-    X(conversation_config_set_constraint_provider)              \
+#define GN_SYMBOLS(X) \
+    X(set_min_log_level) \
+    X(get_last_error_code) \
+    X(get_last_error_message) \
+    X(clear_last_error) \
+    X(engine_settings_create) \
+    X(engine_settings_delete) \
+    X(engine_settings_set_max_num_tokens) \
+    X(engine_settings_set_num_threads) \
+    X(engine_settings_set_cache_dir) \
+    X(engine_settings_set_lora_rank) \
+    X(engine_settings_set_supported_lora_ranks) \
+    X(engine_create) \
+    X(engine_delete) \
+    X(engine_tokenize) \
+    X(tokenize_result_delete) \
+    X(tokenize_result_get_tokens) \
+    X(tokenize_result_get_num_tokens) \
+    X(engine_detokenize) \
+    X(detokenize_result_delete) \
+    X(detokenize_result_get_string) \
+    X(sampler_params_create) \
+    X(sampler_params_delete) \
+    X(sampler_params_set_top_k) \
+    X(sampler_params_set_top_p) \
+    X(sampler_params_set_temperature) \
+    X(sampler_params_set_seed) \
+    X(session_config_create) \
+    X(session_config_delete) \
+    X(session_config_set_max_output_tokens) \
+    X(session_config_set_sampler_params) \
+    X(session_config_set_lora_path) \
+    X(thinking_config_create) \
+    X(thinking_config_delete) \
+    X(thinking_config_set_enable_thinking) \
+    X(thinking_config_set_thinking_token_budget) \
+    X(conversation_config_create) \
+    X(conversation_config_delete) \
+    X(conversation_config_set_session_config) \
+    X(conversation_config_set_system_message) \
+    X(conversation_config_set_messages) \
+    X(conversation_config_set_tools) \
+    X(conversation_config_set_extra_context) \
+    X(conversation_config_set_prompt_template) \
+    X(conversation_config_set_enable_constrained_decoding) \
+    X(conversation_config_set_constraint_provider) \
     X(conversation_config_set_filter_channel_content_from_kv_cache) \
-    X(conversation_config_set_stream_tool_calls)                \
-    X(conversation_config_set_thinking_config)                  \
-    X(conversation_optional_args_create)                        \
-    X(conversation_optional_args_delete)                        \
-    X(conversation_optional_args_set_max_output_tokens)         \
-    X(conversation_optional_args_set_constraint)                \
-    X(conversation_create)                                      \
-    X(conversation_clone)                                       \
-    X(conversation_delete)                                      \
-    X(conversation_send_message)                                \
-    X(conversation_send_message_stream)                         \
-    X(conversation_cancel_process)                              \
-    X(conversation_get_token_count)                             \
-    X(conversation_render_message_to_string)                    \
-    X(json_response_delete)                                     \
-    X(json_response_get_string)                                 \
-    X(stream_chunk_get_text)                                    \
-    X(stream_chunk_is_final)                                    \
-    X(stream_chunk_get_error)                                   \
-    X(loaded_file_create)                                       \
-    X(loaded_file_delete)                                       \
-    X(loaded_file_max_context_tokens)                           \
-    X(loaded_file_is_dynamic_context)                           \
-    X(loaded_file_supports_thinking)                            \
-    X(loaded_file_supports_function_calling)                    \
-    X(loaded_file_supports_input_modality)                      \
-    X(loaded_file_sampler_type)                                 \
-    X(loaded_file_sampler_top_k)                                \
-    X(loaded_file_sampler_top_p)                                \
-    X(loaded_file_sampler_temperature)                          \
+    X(conversation_config_set_stream_tool_calls) \
+    X(conversation_config_set_thinking_config) \
+    X(conversation_optional_args_create) \
+    X(conversation_optional_args_delete) \
+    X(conversation_optional_args_set_max_output_tokens) \
+    X(conversation_optional_args_set_constraint) \
+    X(conversation_create) \
+    X(conversation_clone) \
+    X(conversation_delete) \
+    X(conversation_send_message) \
+    X(conversation_send_message_stream) \
+    X(conversation_cancel_process) \
+    X(conversation_get_token_count) \
+    X(conversation_render_message_to_string) \
+    X(json_response_delete) \
+    X(json_response_get_string) \
+    X(stream_chunk_get_text) \
+    X(stream_chunk_is_final) \
+    X(stream_chunk_get_error) \
+    X(loaded_file_create) \
+    X(loaded_file_delete) \
+    X(loaded_file_max_context_tokens) \
+    X(loaded_file_is_dynamic_context) \
+    X(loaded_file_supports_thinking) \
+    X(loaded_file_supports_function_calling) \
+    X(loaded_file_supports_input_modality) \
+    X(loaded_file_sampler_type) \
+    X(loaded_file_sampler_top_k) \
+    X(loaded_file_sampler_top_p) \
+    X(loaded_file_sampler_temperature) \
     X(loaded_file_min_runtime_version)
 
 struct gn_api {
@@ -634,7 +634,8 @@ struct gn_stream {
     /* Under registry_mutex. */
     gn_stream *next;
     uintptr_t id;
-    int references;
+    int owners; /* the reader, until it releases; the engine, until the end */
+    int users;  /* callbacks that are at work on it */
 
     const gn_api *api;
     pthread_mutex_t mutex;
@@ -717,7 +718,7 @@ static gn_stream *new_stream(const gn_api *api)
         return NULL;
     }
     stream->api = api;
-    stream->references = 2; /* the reader and the engine */
+    stream->owners = 2;
     if (pthread_mutex_init(&stream->mutex, NULL) != 0) {
         free(stream);
         return NULL;
@@ -753,25 +754,32 @@ static gn_stream *acquire(uintptr_t id)
         stream = stream->next;
     }
     if (stream != NULL) {
-        stream->references++;
+        stream->users++;
     }
     pthread_mutex_unlock(&registry_mutex);
     return stream;
 }
 
-static void release(gn_stream *stream, int references)
+static void unlink_stream(gn_stream *stream)
+{
+    gn_stream **link = &registry;
+    while (*link != stream) {
+        link = &(*link)->next;
+    }
+    *link = stream->next;
+    streams_alive--;
+}
+
+/* Without owners no callback can find the stream any more; without users too it is freed. */
+static void drop(gn_stream *stream, int owners, int users)
 {
     pthread_mutex_lock(&registry_mutex);
-    stream->references -= references;
-    bool last = stream->references == 0;
-    if (last) {
-        gn_stream **link = &registry;
-        while (*link != stream) {
-            link = &(*link)->next;
-        }
-        *link = stream->next;
-        streams_alive--;
+    stream->owners -= owners;
+    stream->users -= users;
+    if (owners > 0 && stream->owners == 0) {
+        unlink_stream(stream);
     }
+    bool last = stream->owners == 0 && stream->users == 0;
     pthread_mutex_unlock(&registry_mutex);
     if (last) {
         free_stream(stream);
@@ -829,14 +837,15 @@ static void end_stream(gn_stream *stream, const char *error)
     }
     stream->stats.ended_s = now();
     stream->ended = true;
+    /* Still under the mutex, so that a reader who has seen the end is the last owner. */
+    drop(stream, 1, 0);
 }
 
-/* Returns whether this chunk ended the stream. */
-static bool receive(gn_stream *stream, const char *text, const char *error, bool is_final)
+static void receive(gn_stream *stream, const char *text, const char *error, bool is_final)
 {
     if (stream->ended) {
         stream->stats.late_events++;
-        return false;
+        return;
     }
     if (text != NULL) {
         append_chunk(stream, text);
@@ -846,7 +855,6 @@ static bool receive(gn_stream *stream, const char *text, const char *error, bool
         end_stream(stream, error);
     }
     pthread_cond_broadcast(&stream->changed);
-    return stream->ended;
 }
 
 static void on_chunk(void *user_data, LiteRtLmStreamChunk *chunk)
@@ -860,12 +868,12 @@ static void on_chunk(void *user_data, LiteRtLmStreamChunk *chunk)
     const char *error = api->stream_chunk_get_error(chunk);
     bool is_final = api->stream_chunk_is_final(chunk);
     pthread_mutex_lock(&stream->mutex);
-    bool ended = receive(stream, text, error, is_final);
+    receive(stream, text, error, is_final);
     pthread_mutex_unlock(&stream->mutex);
-    release(stream, ended ? 2 : 1); /* with the end goes the engine's reference */
+    drop(stream, 0, 1);
 }
 
-/* The engine refused the message. It may have ended the stream first, and then its reference is gone;
+/* The engine refused the message. It may have ended the stream first, and then it owns nothing any more;
  * else the end is claimed here, so that no callback can claim it too. */
 static void discard_refused(gn_stream *stream)
 {
@@ -873,7 +881,7 @@ static void discard_refused(gn_stream *stream)
     bool ended_before = stream->ended;
     stream->ended = true;
     pthread_mutex_unlock(&stream->mutex);
-    release(stream, ended_before ? 1 : 2);
+    drop(stream, ended_before ? 1 : 2, 0);
 }
 
 gn_stream *gn_conversation_send_stream(const gn_api *api, LiteRtLmConversation *conversation,
@@ -962,7 +970,7 @@ void gn_stream_release(gn_stream *stream)
     pthread_mutex_lock(&stream->mutex);
     stream->unread = true;
     pthread_mutex_unlock(&stream->mutex);
-    release(stream, 1);
+    drop(stream, 1, 0);
 }
 
 size_t gn_streams_alive(void)

@@ -44,6 +44,7 @@ void fe_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
 typedef struct {
     char *data; /* always terminated, NULL while empty */
     size_t size;
+    size_t capacity;
 } fe_text;
 
 void *fe_allocate(size_t size);

@@ -27,14 +27,16 @@ char *fe_copy(const char *text)
 
 void fe_append(fe_text *text, const char *more, size_t size)
 {
-    char *data = realloc(text->data, text->size + size + 1);
-    if (data == NULL) {
+    if (text->size + size + 1 > text->capacity) {
+        text->capacity = 2 * (text->size + size + 1);
+        text->data = realloc(text->data, text->capacity);
+    }
+    if (text->data == NULL) {
         fe_misuse("out of memory");
     }
-    memcpy(data + text->size, more, size);
+    memcpy(text->data + text->size, more, size);
     text->size += size;
-    data[text->size] = '\0';
-    text->data = data;
+    text->data[text->size] = '\0';
 }
 
 void fe_print(fe_text *text, const char *format, ...)
@@ -54,8 +56,7 @@ void fe_print(fe_text *text, const char *format, ...)
 void fe_clear(fe_text *text)
 {
     free(text->data);
-    text->data = NULL;
-    text->size = 0;
+    *text = (fe_text){0};
 }
 
 void fe_note_text(fe_text *options, const char *name, const char *value)
