@@ -6,6 +6,7 @@ import queue
 import random
 import threading
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -591,6 +592,14 @@ def test_messages_of_the_front_end_reach_the_chat(
     stream = chat.next_stream()
     assert stream.prompt == "Hello"
     stream.pieces.put(None)
+
+
+def test_the_front_end_chooses_the_shell_where_the_kernel_would_overrule_it() -> None:
+    newer, older = SimpleNamespace(_reply_subshell_for=lambda data, default: default), SimpleNamespace()
+    for comm in (newer, older, None):
+        widget_module._let_messages_pass_cells(comm)
+    assert newer._reply_subshell_for is None
+    assert not hasattr(older, "_reply_subshell_for")
 
 
 def test_closing_a_panel_stops_its_reply_and_its_threads_and_leaves_the_chat_open(chat: ScriptedChat) -> None:

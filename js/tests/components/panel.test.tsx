@@ -281,4 +281,14 @@ describe("scrolling", () => {
     await expect.poll(toEnd).toBeLessThan(8);
     await expect.element(jump).not.toBeInTheDocument();
   });
+
+  it("stays there too when text comes before the scrolling is told", async () => {
+    await ask(panel, "Go on");
+    await expect.poll(toEnd).toBeLessThan(8);
+    log().scrollTop -= 120;
+    const top = log().scrollTop;
+    panel.tell(panel.kernel.delta("more\n".repeat(5)));
+    await expect.element(panel.replies.last()).toHaveTextContent("more");
+    expect(log().scrollTop).toBe(top);
+  });
 });
