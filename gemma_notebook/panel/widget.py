@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -77,6 +78,12 @@ class ChatPanel(anywidget.AnyWidget):
             controller.close()
             self._pump.close()
         super().close()
+
+    def __del__(self) -> None:
+        # ipywidgets closes a widget here. While the interpreter shuts down that would start the pump's
+        # thread, and starting a thread then waits for ever: a kernel that never ends. (measured)
+        if not sys.is_finalizing():
+            super().__del__()
 
     def __repr__(self) -> str:
         return f"ChatPanel({self._chat.manager.model.name!r})"

@@ -38,6 +38,11 @@ def test_a_daemon_thread_in_mid_stream_does_not_keep_the_process():
     run("threading.Thread(target=lambda: list(stream), daemon=True).start()")
 
 
+def test_a_process_with_a_panel_ends():
+    run("panel = gn.ChatPanel(manager)")
+    run("panel = gn.ChatPanel(chat); panel.close()")
+
+
 def test_a_forked_child_gets_an_error_and_ends_and_the_parent_goes_on():
     script = """
 child = os.fork()
