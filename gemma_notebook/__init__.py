@@ -5,7 +5,7 @@ Example:
     >>> manager = gn.load()          # the bundled tiny model
     >>> chat = manager.create_chat()
     >>> chat.send("My name is Ada.").text
-    'Nice to meet you, Ada!'
+    'Nice to meet you, Ada.'
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ class Chat:
     Example:
         >>> chat = manager.create_chat(system_instruction="Be brief.")
         >>> chat.send("My name is Ada.").text
-        'Nice to meet you, Ada!'
+        'Nice to meet you, Ada.'
         >>> chat.reset()
     """
 

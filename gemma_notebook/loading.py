@@ -58,7 +58,7 @@ def load(
     Example:
         >>> manager = gn.load()
         >>> manager.create_chat().send("Hello").text
-        'Hello! Tell me your name.'
+        'Hello! What can I do for you?'
     """
     if not isinstance(check, bool):
         raise OptionTypeError(f"check must be True or False, not {check!r}")

@@ -61,7 +61,7 @@ class Session:
     Example:
         >>> session = manager.create_session()
         >>> session.send("My name is Ada.").text
-        'Nice to meet you, Ada!'
+        'Nice to meet you, Ada.'
     """
 
     def __init__(
