@@ -15,7 +15,7 @@ LAB_ARGS ?=
 PYTEST := $(BIN)/python -m pytest
 ROOT_FLAG := $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: help build lab test test-js test-python test-notebooks test-browser lint format bench wheel notebooks \
+.PHONY: help build lab test test-js test-python test-notebooks test-browser lint format bench soak wheel notebooks \
         tiny-model tiny-model-eval chromium clean
 
 help: ## this list
@@ -62,7 +62,7 @@ test-js: $(STATIC) chromium ## the panel's TypeScript
 	cd js && npm test
 
 test-python: build $(VENV)/.test-installed ## the shim, the engine, sessions, kernels, the wheel
-	$(PYTEST) tests --ignore=tests/browser --ignore=tests/bench
+	$(PYTEST) tests --ignore=tests/browser --ignore=tests/bench --ignore=tests/soak
 
 test-notebooks: build $(VENV)/.test-installed ## the regression notebooks against their reference outputs
 	$(PYTEST) --nbval --nbval-current-env --nbval-sanitize-with=$(REGRESSION)/sanitize.cfg \
@@ -85,6 +85,9 @@ format: $(VENV)/.test-installed js/node_modules/.package-lock.json ## let ruff a
 
 bench: build $(VENV)/.test-installed ## speed, against the official binding
 	$(BIN)/python tests/bench/bench.py
+
+soak: build $(VENV)/.test-installed ## thousands of resets, hundreds of exits and damaged files: some minutes
+	$(PYTEST) -s tests/soak
 
 # Make
 
