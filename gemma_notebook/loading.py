@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from gemma_notebook.engine import Engine, Library
-from gemma_notebook.errors import OptionTypeError
+from gemma_notebook.errors import CacheDirectoryError, ModelLoadError, OptionTypeError
 from gemma_notebook.models.check import check_model_file
 from gemma_notebook.models.resolve import TINY, is_bundled, resolve_model
 from gemma_notebook.options import EngineOptions
@@ -33,7 +33,9 @@ def load(
 
     Args:
         model: ``"tiny"``, the bundled model, or the path of a ``.litertlm`` file.
-        backend: ``"cpu"``, ``"gpu"``, ``"npu"``, or ``"auto"``, which in this version is the CPU.
+        backend: ``"cpu"``, ``"gpu"``, ``"npu"``, or ``"auto"``: the GPU if the file runs there, else the CPU;
+            ``manager.active_backend`` tells which, ``manager.refused_backends`` why not the others. The
+            bundled model is small enough for the CPU always.
         context_tokens: The context to reserve, in tokens; None for all that the model was made for.
         threads: CPU threads; None for the cores that this process may use.
         cache_dir: A directory that exists and can be written, for compiled weights: large models load
@@ -85,10 +87,7 @@ def open_manager(
     library: Library | None = None,
 ) -> SessionManager:
     """:func:`load` for checked options, on any engine library."""
-    backend = "cpu" if options.backend == "auto" else options.backend
-    if check and not is_bundled(options.model_path):
-        check_model_file(options.model_path, backend, options.context_tokens)
-    engine = Engine(options, backend=backend, library=library)
+    engine = _open_engine(options, check=check, library=library)
     if is_bundled(options.model_path):
         engine.model = dataclasses.replace(engine.model, name=TINY)
     try:
@@ -96,3 +95,36 @@ def open_manager(
     except BaseException:
         engine.close()
         raise
+
+
+def _open_engine(options: EngineOptions, *, check: bool, library: Library | None) -> Engine:
+    """The engine on the first backend that takes the file.
+
+    Raises:
+        ModelLoadError: None does; the error is that of the last one tried.
+    """
+    bundled = is_bundled(options.model_path)
+    refused: dict[str, str] = {}
+    candidates = _candidates(options.backend, bundled=bundled)
+    for backend in candidates:
+        try:
+            if check and not bundled:
+                check_model_file(options.model_path, backend, options.context_tokens)
+            engine = Engine(options, backend=backend, library=library)
+        except CacheDirectoryError:
+            raise
+        except ModelLoadError as error:
+            if backend == candidates[-1]:
+                raise
+            refused[backend] = str(error)
+        else:
+            engine.refused_backends = refused
+            return engine
+    raise AssertionError("there is always a last candidate")
+
+
+def _candidates(backend: str, *, bundled: bool) -> tuple[str, ...]:
+    if backend != "auto":
+        return (backend,)
+    # An NPU runs only files that were compiled for it: that is asked for, not tried.
+    return ("cpu",) if bundled else ("gpu", "cpu")

@@ -433,6 +433,11 @@ class SessionManager:
         return self._engine.backend
 
     @property
+    def refused_backends(self) -> dict[str, str]:
+        """With ``backend="auto"``: the backends that were tried in vain, each with the reason."""
+        return dict(self._engine.refused_backends)
+
+    @property
     def closed(self) -> bool:
         """It is closed or closing."""
         return self._state != "open"

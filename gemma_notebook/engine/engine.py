@@ -63,6 +63,9 @@ class Engine:
         library: The library to use; None for the installed one.
         backend: The one backend to use, already chosen (``options.backend`` may say ``"auto"``).
 
+    Attributes:
+        refused_backends: Backends that were tried before this one, each with the reason against it.
+
     Raises:
         LibraryLoadError: There is no usable engine library.
         ModelLoadError: The engine refused the file.
@@ -75,6 +78,7 @@ class Engine:
         _check_cache_dir(options)
         self.options = options
         self.backend = backend
+        self.refused_backends: dict[str, str] = {}
         self.library = library or load_library()
         self.ledger = HandleLedger()
         self.lock = threading.RLock()

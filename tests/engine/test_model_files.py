@@ -109,8 +109,8 @@ def test_a_good_verdict_is_remembered_until_the_file_changes(model, monkeypatch)
     children = []
     run = subprocess.run
     monkeypatch.setattr(subprocess, "run", lambda *a, **k: children.append(a) or run(*a, **k))
-    check_model_file(model, "cpu")
-    check_model_file(model, "cpu")
+    for _ in range(2):
+        check_model_file(model, "cpu")
     assert len(children) == 1
     model.write_bytes(TINY.read_bytes() + b"\0")
     check_model_file(model, "cpu")
@@ -171,6 +171,24 @@ def test_an_unknown_name_says_that_there_is_no_such_file():
 def test_a_backend_that_this_machine_lacks_is_an_error_with_the_engines_words(fake, make_fake_manager):
     with pytest.raises(ModelLoadError, match="load failed"):
         make_fake_manager(backend="gpu")
+
+
+def test_auto_tries_the_gpu_then_the_cpu_and_keeps_the_reason(fake, make_fake_manager):
+    manager = make_fake_manager(backend="auto")
+    assert manager.active_backend == "cpu"
+    assert list(manager.refused_backends) == ["gpu"]
+    assert "load failed" in manager.refused_backends["gpu"]
+    manager.close()
+    fake.set(backends="cpu,gpu")
+    manager = make_fake_manager(backend="auto")
+    assert manager.active_backend == "gpu"
+    assert manager.refused_backends == {}
+
+
+def test_auto_reports_the_last_reason_when_no_backend_takes_the_file(fake, make_fake_manager):
+    fake.set(fail_engine_create="-1:3:no such section")
+    with pytest.raises(ModelLoadError, match="no such section"):
+        make_fake_manager(backend="auto")
 
 
 def test_a_library_that_is_none_is_refused(tmp_path, monkeypatch):
