@@ -339,11 +339,7 @@ class Conversation:
         """Note the end of a generation that has been taken to its end."""
         generation = self._generation
         if generation is not None and generation.ended:
-            with self._life.lock:
-                self._generation = None
-                self._life.end_generation(
-                    spent=self._cancelled or bool(generation.error), detail=generation.error
-                )
+            self._note_end(generation)
 
     def retire(self, reason: str) -> None:
         """Mark the handle as one that must not be sent to again."""
@@ -411,9 +407,20 @@ class Conversation:
             self._cancel_and_wait(deadline)
             with self._engine.lock:
                 # A send that was under way when the close began has by now left its generation here.
-                if self._generation is None or self._generation.wait_end(0):
+                generation = self._generation
+                if generation is None or generation.wait_end(0):
+                    if generation is not None:
+                        self._note_end(generation)  # its reader may come to the end only after the delete
                     self._delete()
                     return
+
+    def _note_end(self, generation: Generation) -> None:
+        with self._life.lock:
+            if self._generation is generation:
+                self._generation = None
+                self._life.end_generation(
+                    spent=self._cancelled or bool(generation.error), detail=generation.error
+                )
 
     def _cancel_and_wait(self, deadline: float) -> None:
         generation = self._generation

@@ -71,7 +71,7 @@ class Library:
 
     def engine_error(self, error: Any, operation: str, remedy: str = "") -> EngineError:
         """The exception for a filled ``gn_error``."""
-        text, code = self.text(error.message), int(error.code)
+        text, code = " ".join(self.text(error.message).split()), int(error.code)  # its own has line breaks
         kind = ModelLoadError if operation == "load" else EngineError
         message = f"{operation} failed: {text or 'the engine gave no reason'} (engine code {code})"
         return kind(f"{message}; {remedy}" if remedy else message, code=code, operation=operation)
