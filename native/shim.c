@@ -900,8 +900,9 @@ gn_stream *gn_conversation_send_stream(const gn_api *api, LiteRtLmConversation *
         return NULL;
     }
     stream->stats.sent_s = now();
-    int status = api->conversation_send_message_stream(conversation, message_json, send_context(options), args,
-                                                       on_chunk, (void *)stream->id);
+    const char *context = send_context(options);
+    int status = api->conversation_send_message_stream(conversation, message_json, context, args, on_chunk,
+                                                       (void *)stream->id);
     if (status != 0) {
         fail(api, error, "The engine refused the message.");
         discard_refused(stream);

@@ -326,7 +326,8 @@ void fe_set_status_error(const char *status)
         const char *word;
         int code;
     } codes[] = {
-        {"CANCELLED:", 1}, {"INVALID_ARGUMENT:", 3}, {"NOT_FOUND:", 5}, {"UNIMPLEMENTED:", 12}, {"INTERNAL:", 13},
+        {"CANCELLED:", 1},      {"INVALID_ARGUMENT:", 3}, {"NOT_FOUND:", 5},
+        {"UNIMPLEMENTED:", 12}, {"INTERNAL:", 13},
     };
     int code = 2; /* UNKNOWN */
     for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
@@ -367,7 +368,8 @@ void litert_lm_set_min_log_level(int level)
 void fake_engine_reset(void)
 {
     pthread_mutex_lock(&fe_mutex);
-    if (fe_get_count("live_engines") + fe_get_count("live_conversations") + fe_get_count("live_objects") > 0) {
+    long alive = fe_get_count("live_engines") + fe_get_count("live_conversations");
+    if (alive + fe_get_count("live_objects") > 0) {
         fe_misuse("reset while engines, conversations or other objects are alive");
     }
     empty(&settings);

@@ -627,7 +627,8 @@ bool litert_lm_loaded_file_supports_function_calling(const LiteRtLmLoadedFile *f
 
 bool litert_lm_loaded_file_supports_input_modality(const LiteRtLmLoadedFile *file, int modality)
 {
-    static const char *const fields[] = {"supports_text", "supports_vision", "supports_audio", "supports_video"};
+    static const char *const fields[] = {"supports_text", "supports_vision", "supports_audio",
+                                         "supports_video"};
     FE_ENTER();
     FE_CHECK(file, FE_FILE);
     return info(fields[modality & 3], modality == 0) != 0;

@@ -24,16 +24,25 @@ _Noreturn void fail_check(const char *file, int line, const char *condition)
 /* ---- allocations of the shim ---- */
 
 static atomic_long allocations_left = -1;
+static atomic_long refused;
 
 void fail_allocations_after(long successes)
 {
     atomic_store(&allocations_left, successes);
 }
 
+long allocations_refused(void)
+{
+    return atomic_load(&refused);
+}
+
 static bool may_allocate(void)
 {
     long left = atomic_load(&allocations_left);
     while (left > 0 && !atomic_compare_exchange_weak(&allocations_left, &left, left - 1)) {
+    }
+    if (left == 0) {
+        atomic_fetch_add(&refused, 1);
     }
     return left != 0;
 }
@@ -108,7 +117,8 @@ LiteRtLmConversation *make_conversation(LiteRtLmEngine *engine)
 const char *user(const char *text)
 {
     static _Thread_local char json[4096];
-    snprintf(json, sizeof json, "{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"%s\"}]}", text);
+    static const char format[] = "{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"%s\"}]}";
+    snprintf(json, sizeof json, format, text);
     return json;
 }
 
@@ -172,6 +182,8 @@ void expect(gn_stream *stream, const char *chunks, const char *error_text)
 
 static void run(const test_case *one)
 {
+    printf("run %s\n", one->name);
+    fflush(stdout); /* so that a reader of the output knows the case that crashed */
     one->run();
     fail_allocations_after(-1);
     CHECK(gn_streams_alive() == 0);
@@ -195,19 +207,14 @@ static bool is_wanted(const test_case *one, int count, char **names)
 int main(int count, char **arguments)
 {
     if (count < 2) {
-        fprintf(stderr, "usage: %s --list | DIRECTORY [CASE…]\n", arguments[0]);
+        fprintf(stderr, "usage: %s DIRECTORY [NAME…]\n", arguments[0]);
         return 2;
     }
-    int ran = 0;
     directory = arguments[1];
     for (const test_case *one = cases; one != NULL; one = one->next) {
-        if (strcmp(directory, "--list") == 0) {
-            puts(one->name);
-        } else if (is_wanted(one, count - 2, arguments + 2)) {
+        if (is_wanted(one, count - 2, arguments + 2)) {
             run(one);
-            ran++;
         }
     }
-    printf("%d passed\n", ran);
     return 0;
 }

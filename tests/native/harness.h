@@ -1,4 +1,5 @@
-/* A small test harness: CASE(name) { … } is run by `program DIRECTORY name`; --list names them all.
+/* A small test harness: `program DIRECTORY [NAME…]` runs each CASE(NAME), or all of them, and says so before
+ * each. A case that fails aborts.
  *
  * DIRECTORY holds the fake engine, a model file and some broken libraries. After each case nothing may be
  * alive: no stream, engine, conversation or configuration.
@@ -43,6 +44,7 @@ _Noreturn void fail_check(const char *file, int line, const char *condition);
 /* shim.c is compiled so that its allocations come here. The allocation after `successes` more fails, and so
  * do all that follow; a negative number ends that. */
 void fail_allocations_after(long successes);
+long allocations_refused(void);
 
 /* A path in DIRECTORY; valid until the next call. */
 const char *path_to(const char *name);
