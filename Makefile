@@ -16,7 +16,7 @@ PYTEST := $(BIN)/python -m pytest
 ROOT_FLAG := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .PHONY: help build lab test test-js test-python test-notebooks test-browser lint format bench soak wheel notebooks \
-        tiny-model tiny-model-eval chromium clean
+        tiny-model tiny-model-eval system-tools clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -48,27 +48,31 @@ build: $(STATIC) $(VENV)/.installed ## make .venv, compile the shim, bundle the 
 lab: build ## open JupyterLab on the quick start
 	$(BIN)/jupyter lab $(ROOT_FLAG) $(LAB_ARGS) $(QUICK_START)
 
-chromium:
-	@command -v chromium >/dev/null || { \
-	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; \
-	  else echo "The browser tests need chromium on the PATH; install it and run this again." >&2; exit 1; fi; }
+# What pip and npm cannot install. On Debian, as root, apt does; elsewhere say what is missing.
+system-tools:
+	@missing=; \
+	for tool in chromium valgrind; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
+	[ -e /etc/debian_version ] && ! dpkg -s libc6-dbg >/dev/null 2>&1 && missing="$$missing libc6-dbg"; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing >/dev/null; \
+	else echo "The tests need$$missing; install that and run this again." >&2; exit 1; fi
 
 # Check
 
 test: test-js test-python test-notebooks test-browser ## everything, setting up what it needs
 
-test-js: $(STATIC) chromium ## the panel's TypeScript
+test-js: $(STATIC) system-tools ## the panel's TypeScript
 	cd js && npm test
 
-test-python: build $(VENV)/.test-installed ## the shim, the engine, sessions, kernels, the wheel
+test-python: build $(VENV)/.test-installed system-tools ## the shim, the engine, sessions, kernels, the wheel
 	$(PYTEST) tests --ignore=tests/browser --ignore=tests/bench --ignore=tests/soak
 
 test-notebooks: build $(VENV)/.test-installed ## the regression notebooks against their reference outputs
 	$(PYTEST) --nbval --nbval-current-env --nbval-sanitize-with=$(REGRESSION)/sanitize.cfg \
 	  --nbval-cell-timeout=60 -W "ignore::DeprecationWarning" $(REGRESSION)
 
-test-browser: build $(VENV)/.test-installed chromium ## the panel in JupyterLab, in Chromium, with the real model
+test-browser: build $(VENV)/.test-installed system-tools ## the panel in JupyterLab, in Chromium, with the real model
 	$(PYTEST) tests/browser
 
 lint: build $(VENV)/.test-installed ## ruff, mypy, import-linter, biome, tsc

@@ -639,7 +639,10 @@ struct gn_stream {
 
     const gn_api *api;
     pthread_mutex_t mutex;
-    pthread_cond_t changed;
+    /* Two, so that whoever waits for the end is not woken by every chunk, nor a reader by more than the
+     * first of those that it has not taken yet. */
+    pthread_cond_t arrived;
+    pthread_cond_t finished;
 
     /* Under mutex. */
     buffer filling;        /* the engine's thread appends here */
@@ -684,7 +687,7 @@ static int init_condition(pthread_cond_t *condition)
 }
 
 /* Waits until `deadline` (in now()'s time) at the latest. */
-static void wait_change(gn_stream *stream, double deadline)
+static void wait_for(pthread_cond_t *condition, gn_stream *stream, double deadline)
 {
 #ifdef __APPLE__
     double seconds = deadline - now();
@@ -696,9 +699,9 @@ static void wait_change(gn_stream *stream, double deadline)
     time.tv_sec = (time_t)seconds;
     time.tv_nsec = (long)((seconds - (double)time.tv_sec) * 1e9);
 #ifdef __APPLE__
-    pthread_cond_timedwait_relative_np(&stream->changed, &stream->mutex, &time);
+    pthread_cond_timedwait_relative_np(condition, &stream->mutex, &time);
 #else
-    pthread_cond_timedwait(&stream->changed, &stream->mutex, &time);
+    pthread_cond_timedwait(condition, &stream->mutex, &time);
 #endif
 }
 
@@ -723,7 +726,13 @@ static gn_stream *new_stream(const gn_api *api)
         free(stream);
         return NULL;
     }
-    if (init_condition(&stream->changed) != 0) {
+    if (init_condition(&stream->arrived) != 0) {
+        pthread_mutex_destroy(&stream->mutex);
+        free(stream);
+        return NULL;
+    }
+    if (init_condition(&stream->finished) != 0) {
+        pthread_cond_destroy(&stream->arrived);
         pthread_mutex_destroy(&stream->mutex);
         free(stream);
         return NULL;
@@ -739,7 +748,8 @@ static gn_stream *new_stream(const gn_api *api)
 
 static void free_stream(gn_stream *stream)
 {
-    pthread_cond_destroy(&stream->changed);
+    pthread_cond_destroy(&stream->finished);
+    pthread_cond_destroy(&stream->arrived);
     pthread_mutex_destroy(&stream->mutex);
     free(stream->filling.data);
     free(stream->taken.data);
@@ -847,14 +857,18 @@ static void receive(gn_stream *stream, const char *text, const char *error, bool
         stream->stats.late_events++;
         return;
     }
+    bool was_empty = stream->filling.size == 0;
     if (text != NULL) {
         append_chunk(stream, text);
     }
     /* An error is an end even without is_final: else a reader could wait for ever. */
     if (is_final || error != NULL) {
         end_stream(stream, error);
+        pthread_cond_broadcast(&stream->finished);
+        pthread_cond_broadcast(&stream->arrived);
+    } else if (was_empty) {
+        pthread_cond_broadcast(&stream->arrived);
     }
-    pthread_cond_broadcast(&stream->changed);
 }
 
 static void on_chunk(void *user_data, LiteRtLmStreamChunk *chunk)
@@ -934,7 +948,7 @@ int gn_stream_take(gn_stream *stream, double timeout_s, gn_batch *batch)
     double deadline = deadline_after(timeout_s);
     pthread_mutex_lock(&stream->mutex);
     while (stream->filling.size == 0 && !stream->ended && now() < deadline) {
-        wait_change(stream, deadline);
+        wait_for(&stream->arrived, stream, deadline);
     }
     int something = stream->filling.size > 0 || stream->ended;
     if (something) {
@@ -949,7 +963,7 @@ int gn_stream_wait_end(gn_stream *stream, double timeout_s)
     double deadline = deadline_after(timeout_s);
     pthread_mutex_lock(&stream->mutex);
     while (!stream->ended && now() < deadline) {
-        wait_change(stream, deadline);
+        wait_for(&stream->finished, stream, deadline);
     }
     int ended = stream->ended;
     pthread_mutex_unlock(&stream->mutex);

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -11,13 +10,12 @@ from typing import Any
 
 import fake_engine
 import pytest
+from support import WAIT_S
 
 import gemma_notebook as gn
 from gemma_notebook.engine import load_library
 from gemma_notebook.loading import open_manager
 from gemma_notebook.options import EngineOptions
-
-WAIT_S = 30.0
 
 
 class FakeEngine(fake_engine.FakeEngine):
@@ -113,26 +111,3 @@ def in_thread() -> Iterator[Callable[..., Future[Any]]]:
     for thread in threads:
         thread.join(WAIT_S)
         assert not thread.is_alive(), "a thread of the test still runs"
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Look again and again, for what gives no event to wait for."""
-    tick = threading.Event()
-    for _ in range(int(WAIT_S / 0.002)):
-        if condition():
-            return
-        tick.wait(0.002)
-    raise AssertionError("the condition never held")
-
-
-def threads_inside(function_name: str) -> int:
-    """How many threads are inside a function of that name."""
-    count = 0
-    for frame in sys._current_frames().values():
-        inner = frame
-        while inner is not None:
-            if inner.f_code.co_name == function_name:
-                count += 1
-                break
-            inner = inner.f_back
-    return count

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,9 @@ __all__ = ["WAIT_SLICE_S", "Generation", "GenerationStats"]
 
 # The longest single wait in C: Ctrl-C is noticed between two of them.
 WAIT_SLICE_S = 0.1
+
+# The shortest time between two takes: a screen shows nothing faster.
+GATHER_S = 0.004
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,7 @@ class Generation:
         self._reading = threading.Lock()
         self._ended = False
         self._error = ""
+        self._taken_s = float("-inf")
 
     def take(self, timeout_s: float = WAIT_SLICE_S) -> list[bytes]:
         """All chunks that have arrived, waiting up to ``timeout_s`` seconds for the first.
@@ -48,8 +53,12 @@ class Generation:
         An empty list means that nothing came in time, or that the generation has ended: see :attr:`ended`.
         """
         with self._reading:
-            if self._ended or not self._lib.gn_stream_take(self._pointer, timeout_s, self._batch):
+            if self._ended:
                 return []
+            self._let_chunks_gather()
+            if not self._lib.gn_stream_take(self._pointer, timeout_s, self._batch):
+                return []
+            self._taken_s = time.monotonic()
             batch = self._batch
             chunks = (
                 self._library.ffi.buffer(batch.data, batch.size)[:].split(b"\0")[:-1] if batch.size else []
@@ -58,6 +67,13 @@ class Generation:
                 self._error = self._library.text(batch.error)
                 self._ended = True
             return chunks
+
+    def _let_chunks_gather(self) -> None:
+        # The first chunk is taken at once, and so is any that comes slower than this. A model of a thousand
+        # tokens a second would else wake this thread for each of them.
+        pause_s = self._taken_s + GATHER_S - time.monotonic()
+        if pause_s > 0:
+            self._lib.gn_stream_wait_end(self._pointer, pause_s)
 
     @property
     def ended(self) -> bool:

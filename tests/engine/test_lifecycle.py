@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from conftest import WAIT_S, threads_inside, wait_until
+from support import WAIT_S, threads_inside, wait_until
 
 import gemma_notebook as gn
 from gemma_notebook.errors import ClosedError, EngineError, SessionLimitError
