@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from pathlib import Path
 
 from gemma_notebook.engine import Engine, Library
 from gemma_notebook.errors import CacheDirectoryError, ModelLoadError, OptionTypeError
 from gemma_notebook.models.check import check_model_file
-from gemma_notebook.models.resolve import TINY, is_bundled, resolve_model
+from gemma_notebook.models.resolve import TINY, expanded, is_bundled, resolve_model
 from gemma_notebook.options import EngineOptions
 from gemma_notebook.sessions import SessionManager
 
@@ -71,7 +70,7 @@ def load(
         backend=backend,
         context_tokens=context_tokens,
         threads=threads,
-        cache_dir=None if cache_dir is None else Path(cache_dir).expanduser().absolute(),
+        cache_dir=None if cache_dir is None else expanded(cache_dir).absolute(),
         vision_backend=vision_backend,
         audio_backend=audio_backend,
         lora_rank=lora_rank,

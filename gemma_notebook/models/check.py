@@ -28,6 +28,10 @@ __all__ = ["check_model_file"]
 # A large model on a slow disk: an upper bound, against a child that hangs.
 _TIMEOUT_S = 600.0
 
+# What the child says when it has come as far as the engine, and its exit status for what is not the file's fault.
+_OPENING = "opening"
+_NOT_THE_FILE = 3
+
 
 def check_model_file(path: Path, backend: str, context_tokens: int | None = None) -> None:
     """Open the file in a child process, unless that went well before.
@@ -43,18 +47,19 @@ def check_model_file(path: Path, backend: str, context_tokens: int | None = None
     key = _key(path, backend, context_tokens)
     if key in _passed():
         return
-    command = [
-        sys.executable,
-        "-m",
-        "gemma_notebook.models.check",
-        str(path),
-        backend,
-        str(context_tokens or 0),
-    ]
+    # -P: a notebook's own folder may hold a random.py.
+    command = [sys.executable, "-P", "-m", __name__, str(path), backend, str(context_tokens or 0)]
     try:
         child = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_TIMEOUT_S, check=False
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_TIMEOUT_S,
+            check=False,
+            env=_environment(),
         )
+    except OSError:  # no process can be started here, so none can be tried
+        return
     except subprocess.TimeoutExpired:
         raise ModelLoadError(
             f"opening {str(path)!r} took more than {_TIMEOUT_S:.0f} s in a trial process; the file may be "
@@ -65,6 +70,8 @@ def check_model_file(path: Path, backend: str, context_tokens: int | None = None
         _remember(key)
         return
     verdict = _verdict(child.stdout)
+    if child.returncode == _NOT_THE_FILE or not child.stdout.startswith(_OPENING.encode()):
+        return  # the same error, or the lack of it, is to be had here, with its right class
     if verdict is not None:
         raise ModelLoadError(str(verdict["message"]), code=int(verdict["code"]), operation="load")
     raise ModelLoadError(
@@ -72,6 +79,12 @@ def check_model_file(path: Path, backend: str, context_tokens: int | None = None
         "for this engine: download it again",
         operation="load",
     )
+
+
+def _environment() -> dict[str, str]:
+    home = str(Path(__file__).parents[2])
+    others = os.environ.get("PYTHONPATH")
+    return {**os.environ, "PYTHONPATH": f"{home}{os.pathsep}{others}" if others else home}
 
 
 def _verdict(output: bytes) -> dict[str, Any] | None:
@@ -124,15 +137,18 @@ def _remember(key: str) -> None:
 
 def _main(path: str, backend: str, context_tokens: str) -> int:
     from gemma_notebook.engine import Engine
-    from gemma_notebook.errors import EngineError
+    from gemma_notebook.errors import EngineError, GemmaNotebookError
     from gemma_notebook.options import EngineOptions
 
+    print(_OPENING, flush=True)
     try:
         options = EngineOptions(Path(path), backend=backend, context_tokens=int(context_tokens) or None)
         Engine(options, backend=backend).close()
     except EngineError as error:
         print(json.dumps({"message": str(error), "code": error.code}))
         return 1
+    except GemmaNotebookError:  # a wrong option, no engine library
+        return _NOT_THE_FILE
     return 0
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gemma_notebook.errors import ModelLoadError, ModelNotFoundError, OptionTypeError
 
-__all__ = ["TINY", "is_bundled", "resolve_model"]
+__all__ = ["TINY", "expanded", "is_bundled", "resolve_model"]
 
 TINY = "tiny"
 _TINY_FILE = Path(__file__).with_name("tiny") / "model.litertlm"
@@ -25,7 +25,15 @@ def resolve_model(model: str | os.PathLike[str]) -> Path:
         raise OptionTypeError(f"model must be a path or a name such as {TINY!r}, not {model!r}")
     if model == TINY:
         return _checked(_TINY_FILE)
-    return _checked(Path(model).expanduser())
+    return _checked(expanded(model))
+
+
+def expanded(path: str | os.PathLike[str]) -> Path:
+    """The path with its ``~`` replaced; one that names no user is left as it is."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
 
 
 def is_bundled(path: Path) -> bool:
@@ -38,6 +46,10 @@ def _checked(path: Path) -> Path:
         if path.is_dir():
             raise ModelLoadError(
                 f"{str(path)!r} is a directory; give the path of the .litertlm file in it", operation="load"
+            )
+        if path.exists() and not path.is_file():  # to open a pipe would wait for its writer
+            raise ModelLoadError(
+                f"{str(path)!r} is not a file; give the path of a .litertlm file", operation="load"
             )
         with path.open("rb") as file:
             if not file.read(1):

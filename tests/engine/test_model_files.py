@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from gemma_notebook.errors import (
     LibraryLoadError,
     ModelLoadError,
     ModelNotFoundError,
+    OptionValueError,
 )
 from gemma_notebook.models.check import check_model_file
 from gemma_notebook.models.resolve import resolve_model
@@ -103,6 +105,35 @@ def test_a_file_that_aborts_the_engine_is_an_error_here(fake_engine_path, model,
     monkeypatch.setenv("FAKE_ENGINE_CRASH_ON_LOAD", "1")
     with pytest.raises(ModelLoadError, match="made the engine end its process .SIGABRT"):
         check_model_file(model, "cpu")
+
+
+def test_a_wrong_option_is_not_blamed_on_the_file(model):
+    with pytest.raises(OptionValueError, match="context_tokens=10000000 is more than"):
+        gn.load(model, context_tokens=10**7)
+
+
+def test_a_missing_engine_is_not_blamed_on_the_file(model, tmp_path, monkeypatch):
+    monkeypatch.setenv("GEMMA_NOTEBOOK_ENGINE_LIBRARY", str(tmp_path / "missing.so"))
+    with pytest.raises(LibraryLoadError):
+        gn.load(model)
+
+
+def test_a_module_in_the_notebooks_folder_is_not_blamed_on_the_file(model, tmp_path, monkeypatch):
+    (tmp_path / "json.py").write_text("raise RuntimeError('not the real one')")
+    monkeypatch.chdir(tmp_path)
+    check_model_file(model, "cpu")
+    assert list((tmp_path / "home").iterdir()), "the file was not tried"
+
+
+def test_a_pipe_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "pipe.litertlm")
+    with pytest.raises(ModelLoadError, match="is not a file"):
+        gn.load(tmp_path / "pipe.litertlm")
+
+
+def test_a_home_directory_of_nobody_is_a_missing_file():
+    with pytest.raises(ModelNotFoundError, match="~nobody-at-all"):
+        gn.load("~nobody-at-all/model.litertlm")
 
 
 def test_a_good_verdict_is_remembered_until_the_file_changes(model, monkeypatch):
@@ -200,8 +231,6 @@ def test_a_library_that_is_none_is_refused(tmp_path, monkeypatch):
 
 
 def test_the_threads_are_the_cores_that_this_process_may_use(fake, make_fake_manager):
-    import os
-
     manager = make_fake_manager()
     assert int(fake.options("engine", 1)["num_threads"]) <= len(os.sched_getaffinity(0))
     manager.close()
