@@ -1,49 +1,73 @@
 """Closes what was forgotten, on a thread of its own.
 
 The garbage collector runs finalizers on whatever thread allocates next, inside whatever lock that thread
-holds. Closing an engine waits for native threads, so it is only handed over here.
+holds. Closing an engine or a handle waits for native threads, so it is only handed over here.
 """
 
 from __future__ import annotations
 
+import functools
+import logging
 import queue
 import threading
 import warnings
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from gemma_notebook.engine import Engine
+__all__ = ["close_later", "run_later", "start"]
 
-__all__ = ["close_later"]
+_log = logging.getLogger(__name__)
 
 # SimpleQueue.put is reentrant, so a finalizer may call it at any moment.
-_forgotten: queue.SimpleQueue[Engine] = queue.SimpleQueue()
+_jobs: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
 _start_lock = threading.Lock()
 _thread: threading.Thread | None = None
 
 
-def close_later(engine: Engine) -> None:
-    """Have an engine that nobody holds any more closed soon, with a ResourceWarning."""
-    if not engine.closed:
-        _forgotten.put(engine)
-        _ensure_thread()
+class Closable(Protocol):
+    """What can be closed, and says in its repr what it is."""
+
+    @property
+    def closed(self) -> bool: ...
+
+    def close(self) -> None: ...
 
 
-def _ensure_thread() -> None:
+def start() -> None:
+    """Start the thread, unless it runs. To be called before anything is forgotten: a finalizer must not."""
     global _thread  # noqa: PLW0603
-    # Not waited for: whoever holds the lock is starting the thread, and the queue is read from its start.
-    if _start_lock.acquire(blocking=False):
-        try:
-            if _thread is None or not _thread.is_alive():
-                _thread = threading.Thread(target=_reap, name="gemma_notebook-reaper", daemon=True)
-                _thread.start()
-        finally:
-            _start_lock.release()
+    with _start_lock:
+        if _thread is None or not _thread.is_alive():
+            _thread = threading.Thread(target=_reap, name="gemma_notebook-reaper", daemon=True)
+            _thread.start()
+
+
+def close_later(forgotten: Closable, remedy: str) -> None:
+    """Have something that nobody holds any more closed soon, with a ResourceWarning."""
+    if not forgotten.closed:
+        run_later(functools.partial(_close, forgotten, remedy))
+
+
+def run_later(job: Callable[[], object]) -> None:
+    """Have ``job`` run soon. May be called by a finalizer, inside any lock."""
+    _jobs.put(job)
+
+
+def _close(forgotten: Closable, remedy: str) -> None:
+    if forgotten.closed:
+        return
+    what = repr(forgotten)
+    try:
+        forgotten.close()
+    finally:
+        warnings.warn(f"{what} was never closed; {remedy}", ResourceWarning, stacklevel=1)
 
 
 def _reap() -> None:
     while True:
-        engine = _forgotten.get()
-        warnings.warn(f"{engine!r} was never closed; close its manager", ResourceWarning, stacklevel=1)
-        engine.close()
-        del engine
+        job = _jobs.get()
+        try:
+            job()
+        except Exception:  # a warning that is an error, a handle that is lost: the next one waits
+            _log.warning("Something that was forgotten could not be closed.", exc_info=True)
+        del job

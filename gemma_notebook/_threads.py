@@ -24,10 +24,10 @@ async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
     Cancelling the await leaves the thread running to its end; its result is dropped.
     """
     future: concurrent.futures.Future[T] = concurrent.futures.Future()
+    # From here on it cannot be cancelled: what was begun for a turn must be brought to its end.
+    future.set_running_or_notify_cancel()
 
     def work() -> None:
-        if not future.set_running_or_notify_cancel():
-            return
         try:
             result = function(*args, **kwargs)
         except BaseException as error:

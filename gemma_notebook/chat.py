@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from gemma_notebook._threads import in_thread
 from gemma_notebook.errors import ClosedError, OptionTypeError, OptionValueError, UnsupportedError
 from gemma_notebook.messages import Context, Message, Reply, Timing
-from gemma_notebook.options import SessionOptions, checked_context_policy
+from gemma_notebook.options import SendOptions, SessionOptions, checked_context_policy
 from gemma_notebook.turns import AsyncReplyStream, ReplyStream
 
 if TYPE_CHECKING:
@@ -124,13 +124,13 @@ class Chat:
             EngineError: The engine refused, or broke off the reply.
             UnsupportedError: The model or this version cannot do what was asked.
         """
-        stream = self.stream(
+        with self.stream(
             message,
             attachments=attachments,
             max_output_tokens=max_output_tokens,
             response_format=response_format,
-        )
-        return stream.reply
+        ) as stream:
+            return stream.reply
 
     def stream(
         self,
@@ -201,6 +201,8 @@ class Chat:
         try:
             self._session.reset()
         except ClosedError:
+            if not self._session.closed:  # the engine is, or belongs to another process
+                raise
             self._replace_closed_session()
 
     async def areset(self) -> None:
@@ -219,7 +221,7 @@ class Chat:
         turns = session.turns
         if not turns:
             raise OptionValueError("there is no turn to undo; the chat is empty")
-        session.rewind(len(turns) - 1)
+        session._rewind_before(turns[-1])
         return turns[-1].messages[0]
 
     async def aundo(self) -> Message:
@@ -232,10 +234,12 @@ class Chat:
         Raises:
             OptionValueError: There is no reply yet.
         """
+        SendOptions(max_output_tokens=max_output_tokens)  # raises before anything is forgotten for it
         return self.send(self.undo().text, max_output_tokens=max_output_tokens)
 
     async def aregenerate(self, *, max_output_tokens: int | None = None) -> Reply:
         """:meth:`regenerate` without blocking the event loop."""
+        SendOptions(max_output_tokens=max_output_tokens)
         return await self.asend((await self.aundo()).text, max_output_tokens=max_output_tokens)
 
     def edit(self, index: int, message: str, *, max_output_tokens: int | None = None) -> Reply:
@@ -249,18 +253,24 @@ class Chat:
         Raises:
             OptionValueError: There is no message of the user's at ``index``.
         """
-        session = self._usable_session()
-        place = 0
-        for count, turn in enumerate(session.turns):
-            if place == index:
-                session.rewind(count)
-                return self.send(message, max_output_tokens=max_output_tokens)
-            place += len(turn.messages)
-        raise OptionValueError(f"message {index!r} is not one of the user's; see chat.messages")
+        self._rewind_to(index, message, max_output_tokens)
+        return self.send(message, max_output_tokens=max_output_tokens)
 
     async def aedit(self, index: int, message: str, *, max_output_tokens: int | None = None) -> Reply:
         """:meth:`edit` without blocking the event loop."""
-        return await in_thread(self.edit, index, message, max_output_tokens=max_output_tokens)
+        await in_thread(self._rewind_to, index, message, max_output_tokens)
+        return await self.asend(message, max_output_tokens=max_output_tokens)
+
+    def _rewind_to(self, index: int, message: str, max_output_tokens: int | None) -> None:
+        session = self._usable_session()
+        session._new_turn(message, max_output_tokens)  # raises before anything is forgotten for it
+        place = 0
+        for turn in session.turns:
+            if place == index:
+                session._rewind_before(turn)
+                return
+            place += len(turn.messages)
+        raise OptionValueError(f"message {index!r} is not one of the user's; see chat.messages")
 
     def fork(self) -> Chat:
         """A second chat, on a lane of its own, that goes on from where this one stands.
@@ -312,6 +322,9 @@ class Chat:
                 session = self._new_session()
                 session.context_policy = self._policy
                 self._session = session
+            if self._closed:  # meanwhile: the closer has closed the session before this one
+                self._session.close()
+                self._require_open()
 
     def _usable_session(self) -> Session:
         self._require_open()

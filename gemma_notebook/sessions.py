@@ -5,13 +5,17 @@ session: :meth:`SessionManager.create_session` closes the previous one before it
 KV state of an old conversation is alive beside the new one. :meth:`SessionManager.open_session` gives a
 session a lane of its own.
 
-Locks, outermost first: a manager's condition guards who is created and closed, a session's lock guards its
-handle and list of turns, the engine's lock guards native calls. Nothing waits for a generation while it
+Locks, outermost first: a session's lock guards its handle and list of turns, a manager's condition guards
+who is created and closed, the engine's lock guards native calls. Nothing waits for a generation while it
 holds the manager's condition or the engine's lock, and a Stop takes none of the three.
+
+A session on a lane of its own is held by its user alone: the manager only knows it. When it is forgotten,
+its handle is closed on the reaper's thread, with a ResourceWarning. The single-chat lane holds its session.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import threading
@@ -27,6 +31,7 @@ from gemma_notebook.engine import Conversation, ConversationOptions, Engine, Han
 from gemma_notebook.errors import (
     ClosedError,
     ContextFullError,
+    EngineError,
     GemmaNotebookError,
     OptionTypeError,
     OptionValueError,
@@ -51,12 +56,41 @@ _CONTROL_TOKENS = re.compile(
 )
 
 
+class _Held:
+    """The handle that a session holds just now. It outlives a session that is forgotten."""
+
+    def __init__(self) -> None:
+        self.conversation: Conversation | None = None
+
+    def __repr__(self) -> str:
+        return (
+            "Session(closed)" if self.conversation is None else f"Session(handle={self.conversation.number})"
+        )
+
+    @property
+    def closed(self) -> bool:
+        conversation = self.conversation
+        return conversation is None or conversation.state is HandleState.CLOSED
+
+    def close(self) -> None:
+        """Close the handle; an interrupted close can be tried again."""
+        conversation = self.conversation
+        if conversation is None:
+            return
+        try:
+            conversation.close()
+        finally:
+            if conversation.state is HandleState.CLOSED:
+                self.conversation = None
+
+
 class Session:
     """One conversation with the model. Safe to use from any thread and any event loop.
 
     Made by :meth:`SessionManager.create_session` or :meth:`SessionManager.open_session`. A session has one
     native handle at a time. When that is spent, after a stop, an error or a reply cut by a limit, the next
-    send opens a new one and replays the turns, so a session goes on where it was.
+    send opens a new one and replays the turns, so a session goes on where it was. Close it when you are
+    done: one from ``open_session`` that is only forgotten is closed with a ResourceWarning.
 
     Example:
         >>> session = manager.create_session()
@@ -77,7 +111,9 @@ class Session:
         self._closed = False
         self._resetting: _Shared | None = None
         self._resetting_lock = threading.Lock()
-        self._conversation: Conversation | None = self._create_conversation()
+        self._held = _Held()
+        self._forgotten: weakref.finalize[..., Session] | None = None
+        self._held.conversation = self._create_conversation()
 
     def __repr__(self) -> str:
         if self._closed:
@@ -94,7 +130,7 @@ class Session:
     @property
     def handle_id(self) -> int | None:
         """The number of the native handle, as in ``manager.events``; None when there is none just now."""
-        conversation = self._conversation
+        conversation = self._held.conversation
         return None if conversation is None else conversation.number
 
     @property
@@ -132,7 +168,8 @@ class Session:
             EngineError: The engine refused, or broke off the reply.
             OptionValueError: The message is empty or cannot be encoded. A ``ValueError``.
         """
-        return self.stream(message, max_output_tokens=max_output_tokens).reply
+        with self.stream(message, max_output_tokens=max_output_tokens) as stream:
+            return stream.reply
 
     def stream(self, message: str, *, max_output_tokens: int | None = None) -> ReplyStream:
         """Send a message and iterate over the reply as it comes.
@@ -141,8 +178,12 @@ class Session:
         :meth:`stop` ends that wait. Leaving the loop cancels. Raises as :meth:`send`.
         """
         turn = self._new_turn(message, max_output_tokens)
-        self._start(turn)
-        return ReplyStream(turn)
+        try:
+            self._start(turn)
+            return ReplyStream(turn, self)
+        except BaseException:  # a Ctrl-C: there is no stream that could stop it
+            turn.cancel()
+            raise
 
     async def asend(self, message: str, *, max_output_tokens: int | None = None) -> Reply:
         """:meth:`send` without blocking the event loop; cancelling the task stops the reply."""
@@ -150,7 +191,7 @@ class Session:
 
     def astream(self, message: str, *, max_output_tokens: int | None = None) -> AsyncReplyStream:
         """:meth:`stream` for ``async for``."""
-        return AsyncReplyStream(self._new_turn(message, max_output_tokens), self._start)
+        return AsyncReplyStream(self._new_turn(message, max_output_tokens), self._start, self)
 
     def stop(self) -> None:
         """Stop the reply that is being generated and those that wait. Returns at once; safe at any time.
@@ -176,23 +217,30 @@ class Session:
             ClosedError: The session is closed.
             EngineError: The engine refused the new handle.
         """
-        with self._resetting_lock:
-            running = self._resetting
-            mine = running is None
-            if running is None:
-                running = self._resetting = _Shared()
-        if not mine:
-            running.join()
-            return
+        while not self._reset_or_join():
+            pass  # the one that was joined was interrupted (Ctrl-C), which is no answer for us
+
+    def _reset_or_join(self) -> bool:
+        mine = _Shared()
         try:
-            self._restart(keep=())
+            with self._resetting_lock:
+                running = self._resetting = self._resetting or mine
+            if running is mine:
+                self._restart(keep=0, reset=mine)
+                return True
         except BaseException as error:
-            running.error = error
+            mine.error = error
             raise
         finally:
-            with self._resetting_lock:
+            self._end_reset(mine)
+            mine.done.set()
+        running.join()
+        return running.error is None
+
+    def _end_reset(self, reset: _Shared) -> None:
+        with self._resetting_lock:
+            if self._resetting is reset:
                 self._resetting = None
-            running.done.set()
 
     async def areset(self) -> None:
         """:meth:`reset` without blocking the event loop."""
@@ -205,9 +253,7 @@ class Session:
             ClosedError: The session is closed.
             OptionValueError: There are fewer turns.
         """
-        if not 0 <= turns <= len(self._turns):
-            raise OptionValueError(f"cannot go back to turn {turns}: the chat has {len(self._turns)} turns")
-        self._restart(keep=tuple(self._turns[:turns]))
+        self._restart(keep=turns)
 
     @property
     def turns(self) -> tuple[Turn, ...]:
@@ -226,15 +272,22 @@ class Session:
         turns = tuple(self._turns)
         for turn in turns:
             turn.cancel()
-        with self._lock:
-            if self._closed:
-                return
-            try:
-                self._close_conversation()
-            finally:
+        try:
+            with self._lock:
+                if not self._closed:
+                    self._close_held()
+        finally:
+            self._see_off(turns)
+
+    def _close_held(self) -> None:
+        try:
+            self._held.close()
+        finally:
+            if self._held.closed:  # else a Ctrl-C came, and the next close goes on
                 self._closed = True
+                if self._forgotten is not None:
+                    self._forgotten.detach()
                 self.manager._forget(self)
-        self._see_off(turns)
 
     async def aclose(self) -> None:
         """:meth:`close` without blocking the event loop."""
@@ -262,10 +315,10 @@ class Session:
 
     def _start(self, turn: Turn) -> None:
         """Wait for the engine and send; afterwards the turn runs, or is done."""
-        with self._lock:
-            self._require_open()
-            self._turns.append(turn)
         try:
+            with self._lock:
+                self._require_open()
+                self._turns.append(turn)
             if not self.manager._queue.enter(turn):
                 turn.finish_unstarted()
                 return
@@ -278,25 +331,51 @@ class Session:
                 limit = self._engine.model.context_limit
                 turn.start(conversation, _message_json(turn.message), used=used, prompt=prompt, limit=limit)
         except BaseException as error:
+            if turn.started:  # a Ctrl-C, when the engine had accepted the message
+                turn.cancel()
+                turn.drain()
+                raise
             with self._lock:
                 if turn in self._turns:
                     self._turns.remove(turn)
             turn.finish_unstarted(error if isinstance(error, GemmaNotebookError) else None)
             raise
 
-    def _restart(self, keep: tuple[Turn, ...]) -> None:
-        stopped = tuple(turn for turn in self._turns if turn not in keep)
-        for turn in stopped:
+    def _rewind_before(self, turn: Turn) -> None:
+        """Forget ``turn`` and all after it; nothing when it was forgotten meanwhile, as by a reset."""
+        self._restart(keep=turn)
+
+    def _restart(self, keep: int | Turn, reset: _Shared | None = None) -> None:
+        stopped: list[Turn] = []
+        try:
+            self._cancel_after(keep)  # before the lock: one that is just starting holds it
+            with self._lock:
+                self._require_open()
+                kept = self._place(keep)
+                if kept == len(self._turns) and isinstance(keep, Turn):
+                    return
+                stopped = self._turns[kept:]
+                self._cancel_after(keep)
+                self._turns = self._turns[:kept]
+                self._held.close()
+                self._held.conversation = self._create_conversation()
+                if reset is not None:
+                    # What is sent from here on is not part of it: the next reset must not join this one.
+                    self._end_reset(reset)
+        finally:
+            self._see_off(stopped)
+
+    def _cancel_after(self, keep: int | Turn) -> None:
+        for turn in self._turns[self._place(keep) :]:
             turn.cancel()
-        with self._lock:
-            self._require_open()
-            stopped = tuple(turn for turn in self._turns if turn not in keep)
-            for turn in stopped:  # one that was just starting had no handle yet to cancel
-                turn.cancel()
-            self._turns = list(keep)
-            self._close_conversation()
-            self._conversation = self._create_conversation()
-        self._see_off(stopped)
+
+    def _place(self, keep: int | Turn) -> int:
+        turns = tuple(self._turns)
+        if isinstance(keep, Turn):
+            return turns.index(keep) if keep in turns else len(turns)
+        if not 0 <= keep <= len(turns):
+            raise OptionValueError(f"cannot go back to turn {keep}: the chat has {len(turns)} turns")
+        return keep
 
     def _see_off(self, turns: Iterable[Turn]) -> None:
         # Their generations have ended with the handle; take the rest so that their readers see the end.
@@ -304,15 +383,6 @@ class Session:
         if self._engine.in_this_process:
             for turn in turns:
                 turn.wait_end(0)
-
-    def _close_conversation(self) -> None:
-        conversation, self._conversation = self._conversation, None
-        if conversation is not None:
-            try:
-                conversation.close()
-            except KeyboardInterrupt:
-                self._conversation = conversation
-                raise
 
     def _create_conversation(self) -> Conversation:
         options = self.options
@@ -335,10 +405,10 @@ class Session:
 
     def _usable_conversation(self) -> Conversation:
         """The handle, or a fresh one with the turns replayed when it can take no more messages."""
-        conversation = self._conversation
+        conversation = self._held.conversation
         if conversation is None or conversation.state is not HandleState.OPEN:
-            self._close_conversation()  # before the next is created: one KV cache at a time
-            conversation = self._conversation = self._create_conversation()
+            self._held.close()  # before the next is created: one KV cache at a time
+            conversation = self._held.conversation = self._create_conversation()
         return conversation
 
     def _conversation_with_room(self, turn: Turn) -> tuple[Conversation, int, int]:
@@ -352,6 +422,7 @@ class Session:
         """
         limit = self._engine.model.context_limit
         reserve = _reserve(turn.options.max_output_tokens or self.options.max_output_tokens, limit)
+        turns = self._turns
         while True:
             conversation = self._usable_conversation()
             used = conversation.token_count()
@@ -361,6 +432,9 @@ class Session:
                 return conversation, used, prompt
             droppable = [other for other in self._turns if other is not turn]
             if self.context_policy == "error" or not droppable:
+                if turns is not self._turns:  # dropped for nothing
+                    self._turns = turns
+                    conversation.retire("not trimmed")
                 raise _context_full(needed, reserve, used, limit)
             # Down to three quarters: each trim costs a prefill of all that is kept.
             drop = _turns_to_drop(droppable, used + needed - limit * 3 // 4)
@@ -408,12 +482,13 @@ class SessionManager:
         self._queue = TurnQueue()
         self._changed = threading.Condition()
         self._creations: deque[_Creation] = deque()  # on the single-chat lane, in order of arrival
-        self._opening = 0
-        self._sessions: list[Session] = []
+        self._opening: set[object] = set()
+        self._sessions: list[weakref.ref[Session]] = []
         self._session: Session | None = None
         self._state = "open"
         # A manager that is forgotten, as when a cell with gn.load() runs again, gives its memory back.
-        self._finalizer = weakref.finalize(self, _reaper.close_later, engine)
+        _reaper.start()
+        self._finalizer = weakref.finalize(self, _reaper.close_later, engine, "close its manager")
         self._finalizer.atexit = False
 
     def __repr__(self) -> str:
@@ -450,7 +525,7 @@ class SessionManager:
     @property
     def sessions(self) -> tuple[Session, ...]:
         """All live sessions, oldest first."""
-        return tuple(self._sessions)
+        return tuple(session for known in tuple(self._sessions) if (session := known()) is not None)
 
     @property
     def handles(self) -> HandleCounts:
@@ -605,13 +680,17 @@ class SessionManager:
                 self._changed.wait(_WAIT_S)
             if self._state == "closed":
                 return
-            self._state = "closing"
-            while self._creations or self._opening:
-                self._changed.wait(_WAIT_S)
-            sessions = tuple(self._sessions)
+            try:
+                self._state = "closing"
+                while self._creations or self._opening:
+                    self._changed.wait(_WAIT_S)
+            except BaseException:
+                self._state = "open"
+                raise
         try:
-            for session in sessions:
-                session.close()
+            for session in self.sessions:
+                with contextlib.suppress(EngineError):  # the engine tells of a handle that is lost
+                    session.close()
             self._engine.close()
         finally:
             with self._changed:
@@ -640,76 +719,91 @@ class SessionManager:
 
     def _create(self, options: SessionOptions) -> Session:
         while True:
-            with self._changed:
-                self._require_open()
-                last = self._creations[-1] if self._creations else None
-                shared = last is not None and last.options == options
-                if last is None or not shared:
-                    last = _Creation(options)
-                    self._creations.append(last)
-            if not shared:
-                return self._create_first(last)
-            last.join()
-            if last.session is not None:
-                return last.session
+            mine = _Creation(options)
+            try:
+                with self._changed:
+                    self._require_open()
+                    last = self._creations[-1] if self._creations else None
+                    shared = last if last is not None and last.options == options else None
+                    if shared is None:
+                        self._creations.append(mine)
+                if shared is None:
+                    return self._create_first(mine)
+            except BaseException as error:
+                mine.error = error
+                raise
+            finally:
+                self._end_creation(mine)
+                mine.done.set()
+            shared.join()
+            if shared.session is not None:
+                return shared.session
             # Its maker was interrupted (Ctrl-C), which is no answer for us: try ourselves.
 
     def _create_first(self, creation: _Creation) -> Session:
         """Make the session that every caller of this creation gets, when it is its turn."""
-        try:
-            with self._changed:
-                while self._creations[0] is not creation:
-                    self._changed.wait(_WAIT_S)
-                self._require_open()
-                previous = self._session
-            if previous is not None:
-                previous.close()
-            self._check_limit()
-            session = Session(self, creation.options)
-            self._admit(session)
-            self._session = session
-            creation.session = session
-            return session
-        except BaseException as error:
-            creation.error = error
-            raise
-        finally:
-            with self._changed:
+        with self._changed:
+            while self._creations[0] is not creation:
+                self._changed.wait(_WAIT_S)
+            self._require_open()
+            previous = self._session
+        if previous is not None:
+            previous.close()
+        self._check_limit()
+        session = Session(self, creation.options)
+        self._admit(session, creation)
+        return session
+
+    def _end_creation(self, creation: _Creation) -> None:
+        with self._changed:
+            if creation in self._creations:
                 self._creations.remove(creation)
                 self._changed.notify_all()
-            creation.done.set()
 
     def _open(self, options: SessionOptions, history: Iterable[Turn] = ()) -> Session:
-        with self._changed:
-            self._require_open()
-            self._check_limit()
-            self._opening += 1
+        opening = object()
         try:
+            with self._changed:
+                self._require_open()
+                self._check_limit()
+                self._opening.add(opening)
             session = Session(self, options, history)
+            session._forgotten = weakref.finalize(
+                session, _reaper.close_later, session._held, "close it, or use it in a with statement"
+            )
+            session._forgotten.atexit = False
             self._admit(session)
             return session
         finally:
             with self._changed:
-                self._opening -= 1
+                self._opening.discard(opening)
                 self._changed.notify_all()
 
-    def _admit(self, session: Session) -> None:
-        with self._changed:
-            if self._state == "open":
-                self._sessions.append(session)
-                return
-        session.close()
-        raise ClosedError("the model was closed while the session was being created; load it again")
+    def _admit(self, session: Session, creation: _Creation | None = None) -> None:
+        try:
+            with self._changed:
+                if self._state != "open":
+                    raise ClosedError(
+                        "the model was closed while the session was being created; load it again"
+                    )
+                self._sessions = [known for known in self._sessions if known() is not None]
+                self._sessions.append(weakref.ref(session))
+                if creation is not None:
+                    self._session = creation.session = session
+                    # At once: who has this session already and asks for another must not get it again.
+                    self._end_creation(creation)
+        except BaseException:
+            session.close()
+            raise
 
     def _forget(self, session: Session) -> None:
         with self._changed:
-            if session in self._sessions:
-                self._sessions.remove(session)
+            self._sessions = [known for known in self._sessions if known() not in (None, session)]
             if self._session is session:
                 self._session = None
 
     def _check_limit(self) -> None:
-        count = len(self._sessions) + self._opening
+        count = len(self.sessions) + len(self._opening)
         if self._max_sessions is not None and count >= self._max_sessions:
             raise SessionLimitError(
                 f"{count} sessions are open and max_sessions={self._max_sessions}; close one, "

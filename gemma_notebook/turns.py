@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any, Self
 
+from gemma_notebook import _reaper
 from gemma_notebook._threads import in_thread
 from gemma_notebook.engine import Conversation, Generation
 from gemma_notebook.errors import ClosedError, EngineError, GemmaNotebookError
@@ -68,6 +69,11 @@ class Turn:
         return self._done.is_set()
 
     @property
+    def started(self) -> bool:
+        """The engine has accepted the message."""
+        return self._generation is not None
+
+    @property
     def cancel_requested(self) -> bool:
         """Someone asked it to stop."""
         return self._cancel_requested
@@ -102,20 +108,28 @@ class Turn:
             EngineError: The engine refused the message.
         """
         self._context_before, self._prompt_tokens, self._context_limit = used, prompt, limit
-        self._generation = conversation.send(message_json, self.options)
-        self._conversation = conversation
+        self._conversation = conversation  # from here on a cancel reaches the engine
+        try:
+            self._generation = conversation.send(message_json, self.options)
+        except BaseException:
+            self._generation = conversation.generation  # a Ctrl-C, after the engine had accepted
+            raise
         if self._cancel_requested:  # it came while the message was being sent
-            conversation.cancel()
+            conversation.cancel(self._generation)
 
     def cancel(self) -> None:
         """Ask it to stop, queued or generating. Returns at once; does nothing to a finished turn."""
         self._cancel_requested = True
         conversation = self._conversation
         if conversation is not None and not self.done:
-            conversation.cancel()
+            conversation.cancel(self._generation)
 
     def drive(self, timeout_s: float = _WAIT_S) -> None:
         """Take what the engine has produced, waiting up to ``timeout_s`` seconds for it."""
+        generation = self._generation
+        if generation is not None and not generation.in_this_process:
+            self._end_forked(generation)
+            return
         with self._driving:
             generation = self._generation
             if self.done or generation is None:
@@ -124,18 +138,20 @@ class Turn:
                 self.deltas.extend(_deltas(chunk))
             if generation.ended:
                 self._finish(generation)
+            else:
+                self._watch()
 
     def wait_end(self, timeout_s: float) -> bool:
         """Wait for the end without competing with a reader; then take the rest. True when done."""
         generation = self._generation
         if generation is None:
             return self._done.wait(timeout_s)
-        if generation.wait_end(timeout_s):
+        if generation.wait_end(timeout_s) or self._given_up or not generation.in_this_process:
             self.drive(0)
         return self.done
 
     def drain(self) -> None:
-        """Wait for the end of a turn that has been started."""
+        """Wait for the end of a turn that has been started, or that another thread is about to start."""
         while not self.done:
             self.wait_end(_WAIT_S)
 
@@ -149,6 +165,39 @@ class Turn:
                 used, limit = self._context_before, self._context_limit
                 self.reply = Reply("", "cancelled", Usage(0, 0, used, limit), Timing(None, None, None, 0.0))
             self._done.set()
+
+    @property
+    def _given_up(self) -> bool:
+        conversation = self._conversation
+        return conversation is not None and (bool(conversation.lost) or conversation.overdue)
+
+    def _watch(self) -> None:
+        """End the turn when its terminal event will never come: nobody may wait for ever."""
+        conversation = self._conversation
+        if conversation is None or not self._given_up:
+            return
+        try:
+            conversation.close(0)
+            if not conversation.lost:  # it came at the last moment
+                return
+            self.error = EngineError(
+                f"the engine never ended the reply, and conversation handle {conversation.number} is given up; "
+                "send the message again, and restart the kernel if that fails",
+                operation="generate",
+            )
+        except EngineError as error:
+            self.error = error
+        usage = Usage(self._prompt_tokens, 0, self._context_before, self._context_limit)
+        self.reply = Reply(self.text, "cancelled", usage, Timing(None, None, None, 0.0))
+        self._done.set()
+
+    def _end_forked(self, generation: Generation) -> None:
+        # Without the lock: a thread that held it at the fork does not exist here.
+        try:
+            generation.take(0)
+        except ClosedError as error:
+            self.error = error
+        self._done.set()
 
     def _finish(self, generation: Generation) -> None:
         conversation = self._conversation
@@ -224,9 +273,9 @@ class TurnQueue:
 
         The turn at the head sees to it that the active one comes to its end, also when nobody reads it.
         """
-        with self._changed:
-            self._waiting.append(turn)
         try:
+            with self._changed:
+                self._waiting.append(turn)
             while True:
                 with self._changed:
                     if turn.cancel_requested:
@@ -243,7 +292,8 @@ class TurnQueue:
                 active.wait_end(_WAIT_S)
         finally:
             with self._changed:
-                self._waiting.remove(turn)
+                if turn in self._waiting:
+                    self._waiting.remove(turn)
                 self._changed.notify_all()
 
 
@@ -258,8 +308,9 @@ class ReplyStream:
         ...     print(delta.text, end="")
     """
 
-    def __init__(self, turn: Turn) -> None:
+    def __init__(self, turn: Turn, session: object = None) -> None:
         self._turn = turn
+        self._session = session  # a session that nobody holds is closed, and this one is in use
         self._next = 0
         self._closed = False
 
@@ -283,7 +334,7 @@ class ReplyStream:
                         break
                     self._raise_or_stop()
                 turn.drive()
-        except KeyboardInterrupt:
+        except BaseException:  # the end, an error, or a Ctrl-C
             self.close()
             raise
         delta = turn.deltas[self._next]
@@ -307,7 +358,7 @@ class ReplyStream:
         try:
             while not turn.done:
                 turn.drive()
-        except KeyboardInterrupt:
+        except BaseException:  # a Ctrl-C
             self.close()
             raise
         if turn.error is not None:
@@ -329,9 +380,10 @@ class ReplyStream:
         self.close()
 
     def __del__(self) -> None:
-        # Forgotten without a loop: only ask. The next turn, or close, sees it to its end.
+        # Forgotten without a loop. Only ask, and not from here: the garbage collector may run this inside
+        # any lock. The next turn, or close, sees it to its end.
         if not self._turn.done:
-            self._turn.cancel()
+            _reaper.run_later(self._turn.cancel)
 
 
 class AsyncReplyStream:
@@ -341,8 +393,9 @@ class AsyncReplyStream:
     generation.
     """
 
-    def __init__(self, turn: Turn, start: Callable[[Turn], None]) -> None:
+    def __init__(self, turn: Turn, start: Callable[[Turn], None], session: object = None) -> None:
         self._turn = turn
+        self._session = session  # a session that nobody holds is closed, and this one is in use
         self._start: Callable[[Turn], None] | None = start
         self._next = 0
 
@@ -423,15 +476,15 @@ def _deltas(chunk: bytes) -> list[Delta]:
     """The deltas in one chunk of the engine, which is one JSON message."""
     try:
         message = json.loads(chunk)
-    except ValueError:
+        content = message.get("content") or []
+        if isinstance(content, str):
+            text = content
+        else:
+            text = "".join(part.get("text", "") for part in content if part.get("type") == "text")
+        thinking = "".join((message.get("channels") or {}).values())
+        calls = [_tool_call(call) for call in message.get("tool_calls") or ()]
+    except (ValueError, AttributeError, TypeError):  # not as the engine writes them: show it all the same
         return [Delta(text=chunk.decode("utf-8", "replace"))]
-    content = message.get("content") or []
-    if isinstance(content, str):
-        text = content
-    else:
-        text = "".join(part.get("text", "") for part in content if part.get("type") == "text")
-    thinking = "".join((message.get("channels") or {}).values())
-    calls = [_tool_call(call) for call in message.get("tool_calls") or ()]
     deltas = [Delta(text=text, thinking=thinking)] if text or thinking else []
     return deltas + [Delta(tool_call=call) for call in calls]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import math
 import os
 import threading
 import time
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gemma_notebook.engine.handles import HandleLedger, HandleLife, HandleState
-from gemma_notebook.engine.library import Library, load_library
+from gemma_notebook.engine.library import Library, call_keeping, load_library
 from gemma_notebook.engine.stream import WAIT_SLICE_S, Generation
 from gemma_notebook.errors import CacheDirectoryError, ClosedError, EngineError, OptionValueError
 from gemma_notebook.messages import HandleCounts, ModelInfo
@@ -83,10 +84,12 @@ class Engine:
         self.ledger = HandleLedger()
         self.lock = threading.RLock()
         self._conversations: set[Conversation] = set()
+        self._closing = False
         self._pid = os.getpid()
-        self._pointer = self._create()
-        _open_engines.add(self)
+        self._pointer: Any = None
         try:
+            self._create()
+            _open_engines.add(self)
             self.model = self._read_model_info()
         except BaseException:
             self.close()
@@ -96,7 +99,7 @@ class Engine:
         state = "closed" if self.closed else "open"
         return f"Engine({self.options.model_path.name!r}, backend={self.backend!r}, {state})"
 
-    def _create(self) -> Any:
+    def _create(self) -> None:
         library, options = self.library, self.options
         strings = _Strings(library)
         native = library.ffi.new("gn_engine_options *")
@@ -109,14 +112,18 @@ class Engine:
         native.num_threads = (options.threads or usable_cores()) if self.backend == "cpu" else 0
         native.lora_rank = options.lora_rank or 0
         error = library.new_error()
-        pointer = library.lib.gn_engine_create(library.api, native, error)
-        if pointer == library.ffi.NULL:
+        made: list[Any] = []
+        try:
+            call_keeping(made, library.lib.gn_engine_create, library.api, native, error)
+        finally:
+            if made and made[0] != library.ffi.NULL:
+                self._pointer = made[0]
+        if self._pointer is None:
             raise library.engine_error(
                 error,
                 "load",
                 f"check that {str(options.model_path)!r} is a whole .litertlm file for this backend",
             )
-        return pointer
 
     def _read_model_info(self) -> ModelInfo:
         library, path = self.library, self.options.model_path
@@ -187,16 +194,25 @@ class Engine:
         native.filter_channel_content = -1
         native.stream_tool_calls = -1
         error = library.new_error()
+        made: list[Any] = []
+        conversation = None
         with self.lock:
             engine = self.require_open()
-            pointer = library.lib.gn_conversation_create(library.api, engine, native, error)
-            if pointer == library.ffi.NULL:
-                failure = library.engine_error(error, "create conversation")
-                self.ledger.record(0, "failed", str(failure))
-                raise failure
-            conversation = Conversation(self, pointer)
-            self._conversations.add(conversation)
-            return conversation
+            try:
+                call_keeping(made, library.lib.gn_conversation_create, library.api, engine, native, error)
+                if made[0] == library.ffi.NULL:
+                    failure = library.engine_error(error, "create conversation")
+                    self.ledger.record(0, "failed", str(failure))
+                    raise failure
+                conversation = Conversation(self, made[0])
+                self._conversations.add(conversation)
+                return conversation
+            except BaseException:  # a Ctrl-C: nobody will ever hold what was made
+                if conversation is not None:
+                    conversation.close()
+                elif made:
+                    library.lib.gn_conversation_delete(library.api, made[0])
+                raise
 
     def forget(self, conversation: Conversation) -> None:
         """Take a deleted conversation off the list of those to close before the engine."""
@@ -227,20 +243,34 @@ class Engine:
         finally:
             library.lib.gn_free(ids)
 
-    def close(self, timeout_s: float = TERMINAL_TIMEOUT_S) -> None:
+    def close(self, timeout_s: float | None = None) -> None:
         """Close the conversations that are left, then delete the native engine. Idempotent.
 
         In a forked child nothing native is touched: a delete there waits for threads that do not exist.
 
         Raises:
-            EngineError: A conversation never ended; then the engine is left alone.
+            EngineError: A conversation never ended. It and the native engine, which it may still use, are
+                given up: their memory comes back when the process ends.
         """
-        for conversation in tuple(self._conversations):
-            conversation.close(timeout_s)
         with self.lock:
-            pointer, self._pointer = self._pointer, None
-            if pointer is not None and os.getpid() == self._pid:
-                self.library.lib.gn_engine_delete(self.library.api, pointer)
+            self._closing = True  # no conversation may be made behind the back of the loop below
+        try:
+            for conversation in tuple(self._conversations):
+                with contextlib.suppress(EngineError):
+                    conversation.close(timeout_s)
+            with self.lock:
+                pointer, self._pointer = self._pointer, None
+                lost = sorted(one.number for one in self._conversations)
+                if pointer is not None and not lost and self.in_this_process:
+                    self.library.lib.gn_engine_delete(self.library.api, pointer)
+        finally:
+            self._closing = False
+        if pointer is not None and lost and self.in_this_process:
+            raise EngineError(
+                f"the engine is given up, because conversation handle {lost[0]} never ended its reply; "
+                "restart the kernel to free its memory",
+                operation="close",
+            )
 
     def require_open(self) -> Any:
         """The native engine.
@@ -248,7 +278,7 @@ class Engine:
         Raises:
             ClosedError: It is closed, or belongs to the process that this one was forked from.
         """
-        if self._pointer is None:
+        if self._pointer is None or self._closing:
             raise ClosedError("the engine is closed; load the model again with gemma_notebook.load()")
         if os.getpid() != self._pid:
             raise ClosedError(
@@ -270,7 +300,9 @@ class Conversation:
         self._engine = engine
         self._pointer = pointer
         self._generation: Generation | None = None
+        self._sending = False
         self._cancelled = False
+        self._cancelled_at = math.inf
         self._fresh = True
         self._life = HandleLife(engine.ledger)
 
@@ -286,6 +318,21 @@ class Conversation:
     def state(self) -> HandleState:
         """The state of the handle."""
         return self._life.state
+
+    @property
+    def generation(self) -> Generation | None:
+        """The generation that was begun and not yet settled."""
+        return self._generation
+
+    @property
+    def lost(self) -> str:
+        """Why the handle was given up without being deleted, or ``""``."""
+        return self._life.lost
+
+    @property
+    def overdue(self) -> bool:
+        """The terminal event should long have followed the cancel. Closing gives the handle up at once."""
+        return time.monotonic() > self._cancelled_at + TERMINAL_TIMEOUT_S
 
     @property
     def fresh(self) -> bool:
@@ -305,41 +352,69 @@ class Conversation:
         native = library.ffi.new("gn_send_options *")
         native.max_output_tokens = options.max_output_tokens or 0
         error = library.new_error()
-        self._life.begin_generation()
-        self._fresh = False
+        started: list[Any] = []
+        # The handle cannot be deleted while this thread has the engine.
         with engine.lock:
+            engine.require_open()
+            self._life.begin_generation()
+            self._fresh = False
+            self._sending = True
             try:
-                engine.require_open()
-                pointer = library.lib.gn_conversation_send_stream(
-                    library.api, self._require_pointer(), message_json.encode(), native, error
+                call_keeping(
+                    started,
+                    library.lib.gn_conversation_send_stream,
+                    library.api,
+                    self._require_pointer(),
+                    message_json.encode(),
+                    native,
+                    error,
                 )
-                if pointer == library.ffi.NULL:
-                    raise library.engine_error(error, "send")
-            except BaseException as failure:
-                self._life.end_generation(spent=True, detail=str(failure))
-                raise
-            self._generation = Generation(library, pointer)
-        with self._life.lock:
-            # A close or a cancel that came while the send was under way found nothing to cancel yet.
-            if self._cancelled or self._life.state is HandleState.CLOSING:
-                self._native_cancel()
-        return self._generation
+            finally:
+                generation = self._begun(started, error)
+        if generation is None:
+            raise library.engine_error(error, "send")
+        return generation
 
-    def cancel(self) -> bool:
-        """Ask the engine to stop the running generation; False when none runs. Returns at once."""
+    def _begun(self, started: list[Any], error: Any) -> Generation | None:
+        # Also when a Ctrl-C came during the call: what the engine has begun must be cancelled and drained.
+        library, generation = self._engine.library, None
+        if started and started[0] != library.ffi.NULL:
+            generation = Generation(library, started[0])
         with self._life.lock:
-            if self._life.state is not HandleState.GENERATING:
+            self._generation = generation
+            self._sending = False
+            if generation is None:
+                self._life.end_generation(spent=True, detail=library.text(error.message))
+            elif self._cancelled:  # while the send was under way, when there was nothing to cancel perhaps
+                self._native_cancel()
+        return generation
+
+    def cancel(self, generation: Generation | None) -> bool:
+        """Ask the engine to stop; False when there is nothing to stop. Returns at once.
+
+        Args:
+            generation: The one to stop, so that a late cancel never hits the next one; None for the one
+                that a send on another thread is about to return.
+        """
+        if not self._engine.in_this_process:
+            return False
+        with self._life.lock:
+            if self._life.state is not HandleState.GENERATING or self._generation is not generation:
                 return False
-            if self._generation is not None and self._generation.wait_end(0):
+            if generation is not None and generation.wait_end(0):
                 return False  # too late: it has ended by itself, and the handle stays good
             self._cancel_once()
             return True
 
     def settle(self) -> None:
-        """Note the end of a generation that has been taken to its end."""
-        generation = self._generation
-        if generation is not None and generation.ended:
-            self._note_end(generation)
+        """Note the end of a generation whose terminal event has been noted. Idempotent."""
+        with self._life.lock:
+            generation = self._generation
+            if generation is not None and generation.over:
+                self._generation = None
+                self._life.end_generation(
+                    spent=self._cancelled or bool(generation.error), detail=generation.error
+                )
 
     def retire(self, reason: str) -> None:
         """Mark the handle as one that must not be sent to again."""
@@ -382,23 +457,29 @@ class Conversation:
         finally:
             library.lib.gn_free(text)
 
-    def close(self, timeout_s: float = TERMINAL_TIMEOUT_S) -> None:
+    def close(self, timeout_s: float | None = None) -> None:
         """Cancel, wait for the terminal event, delete: once, whoever calls. Idempotent.
 
         Deleting a handle that generates would block until the reply has run to its end (17 s measured).
 
+        Args:
+            timeout_s: How long to wait for the terminal event; None for two minutes.
+
         Raises:
             EngineError: The terminal event did not come; the handle is given up, not deleted.
         """
-        if not self._life.begin_close():
-            self._life.wait_closed(timeout_s)
-            return
+        deadline = time.monotonic() + (TERMINAL_TIMEOUT_S if timeout_s is None else timeout_s)
+        while not self._life.begin_close():
+            if self._life.wait_closed(WAIT_SLICE_S):
+                return
+            if time.monotonic() > deadline:
+                raise self._never_ended()
         if not self._engine.in_this_process:
             self._life.end_close(lost="closed in a forked process")
             return
         try:
-            self._cancel_wait_delete(time.monotonic() + timeout_s)
-        except KeyboardInterrupt:
+            self._cancel_wait_delete(deadline)
+        except BaseException:
             self._life.abort_close()
             raise
 
@@ -407,35 +488,30 @@ class Conversation:
             self._cancel_and_wait(deadline)
             with self._engine.lock:
                 # A send that was under way when the close began has by now left its generation here.
-                generation = self._generation
-                if generation is None or generation.wait_end(0):
-                    if generation is not None:
-                        self._note_end(generation)  # its reader may come to the end only after the delete
+                if self._generation is None:
                     self._delete()
                     return
 
-    def _note_end(self, generation: Generation) -> None:
-        with self._life.lock:
-            if self._generation is generation:
-                self._generation = None
-                self._life.end_generation(
-                    spent=self._cancelled or bool(generation.error), detail=generation.error
-                )
-
     def _cancel_and_wait(self, deadline: float) -> None:
-        generation = self._generation
-        if generation is None or generation.wait_end(0):
-            return
         with self._life.lock:
-            self._cancel_once()
+            generation = self._generation
+            if self._sending or (generation is not None and not generation.wait_end(0)):
+                self._cancel_once()
+        if generation is None:
+            return
         while not generation.wait_end(WAIT_SLICE_S):
             if time.monotonic() > deadline:
-                reason = "no terminal event after a cancel"
-                self._life.end_close(lost=reason)
-                raise EngineError(
-                    f"conversation handle {self.number} is lost: {reason}; restart the kernel to free its memory",
-                    operation="close",
-                )
+                self._life.end_close(lost="no terminal event after a cancel")
+                raise self._never_ended()
+        generation.keep_rest()
+        self.settle()
+
+    def _never_ended(self) -> EngineError:
+        return EngineError(
+            f"conversation handle {self.number} is lost: no terminal event came after a cancel; "
+            "the chat goes on with a new handle, and a restart of the kernel frees the memory of this one",
+            operation="close",
+        )
 
     def _delete(self) -> None:
         with self._life.lock:  # a cancel that is inside the engine now still needs the pointer
@@ -449,6 +525,7 @@ class Conversation:
         if not self._cancelled:
             self._engine.ledger.record(self.number, "cancelled")
             self._cancelled = True
+            self._cancelled_at = time.monotonic()
             self._native_cancel()
 
     def _native_cancel(self) -> None:
@@ -470,8 +547,9 @@ _EXIT_TIMEOUT_S = 5.0
 def _close_open_engines() -> None:
     # The native threads must be idle before the process takes their memory away.
     for engine in tuple(_open_engines):
-        with contextlib.suppress(EngineError):
-            engine.close(_EXIT_TIMEOUT_S)
+        if engine.in_this_process:
+            with contextlib.suppress(EngineError):
+                engine.close(_EXIT_TIMEOUT_S)
 
 
 class _Strings:

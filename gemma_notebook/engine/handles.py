@@ -96,9 +96,10 @@ class HandleLife:
     def __init__(self, ledger: HandleLedger, *, checkpoint: bool = False) -> None:
         self.lock = threading.RLock()
         self.state = HandleState.OPEN
-        self.number = ledger.created(checkpoint=checkpoint)
+        self.lost = ""
         self._ledger = ledger
         self._closed = threading.Event()
+        self.number = ledger.created(checkpoint=checkpoint)
 
     def begin_generation(self) -> None:
         """OPEN → GENERATING.
@@ -134,7 +135,9 @@ class HandleLife:
                 self._ledger.record(self.number, "spent", detail)
 
     def begin_close(self) -> bool:
-        """Any → CLOSING. True for the one caller who must close; the others :meth:`wait_closed`."""
+        """Any → CLOSING. True for the one caller who must close; the others :meth:`wait_closed`, and try
+        again when it was interrupted.
+        """
         with self.lock:
             if self.state in (HandleState.CLOSING, HandleState.CLOSED):
                 return False
@@ -144,12 +147,14 @@ class HandleLife:
     def abort_close(self) -> None:
         """CLOSING → SPENT: the closer was interrupted, and the next one must finish the work."""
         with self.lock:
-            self.state = HandleState.SPENT
+            if self.state is HandleState.CLOSING:
+                self.state = HandleState.SPENT
 
     def end_close(self, *, lost: str = "") -> None:
         """CLOSING → CLOSED: deleted or, with a reason in ``lost``, given up."""
         with self.lock:
             self.state = HandleState.CLOSED
+            self.lost = lost
             if lost:
                 self._ledger.record(self.number, "lost", lost)
             else:

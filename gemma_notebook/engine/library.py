@@ -7,12 +7,14 @@ import importlib.util
 import os
 import sys
 import threading
+from collections.abc import Callable
+from itertools import starmap
 from pathlib import Path
 from typing import Any
 
 from gemma_notebook.errors import EngineError, LibraryLoadError, ModelLoadError
 
-__all__ = ["LIBRARY_VARIABLE", "Library", "find_library", "load_library"]
+__all__ = ["LIBRARY_VARIABLE", "Library", "call_keeping", "find_library", "load_library"]
 
 # A library to use instead of the installed one: for engine developers and for tests with a stub.
 LIBRARY_VARIABLE = "GEMMA_NOTEBOOK_ENGINE_LIBRARY"
@@ -75,6 +77,15 @@ class Library:
         kind = ModelLoadError if operation == "load" else EngineError
         message = f"{operation} failed: {text or 'the engine gave no reason'} (engine code {code})"
         return kind(f"{message}; {remedy}" if remedy else message, code=code, operation=operation)
+
+
+def call_keeping(kept: list[Any], function: Callable[..., Any], *arguments: Any) -> None:
+    """Call into C and append the result to ``kept``, in one step.
+
+    A Ctrl-C that comes during the call is raised right after it, before an assignment could be made, and
+    what the call had created would be lost. ``list.extend`` has stored it by then.
+    """
+    kept.extend(starmap(function, (arguments,)))
 
 
 def find_library() -> Path:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from gemma_notebook.engine.library import Library
+from gemma_notebook.errors import ClosedError
 
 __all__ = ["WAIT_SLICE_S", "Generation", "GenerationStats"]
 
@@ -39,10 +42,13 @@ class Generation:
     def __init__(self, library: Library, pointer: Any) -> None:
         self._lib = library.lib
         self._library = library
+        self._pid = os.getpid()
         # Freed with this object, when no thread can be inside one of its calls any more.
-        self._pointer = library.ffi.gc(pointer, library.lib.gn_stream_release)
+        self._pointer = library.ffi.gc(pointer, self._releaser())
         self._batch = library.ffi.new("gn_batch *")
+        self._batch_unread = False
         self._reading = threading.Lock()
+        self._chunks: list[bytes] = []
         self._ended = False
         self._error = ""
         self._taken_s = float("-inf")
@@ -51,22 +57,42 @@ class Generation:
         """All chunks that have arrived, waiting up to ``timeout_s`` seconds for the first.
 
         An empty list means that nothing came in time, or that the generation has ended: see :attr:`ended`.
+
+        Raises:
+            ClosedError: This process was forked from the one that generates; the end would never come.
         """
-        with self._reading:
-            if self._ended:
-                return []
-            self._let_chunks_gather()
-            if not self._lib.gn_stream_take(self._pointer, timeout_s, self._batch):
-                return []
-            self._taken_s = time.monotonic()
-            batch = self._batch
-            chunks = (
-                self._library.ffi.buffer(batch.data, batch.size)[:].split(b"\0")[:-1] if batch.size else []
+        if not self.in_this_process:
+            raise ClosedError(
+                "this reply was begun before the process was forked, and its generation stayed behind; "
+                "load the model again in this process with gemma_notebook.load()"
             )
-            if batch.ended:
-                self._error = self._library.text(batch.error)
-                self._ended = True
+        with self._reading:
+            if not self._chunks and not self._ended:
+                self._let_chunks_gather()
+                self._collect(timeout_s)
+                self._taken_s = time.monotonic() if self._chunks else self._taken_s
+            chunks, self._chunks = self._chunks, []
             return chunks
+
+    def keep_rest(self) -> None:
+        """Once the terminal event has come: note it, and keep what is left of the chunks for the reader."""
+        with self._reading:
+            self._collect(0)
+
+    def _collect(self, timeout_s: float) -> None:
+        if self._ended:
+            return
+        batch = self._batch
+        if not self._batch_unread:
+            # Set first: a Ctrl-C during the call is raised right after it, and the chunks wait in the batch.
+            self._batch_unread = True
+            self._lib.gn_stream_take(self._pointer, timeout_s, batch)
+        if batch.size:
+            self._chunks += self._library.ffi.buffer(batch.data, batch.size)[:].split(b"\0")[:-1]
+        self._batch_unread = False
+        if batch.ended:
+            self._error = self._library.text(batch.error)
+            self._ended = True
 
     def _let_chunks_gather(self) -> None:
         # The first chunk is taken at once, and so is any that comes slower than this. A model of a thousand
@@ -78,16 +104,32 @@ class Generation:
     @property
     def ended(self) -> bool:
         """The terminal event has been taken, and every chunk before it."""
+        return self._ended and not self._chunks
+
+    @property
+    def over(self) -> bool:
+        """The terminal event is noted; there may be chunks left to take."""
         return self._ended
 
     @property
     def error(self) -> str:
-        """The engine's ``"CODE: message"`` once ended, or ``""``."""
+        """The engine's ``"CODE: message"`` once over, or ``""``."""
         return self._error
 
     def wait_end(self, timeout_s: float) -> bool:
         """Wait up to ``timeout_s`` seconds for the terminal event, without taking anything."""
+        if not self.in_this_process:
+            return False
         return bool(self._lib.gn_stream_wait_end(self._pointer, timeout_s))
+
+    @property
+    def in_this_process(self) -> bool:
+        """False in a forked child, where the engine's threads do not exist and may have left locks locked."""
+        return os.getpid() == self._pid
+
+    def _releaser(self) -> Callable[[Any], None]:
+        release, pid, getpid = self._lib.gn_stream_release, self._pid, os.getpid
+        return lambda pointer: release(pointer) if getpid() == pid else None
 
     @property
     def stats(self) -> GenerationStats:

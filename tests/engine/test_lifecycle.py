@@ -116,12 +116,11 @@ def test_create_on_a_closed_manager_raises_before_any_native_call(fake, fake_man
 
 def test_the_cap_raises_with_its_number(make_fake_manager):
     manager = make_fake_manager(max_sessions=2)
-    first = manager.open_session()
-    manager.open_session()
+    first, _second = manager.open_session(), manager.open_session()
     with pytest.raises(SessionLimitError, match="max_sessions=2"):
         manager.open_session()
     first.close()
-    manager.open_session()
+    manager.open_session().close()
 
 
 # Closing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -59,6 +60,71 @@ list(stream)
 print(chat.send("What is my name?").text)
 """
     assert "Ada" in run(script)
+
+
+def test_a_forked_child_neither_waits_for_a_reply_of_its_parent_nor_pretends_to_reset():
+    script = """
+child = os.fork()
+if child == 0:
+    for use in (lambda: list(stream), lambda: stream.reply, chat.reset):
+        try:
+            use()
+        except gn.errors.ClosedError as error:
+            assert "forked" in str(error)
+        else:
+            os._exit(1)
+    del stream, chat, manager
+    sys.exit(7)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+print(len(list(stream)) > 0)
+"""
+    assert run(script) == "True\n"
+
+
+def test_a_handle_whose_end_never_comes_is_given_up_and_everyone_told(fake_engine_path, tmp_path):
+    model = tmp_path / "stub.litertlm"
+    model.write_bytes(b"the stub reads nothing")
+    script = f"""
+import contextlib, gemma_notebook as gn, threading
+from gemma_notebook.engine import engine
+engine.TERMINAL_TIMEOUT_S = 0.3
+manager = gn.load({str(model)!r}, check=False)
+chat, other = manager.open_chat(), manager.open_chat()
+stream = chat.stream("Hello")
+
+def talk():
+    with contextlib.suppress(gn.errors.EngineError):
+        other.send("Hello")
+
+waiting = threading.Thread(target=talk)
+waiting.start()
+chat.stop()
+try:
+    stream.reply
+except gn.errors.EngineError as error:
+    print("given up" in str(error) or "lost" in str(error))
+other.stop()
+waiting.join()
+try:
+    manager.close()
+except gn.errors.EngineError as error:
+    print("given up" in str(error))
+print(manager.closed)
+"""
+    environment = {
+        **os.environ,
+        "GEMMA_NOTEBOOK_ENGINE_LIBRARY": str(fake_engine_path),
+        "FAKE_ENGINE_NEVER_FINISH": "1",
+    }
+    child = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        timeout=60,
+        check=False,
+        env=environment,
+        text=True,
+    )
+    assert (child.stdout.split(), child.returncode) == (["True", "True", "True"], 0), child.stderr
 
 
 def test_a_fresh_process_gives_the_same_reply_as_a_reset(real_manager):

@@ -1,0 +1,195 @@
+"""Ctrl-C in a cell: whatever it hits, nothing native is lost, no lane stays taken, and the next cell works.
+
+Python raises KeyboardInterrupt right after the C call that it arrived in, so that is where these strike.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+
+import pytest
+from support import WAIT_S, threads_inside, wait_until
+
+import gemma_notebook as gn
+from gemma_notebook.errors import ClosedError
+
+
+def interrupt_main():
+    signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+
+@pytest.fixture
+def interrupt_inside(fake, in_thread):
+    """Ctrl-C while the main thread is inside its next call of a native function."""
+
+    def arm(function):
+        count = fake.count(function) + 1
+        fake.set(**{f"hold_{function}": "1"})
+
+        def strike():
+            fake.wait(function, count)
+            interrupt_main()
+            fake.set(**{f"hold_{function}": None})
+
+        in_thread(strike)
+
+    return arm
+
+
+def test_a_model_whose_loading_is_interrupted_gives_its_memory_back(
+    fake, make_fake_manager, interrupt_inside
+):
+    interrupt_inside("engine_create")
+    with pytest.raises(KeyboardInterrupt):
+        make_fake_manager()
+    assert fake.count("live_engines") == 0
+
+
+def test_a_creation_that_is_interrupted_leaves_no_handle(fake, fake_manager, interrupt_inside):
+    interrupt_inside("conversation_create")
+    with pytest.raises(KeyboardInterrupt):
+        fake_manager.create_session()
+    assert fake.count("live_conversations") == 0
+    assert fake_manager.handles.live == 0
+    assert fake_manager.create_session().send("My name is Ada.").text
+
+
+def test_an_opening_that_is_interrupted_leaves_no_handle(fake, fake_manager, interrupt_inside):
+    interrupt_inside("conversation_create")
+    with pytest.raises(KeyboardInterrupt):
+        fake_manager.open_chat()
+    assert fake.count("live_conversations") == 0
+    assert fake_manager.sessions == ()
+
+
+def test_a_send_that_is_interrupted_is_cancelled_drained_and_recorded(fake, fake_manager, interrupt_inside):
+    chat = fake_manager.create_chat()
+    fake.set(gate="1", reply="one two three", strict="1")
+    interrupt_inside("conversation_send_message_stream")
+    with pytest.raises(KeyboardInterrupt):
+        chat.send("Count.")
+    assert fake.count("generating") == 0
+    assert chat.messages == (gn.Message("user", "Count."), gn.Message("assistant", "", "cancelled"))
+    fake.set(gate=None)
+    assert chat.send("Again.").finish_reason == "stop"
+
+
+@pytest.mark.parametrize("function", ["conversation_render_message_to_string", "engine_tokenize"])
+def test_a_send_that_is_interrupted_before_the_engine_has_it_leaves_no_turn(
+    fake, fake_manager, interrupt_inside, function
+):
+    chat = fake_manager.create_chat()
+    interrupt_inside(function)
+    with pytest.raises(KeyboardInterrupt):
+        chat.send("Count.")
+    assert chat.messages == ()
+    assert chat.send("Again.").finish_reason == "stop"
+
+
+def test_a_reply_that_is_interrupted_has_no_hole(fake, fake_manager, in_thread):
+    chat = fake_manager.create_chat()
+    fake.set(gate="1", reply="one two three")
+
+    def strike():
+        fake.wait("generating", 1)
+        wait_until(lambda: threads_inside("take") == 1)
+        interrupt_main()
+        fake.allow(1)  # the token comes in the same native wait as the Ctrl-C
+        fake.wait("token", 1)
+
+    striking = in_thread(strike)
+    stream = chat.stream("Count.")
+    with pytest.raises(KeyboardInterrupt):
+        list(stream)
+    striking.result(WAIT_S)
+    assert chat.messages[-1].text == "".join(["one", " two"][: fake.count("token")])
+
+
+@pytest.mark.parametrize("function", ["conversation_cancel_process", "conversation_delete"])
+def test_a_close_that_is_interrupted_can_be_finished(fake, fake_manager, interrupt_inside, function):
+    fake.set(gate="1", strict="1")
+    session = fake_manager.create_session()
+    stream = session.stream("Count.")
+    interrupt_inside(function)
+    with pytest.raises(KeyboardInterrupt):
+        session.close()
+    session.close()
+    assert fake_manager.handles == gn.HandleCounts(1, 1, 0, 0)
+    assert fake.log.count("delete 1") == 1
+    assert stream.reply.finish_reason == "cancelled"
+
+
+def test_another_thread_finishes_a_close_that_was_interrupted(fake, fake_manager, in_thread):
+    session = fake_manager.create_session()
+    conversation = session._held.conversation
+    fake.set(hold_conversation_delete="1")
+
+    def strike():
+        fake.wait("conversation_delete", 1)
+        other = in_thread(conversation.close)
+        wait_until(lambda: threads_inside("wait_closed") == 1)
+        interrupt_main()
+        fake.set(hold_conversation_delete=None)
+        other.result(WAIT_S)
+
+    striking = in_thread(strike)
+    with pytest.raises(KeyboardInterrupt):
+        conversation.close()
+    striking.result(WAIT_S)
+    assert fake_manager.handles == gn.HandleCounts(1, 1, 0, 0)
+    assert fake.log.count("delete 1") == 1
+
+
+def test_after_an_interrupted_create_there_are_never_two_live_handles(fake, fake_manager, interrupt_inside):
+    fake.set(gate="1", strict="1")
+    _stream = fake_manager.create_session().stream("Count.")
+    interrupt_inside("conversation_cancel_process")
+    with pytest.raises(KeyboardInterrupt):
+        fake_manager.create_session()
+    fake.set(gate=None)
+    assert fake_manager.create_session().send("My name is Ada.").text
+    order = [line for line in fake.log if line.split()[0] in ("create", "delete")]
+    assert order == ["create 1", "delete 1", "create 2"]
+    assert fake_manager.handles.live == 1
+
+
+def test_a_reset_that_is_interrupted_is_done_by_the_one_that_had_joined_it(
+    fake, fake_manager, in_thread, interrupt_inside
+):
+    chat = fake_manager.create_chat()
+    chat.send("My name is Ada.")
+    count = fake.count("conversation_create") + 1
+    fake.set(hold_conversation_create="1")
+
+    def strike():
+        fake.wait("conversation_create", count)
+        joined = in_thread(chat.reset)
+        wait_until(lambda: threads_inside("join") == 1)
+        interrupt_main()
+        fake.set(hold_conversation_create=None)
+        joined.result(WAIT_S)
+
+    striking = in_thread(strike)
+    with pytest.raises(KeyboardInterrupt):
+        chat.reset()
+    striking.result(WAIT_S)
+    assert chat.handle_id is not None
+    assert fake_manager.handles.live == fake.count("live_conversations") == 1
+    assert "Ada" not in chat.send("What is my name?").text
+
+
+def test_a_manager_whose_close_is_interrupted_can_be_closed_again(fake, fake_manager, in_thread):
+    fake.set(hold_conversation_create="1")
+    creating = in_thread(fake_manager.create_session)
+    fake.wait("conversation_create", 1)
+    in_thread(lambda: (wait_until(lambda: fake_manager.closed), interrupt_main()))
+    with pytest.raises(KeyboardInterrupt):
+        fake_manager.close()
+    fake.set(hold_conversation_create=None)
+    creating.exception(WAIT_S)
+    fake_manager.close()
+    assert fake_manager.closed
+    assert fake.log[-1] == "engine_delete 1"
+    with pytest.raises(ClosedError):
+        fake_manager.create_session()
