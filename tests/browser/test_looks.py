@@ -89,7 +89,7 @@ def test_picture_for_the_readme(request: pytest.FixtureRequest, browser: Browser
     file = request.config.getoption("--panel-image")
     if file is None:
         pytest.skip("only with --panel-image")
-    context = browser.new_context(viewport={"width": 1000, "height": 900}, device_scale_factor=2)
+    context = browser.new_context(viewport={"width": 1000, "height": 1600}, device_scale_factor=2)
     context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()
     notebook = Notebook(page, server, "teaching/01-quick-start.ipynb").open().run_all()
