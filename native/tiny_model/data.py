@@ -187,16 +187,23 @@ class Mix:
         counts: The further share of turns that count.
         stopped_counts: The further share of turns that set out to count anywhere and are stopped; they teach cheaply how a
             long count begins.
+        passed_counts: The further share of turns that set out to count, are stopped, and pass a number that ends like the
+            last one.
         small_talk: The further share of small talk.
         lower_names: The further share of names written in lower case, all of them real.
+        bare_names: Tell these all in lower case, mostly after "i am", to set them apart from moods.
+        stopped: The share of dialogues in which replies are stopped.
     """
 
     shortest_count: int = 2
     longest_count: int = 12
     counts: float = 0.0
     stopped_counts: float = 0.0
+    passed_counts: float = 0.0
     small_talk: float = 0.0
     lower_names: float = 0.0
+    bare_names: bool = False
+    stopped: float = 0.25
 
 
 @dataclass(frozen=True)
@@ -270,6 +277,8 @@ class Writer:
         template = self.rng.choice(_TELLS[slot]).replace("{}", "{value}")
         if slot == "name" and value.islower() and not self._may_stand_alone(value):
             template = "my name is {value}"
+        elif slot == "name" and self.mix.bare_names and value.islower():
+            template = _lower(self.rng.choice(("I am {value}.", "I'm {value}.", template)))
         return self._say(template, value=value)
 
     def _may_stand_alone(self, lower_name: str) -> bool:
@@ -339,6 +348,19 @@ class Writer:
             "count",
         )
 
+    def _passing_count(self) -> Turn:
+        """The user asks to count from just before a number that has the last number's final digits."""
+        last = self.rng.randint(10, MAX_COUNT)
+        alike = [*range(last % 10, last, 10)] if self.rng.random() < 0.3 else [*range(last % 100, last, 100)]
+        first = max(1, self.rng.choice(alike or [1]) - self.rng.randint(0, 15))
+        template = self.rng.choice(_COUNTS_FROM).replace("{0}", "{first}").replace("{1}", "{last}")
+        return Turn(self._say(template, first=str(first), last=str(last)), counted(first, last), "count")
+
+    def _cut_short(self, count: Turn) -> Turn:
+        """Stop a count after 4 to 25 numbers."""
+        shown = self.rng.randint(4, 25) / (count.reply.count(",") + 1)
+        return Turn(count.user, count.reply, count.kind, min(1.0, shown))
+
     def story(self) -> Turn:
         """The user asks for a story; its hero bears the user's name."""
         return Turn(
@@ -405,9 +427,9 @@ class Writer:
         if self.mix.counts and self.rng.random() < self.mix.counts:
             return self.count(self.mix.longest_count)
         if self.mix.stopped_counts and self.rng.random() < self.mix.stopped_counts:
-            turn = self.count(MAX_COUNT)
-            shown = self.rng.randint(4, 25) / (turn.reply.count(",") + 1)
-            return Turn(turn.user, turn.reply, turn.kind, min(1.0, shown))
+            return self._cut_short(self.count(MAX_COUNT))
+        if self.mix.passed_counts and self.rng.random() < self.mix.passed_counts:
+            return self._cut_short(self._passing_count())
         if self.mix.small_talk and self.rng.random() < self.mix.small_talk:
             return self.small_talk()
         return self.turn(self.mix.longest_count)
@@ -462,7 +484,7 @@ def training_dialogue(rng: random.Random, long: bool = False, mix: Mix = Mix()) 
                 writer.story() if rng.random() < 0.35 else writer.count(rng.choice((100, 200, MAX_COUNT)))
             )
             turns += [writer.turn(30) for _ in range(rng.randint(1, 3))]
-    if rng.random() < 0.25:
+    if rng.random() < mix.stopped:
         turns = [_stopped(rng, turn) for turn in turns[:-1]] + turns[-1:]
     return Dialogue(turns, system)
 

@@ -11,14 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import data
+import numpy as np
 import tokenizer
 import torch
 from transformers import Gemma3ForCausalLM, Gemma3TextConfig
 
 CHECKPOINT = tokenizer.BUILD / "checkpoint.pt"
 CONTEXT = 2048
-STEPS, WARM_UP, DECAY_FROM = 3000, 100, 0.6
-PEAK_RATE, LAST_RATE = 3e-3, 5e-5
+# (step, learning rate); between these it changes linearly.
+RATES = ((-1, 0.0), (99, 3e-3), (1800, 3e-3), (3000, 5e-5), (3030, 1e-3), (4000, 2e-5))
+STEPS = RATES[-1][0]
 TOKENS_A_STEP, LONG_SHARE, LONGEST = 4096, 0.2, 1400
 POOL = 24
 SAVE_EVERY, REPORT_EVERY = 200, 50
@@ -30,9 +32,20 @@ PHASES = (
     (0, data.Mix()),
     (1400, data.Mix(longest_count=40, counts=0.08)),
     (2000, data.Mix(longest_count=40, counts=0.08, small_talk=0.08, lower_names=0.08)),
+    (2200, data.Mix(1, 40, counts=0.06, stopped_counts=0.12, small_talk=0.05, lower_names=0.08)),
     (
-        2200,
-        data.Mix(1, longest_count=40, counts=0.06, stopped_counts=0.12, small_talk=0.05, lower_names=0.08),
+        3000,
+        data.Mix(
+            1,
+            60,
+            counts=0.05,
+            stopped_counts=0.06,
+            passed_counts=0.1,
+            small_talk=0.04,
+            lower_names=0.08,
+            bare_names=True,
+            stopped=0.5,
+        ),
     ),
 )
 
@@ -124,12 +137,10 @@ def _spread(positions: torch.Tensor, example: tokenizer.Example, longest: int, r
         room -= gap
 
 
-def learning_rate(step: int, steps: int) -> float:
-    """Warm up, hold, then decay linearly."""
-    if step < WARM_UP:
-        return PEAK_RATE * (step + 1) / WARM_UP
-    done = max(0.0, (step / steps - DECAY_FROM) / (1 - DECAY_FROM))
-    return PEAK_RATE + (LAST_RATE - PEAK_RATE) * done
+def learning_rate(step: int) -> float:
+    """Follow the schedule."""
+    steps, rates = zip(*RATES, strict=True)
+    return float(np.interp(step, steps, rates))
 
 
 def hidden_states(model: Gemma3ForCausalLM, ids: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
@@ -197,7 +208,7 @@ def train(steps: int, seed: int, checkpoint: Path) -> None:
     began, first, total = time.monotonic(), step, 0.0
     while step < steps:
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, steps)
+            group["lr"] = learning_rate(step)
         if step in {first_step for first_step, _ in PHASES}:
             stream = batches_from(step, pieces, seed)
         loss = loss_of(model, next(stream))
