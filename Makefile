@@ -104,6 +104,22 @@ notebooks: build $(VENV)/.test-installed ## run the notebooks again and keep the
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace \
 	  --ExecutePreprocessor.store_widget_state=False notebooks/teaching/*.ipynb $(REGRESSION)/*.ipynb
 
+# The recipe of the bundled model, in an environment of its own: maintainers only.
+
+TINY := native/tiny_model
+TINY_PYTHON := .venv/bin/python
+
+$(TINY)/.venv/.installed: $(TINY)/requirements.txt
+	$(PYTHON) -m venv $(TINY)/.venv
+	cd $(TINY) && $(TINY_PYTHON) -m pip install --quiet -r requirements.txt
+	@touch $@
+
+tiny-model: $(TINY)/.venv/.installed ## train, export and measure the bundled model: less than an hour on 2 cores
+	cd $(TINY) && $(TINY_PYTHON) tokenizer.py && $(TINY_PYTHON) train.py && $(TINY_PYTHON) export.py && $(TINY_PYTHON) eval.py
+
+tiny-model-eval: $(TINY)/.venv/.installed ## measure the bundled model again
+	cd $(TINY) && $(TINY_PYTHON) eval.py
+
 clean: ## remove what was built
 	rm -rf $(VENV) build dist *.egg-info js/node_modules gemma_notebook/panel/static tests/artifacts
 	rm -f $(SHIM)
