@@ -1,0 +1,402 @@
+"""Any sequence of public calls, two at once among them, keeps the rules of handles and events.
+
+Hypothesis finds the sequences; ``derandomize`` makes them the same in every run. Chats are held by the
+machine, so nothing here is ever forgotten; test_races.py has what happens to those that are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import threading
+from collections import defaultdict
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    invariant,
+    multiple,
+    rule,
+    run_state_machine_as_test,
+)
+from support import WAIT_S
+
+import gemma_notebook as gn
+from gemma_notebook.engine import load_library
+from gemma_notebook.errors import (
+    ClosedError,
+    ContextFullError,
+    EngineError,
+    OptionValueError,
+    SessionLimitError,
+)
+from gemma_notebook.loading import open_manager
+from gemma_notebook.options import EngineOptions
+
+PROBE = "What is my name?"
+MAX_SESSIONS = 4
+
+# What a call may raise when another has closed its chat, filled its context or taken its turns back.
+EXPECTED = (ClosedError, ContextFullError, OptionValueError, SessionLimitError)
+
+messages = st.sampled_from(["My name is Ada.", "My name is Bo.", PROBE, "Hello."])
+instructions = st.sampled_from([None, "Be kind."])
+few = st.integers(0, 3)
+
+
+def take(stream, count):
+    """Up to ``count`` deltas."""
+    return list(itertools.islice(iter(lambda: next(stream, None), None), count))
+
+
+def leave_after(chat, message, count):
+    for number, _ in enumerate(chat.stream(message)):
+        if number >= count:
+            break
+
+
+async def cancelled_after(chat, message, count):
+    sending = asyncio.create_task(chat.asend(message))
+    for _ in range(count * 5):
+        await asyncio.sleep(0)
+    sending.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await sending
+
+
+def undo(chat):
+    if isinstance(chat, gn.Chat):
+        chat.undo()
+    else:
+        chat.rewind(max(0, len(chat.turns) - 1))
+
+
+# What may run beside anything else.
+OPERATIONS = {
+    "send": lambda machine, chat: chat.send("Hello."),
+    "asend": lambda machine, chat: asyncio.run(chat.asend("Hello.")),
+    "cancelled asend": lambda machine, chat: asyncio.run(cancelled_after(chat, "Hello.", 2)),
+    "leave": lambda machine, chat: leave_after(chat, "Hello.", 1),
+    "stop": lambda machine, chat: chat.stop(),
+    "reset": lambda machine, chat: chat.reset(),
+    "undo": lambda machine, chat: undo(chat),
+    "close": lambda machine, chat: chat.close(),
+    "create": lambda machine, chat: machine.keep(machine.manager.create_session()),
+    "create another": lambda machine, chat: machine.keep(machine.manager.create_session(random_seed=2)),
+    "open": lambda machine, chat: machine.keep(machine.manager.open_session()),
+}
+operations = st.sampled_from(sorted(OPERATIONS))
+
+
+class Lifecycle(RuleBasedStateMachine):
+    """The public calls, and what must hold after each."""
+
+    chats = Bundle("chats")
+    streams = Bundle("streams")
+
+    def __init__(self, manager, answers, fake=None):
+        super().__init__()
+        self.manager = manager
+        self.answers = answers
+        self.fake = fake
+        self.kept = []  # chats that no rule has got
+        self.handles_of = defaultdict(list)
+        create = gn.Session._create_conversation
+
+        def noted(session):
+            conversation = create(session)
+            self.handles_of[session].append(conversation.number)
+            return conversation
+
+        self.patch = pytest.MonkeyPatch()
+        self.patch.setattr(gn.Session, "_create_conversation", noted)
+
+    def keep(self, chat):
+        self.kept.append(chat)
+        return chat
+
+    def made(self, make, **options):
+        if not self.own_lane_is_free and "open" in make.__name__:
+            with pytest.raises(SessionLimitError):
+                make(**options)
+            return multiple()
+        try:
+            return make(**options)
+        except SessionLimitError:
+            assert self.manager.session is None and not self.own_lane_is_free
+            return multiple()
+
+    @property
+    def own_lane_is_free(self):
+        return len(self.manager.sessions) < MAX_SESSIONS
+
+    # Making
+
+    @rule(target=chats, instruction=instructions)
+    def create_session(self, instruction):
+        return self.made(self.manager.create_session, system_instruction=instruction)
+
+    @rule(target=chats, instruction=instructions)
+    def create_chat(self, instruction):
+        return self.made(self.manager.create_chat, system_instruction=instruction)
+
+    @rule(target=chats)
+    def open_session(self):
+        return self.made(self.manager.open_session)
+
+    @rule(target=chats)
+    def open_chat(self):
+        return self.made(self.manager.open_chat)
+
+    @rule(target=chats, chat=chats)
+    def fork(self, chat):
+        if not isinstance(chat, gn.Chat) or chat.session.closed:
+            return multiple()
+        if not self.own_lane_is_free:
+            with pytest.raises(SessionLimitError):
+                chat.fork()
+            return multiple()
+        fork = chat.fork()
+        assert fork.messages == tuple(m for turn in chat.session.turns if turn.done for m in turn.messages)
+        return fork
+
+    # Talking
+
+    @rule(chat=chats, message=messages, limit=st.sampled_from([None, None, 1]))
+    def send(self, chat, message, limit):
+        with contextlib.suppress(ClosedError, ContextFullError):
+            self.check_reply(chat.send(message, max_output_tokens=limit))
+            assert not chat.closed
+
+    @rule(target=streams, chat=chats, message=messages, count=few)
+    def stream(self, chat, message, count):
+        try:
+            stream = chat.stream(message)
+        except (ClosedError, ContextFullError):
+            return multiple()
+        take(stream, count)
+        return stream
+
+    @rule(stream=streams, count=few)
+    def read_on(self, stream, count):
+        take(stream, count)
+
+    @rule(stream=consumes(streams))
+    def read_to_the_end(self, stream):
+        self.check_reply(stream.reply)
+
+    @rule(stream=consumes(streams))
+    def close_a_stream(self, stream):
+        stream.close()
+        assert stream.reply.finish_reason in {"cancelled", "stop", "length"}
+
+    @rule(chat=chats, message=messages, count=few)
+    def leave_the_loop(self, chat, message, count):
+        with contextlib.suppress(ClosedError, ContextFullError):
+            leave_after(chat, message, count)
+
+    @rule(chat=chats, message=messages, count=few)
+    def cancel_a_task(self, chat, message, count):
+        with contextlib.suppress(ClosedError, ContextFullError):
+            asyncio.run(cancelled_after(chat, message, count))
+
+    def check_reply(self, reply):
+        assert reply.finish_reason in {"stop", "length", "cancelled"}
+        assert reply.text or reply.finish_reason == "cancelled", "an empty reply without a reason"
+
+    # Stopping, starting over, ending
+
+    @rule(chat=chats)
+    def stop(self, chat):
+        with contextlib.suppress(ClosedError):
+            chat.stop()
+
+    @rule(chat=chats)
+    def reset_and_probe(self, chat):
+        try:
+            chat.reset()
+        except (ClosedError, SessionLimitError):
+            return
+        assert chat.messages == ()
+        assert chat.send(PROBE).text == self.answers[chat.options.system_instruction]
+
+    @rule(chat=chats)
+    def undo(self, chat):
+        with contextlib.suppress(ClosedError, OptionValueError):
+            before = chat.messages
+            undo(chat)
+            assert len(chat.messages) < len(before) or not before
+
+    @rule(chat=chats)
+    def close(self, chat):
+        chat.close()
+        chat.close()
+        with pytest.raises(ClosedError):
+            chat.send("Hello.")
+
+    # Two at once
+
+    @rule(chats=st.tuples(chats, chats), names=st.tuples(operations, operations))
+    def two_at_once(self, chats, names):
+        start = threading.Barrier(2)
+        failures = []
+
+        def run(chat, name):
+            start.wait(WAIT_S)
+            try:
+                OPERATIONS[name](self, chat)
+            except EXPECTED:
+                pass
+            except BaseException as error:
+                failures.append(error)
+
+        threads = [
+            threading.Thread(target=run, args=pair, daemon=True) for pair in zip(chats, names, strict=True)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(WAIT_S)
+            assert not thread.is_alive(), f"{names} never ended"
+        if failures:
+            raise failures[0]
+
+    # What must hold
+
+    @invariant()
+    def counts_are_the_truth(self):
+        handles, kinds = self.manager.handles, [event.kind for event in self.manager.events]
+        assert (handles.created, handles.closed) == (kinds.count("created"), kinds.count("closed"))
+        assert handles.live == handles.created - handles.closed
+        assert handles.checkpoints == 0
+        if self.fake is not None:
+            assert handles.live == self.fake.count("live_conversations")
+
+    @invariant()
+    def each_open_session_has_one_handle_and_nobody_else_has_any(self):
+        held = [session.handle_id for session in self.manager.sessions]
+        assert not any(session.closed for session in self.manager.sessions)
+        assert self.manager.handles.live == len(held) == len(set(held))
+        assert None not in held
+
+    @invariant()
+    def every_handle_tells_its_life_in_order(self):
+        lives = defaultdict(list)
+        for event in self.manager.events:
+            lives[event.handle].append(event.kind)
+        generating = {
+            session.handle_id for session in self.manager.sessions for turn in session.turns if not turn.done
+        }
+        lives.pop(0, None)  # creations that failed
+        for handle, life in lives.items():
+            assert life[0] == "created"
+            assert "closed" not in life[:-1]
+            assert life.count("cancelled") <= 1 >= life.count("spent")
+            # One end for each send; none is missing but that of a reply which is not read to its end.
+            sends = [kind for kind in life if kind in ("sent", "ended")]
+            assert sends[0::2] == ["sent"] * len(sends[0::2])
+            assert sends[1::2] == ["ended"] * len(sends[1::2])
+            assert len(sends) % 2 == 0 or handle in generating
+
+    @invariant()
+    def a_lane_closes_one_handle_before_it_creates_the_next(self):
+        events = [(event.kind, event.handle) for event in self.manager.events]
+        lane = [session for session in self.handles_of if session._forgotten is None]
+        lanes = [[n for session in lane for n in self.handles_of[session]]]
+        lanes += [numbers for session, numbers in self.handles_of.items() if session not in lane]
+        for numbers in lanes:
+            for old, new in itertools.pairwise(sorted(numbers)):
+                assert events.index(("closed", old)) < events.index(("created", new))
+
+    def teardown(self):
+        self.patch.undo()
+        self.manager.close()
+        assert self.manager.handles.live == 0
+        kinds = [event.kind for event in self.manager.events]
+        assert kinds.count("sent") == kinds.count("ended")
+        if self.fake is not None:
+            assert self.fake.log[-1].startswith("engine_delete")
+            assert self.fake.count("dangling") == 0
+
+
+class LifecycleWithFaults(Lifecycle):
+    """The same on the stub, whose engine also refuses and breaks off."""
+
+    @rule(
+        chat=Lifecycle.chats,
+        fault=st.sampled_from(
+            [
+                {"fail_conversation_create": "1:8:no memory"},
+                {"fail_conversation_send_message_stream": "1:3:no such message"},
+                {"fail_engine_tokenize": "1"},
+                {"end_error": "INTERNAL: broken"},
+                {"late_events": "2"},
+                {"synchronous": "1"},
+            ]
+        ),
+        verb=st.sampled_from(["send", "reset", "create"]),
+    )
+    def while_the_engine_fails(self, chat, fault, verb):
+        self.fake.set(**fault)
+        try:
+            with contextlib.suppress(EngineError, *EXPECTED):
+                OPERATIONS[verb](self, chat)
+        finally:
+            self.fake.set(**dict.fromkeys(fault))
+        for session in self.manager.sessions:
+            if session.handle_id is None:  # a reset that failed: the next send makes the handle
+                session.reset()
+
+
+def run_machine(machine, examples, steps):
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=steps,
+            deadline=None,
+            derandomize=True,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+def fresh_answers(open_fresh):
+    answers = {}
+    for instruction in (None, "Be kind."):
+        with open_fresh() as manager:
+            answers[instruction] = manager.create_session(system_instruction=instruction).send(PROBE).text
+    return answers
+
+
+def test_any_sequence_of_calls_keeps_the_rules_on_the_stub(fake, tmp_path):
+    model = tmp_path / "stub.litertlm"
+    model.write_bytes(b"the stub reads nothing")
+
+    def open_fresh():
+        fake.let_go()
+        fake.reset()
+        fake.set(strict="1")
+        return open_manager(
+            EngineOptions(model, backend="cpu"),
+            max_sessions=MAX_SESSIONS,
+            check=False,
+            library=load_library(fake.library),
+        )
+
+    answers = fresh_answers(open_fresh)
+    run_machine(lambda: LifecycleWithFaults(open_fresh(), answers, fake), examples=120, steps=25)
+
+
+def test_any_sequence_of_calls_keeps_the_rules_on_the_real_engine():
+    def open_fresh():
+        return gn.load(max_sessions=MAX_SESSIONS)
+
+    answers = fresh_answers(open_fresh)
+    run_machine(lambda: Lifecycle(open_fresh(), answers), examples=40, steps=25)
