@@ -57,6 +57,26 @@ def test_a_stop_reaches_an_engine_that_generates_inside_the_send(fake, fake_mana
     assert sending.result(WAIT_S).finish_reason == "cancelled"
 
 
+def test_a_reset_reaches_an_engine_that_generates_inside_the_send(fake, fake_manager, in_thread):
+    fake.set(synchronous="1", gate="1", reply="one two three", strict="1")
+    chat = fake_manager.create_chat()
+    sending = in_thread(chat.send, "Count.")
+    fake.wait("generating", 1)
+    chat.reset()
+    assert sending.result(WAIT_S).finish_reason == "cancelled"
+    assert chat.messages == ()
+
+
+def test_a_stop_while_the_message_is_being_sent_is_not_lost(fake, fake_manager, in_thread):
+    fake.set(hold_conversation_send_message_stream="1", gate="1", reply="one two three")
+    chat = fake_manager.create_chat()
+    sending = in_thread(chat.send, "Count.")
+    fake.wait("conversation_send_message_stream", 1)
+    chat.stop()
+    fake.set(hold_conversation_send_message_stream=None)
+    assert sending.result(WAIT_S).finish_reason == "cancelled"
+
+
 def test_a_close_reaches_an_engine_that_generates_inside_the_send(fake, fake_manager, in_thread):
     fake.set(synchronous="1", gate="1", reply="one two three", strict="1")
     chat = fake_manager.create_chat()

@@ -16,11 +16,8 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import (
-    Bundle,
     RuleBasedStateMachine,
-    consumes,
     invariant,
-    multiple,
     rule,
     run_state_machine_as_test,
 )
@@ -47,6 +44,9 @@ EXPECTED = (ClosedError, ContextFullError, OptionValueError, SessionLimitError)
 messages = st.sampled_from(["My name is Ada.", "My name is Bo.", PROBE, "Hello."])
 instructions = st.sampled_from([None, "Be kind."])
 few = st.integers(0, 3)
+# Which of the machine's chats or streams. No bundles: what they hold would depend on how two threads raced,
+# and Hypothesis could not play a sequence again.
+anyone = st.integers(0, 99)
 
 
 def take(stream, count):
@@ -96,15 +96,13 @@ operations = st.sampled_from(sorted(OPERATIONS))
 class Lifecycle(RuleBasedStateMachine):
     """The public calls, and what must hold after each."""
 
-    chats = Bundle("chats")
-    streams = Bundle("streams")
-
     def __init__(self, manager, answers, fake=None):
         super().__init__()
         self.manager = manager
         self.answers = answers
         self.fake = fake
-        self.kept = []  # chats that no rule has got
+        self.chats = []
+        self.streams = []
         self.handles_of = defaultdict(list)
         create = gn.Session._create_conversation
 
@@ -117,19 +115,24 @@ class Lifecycle(RuleBasedStateMachine):
         self.patch.setattr(gn.Session, "_create_conversation", noted)
 
     def keep(self, chat):
-        self.kept.append(chat)
-        return chat
+        self.chats.append(chat)
+
+    def chat(self, number):
+        """One of the latest chats: superseded and closed ones are among them."""
+        if not self.chats:
+            self.keep(self.manager.create_chat())
+        latest = self.chats[-6:]
+        return latest[number % len(latest)]
 
     def made(self, make, **options):
         if not self.own_lane_is_free and "open" in make.__name__:
             with pytest.raises(SessionLimitError):
                 make(**options)
-            return multiple()
+            return
         try:
-            return make(**options)
+            self.keep(make(**options))
         except SessionLimitError:
             assert self.manager.session is None and not self.own_lane_is_free
-            return multiple()
 
     @property
     def own_lane_is_free(self):
@@ -137,71 +140,82 @@ class Lifecycle(RuleBasedStateMachine):
 
     # Making
 
-    @rule(target=chats, instruction=instructions)
+    @rule(instruction=instructions)
     def create_session(self, instruction):
-        return self.made(self.manager.create_session, system_instruction=instruction)
+        self.made(self.manager.create_session, system_instruction=instruction)
 
-    @rule(target=chats, instruction=instructions)
+    @rule(instruction=instructions)
     def create_chat(self, instruction):
-        return self.made(self.manager.create_chat, system_instruction=instruction)
+        self.made(self.manager.create_chat, system_instruction=instruction)
 
-    @rule(target=chats)
+    @rule()
     def open_session(self):
-        return self.made(self.manager.open_session)
+        self.made(self.manager.open_session)
 
-    @rule(target=chats)
+    @rule()
     def open_chat(self):
-        return self.made(self.manager.open_chat)
+        self.made(self.manager.open_chat)
 
-    @rule(target=chats, chat=chats)
+    @rule(chat=anyone)
     def fork(self, chat):
+        chat = self.chat(chat)
         if not isinstance(chat, gn.Chat) or chat.session.closed:
-            return multiple()
+            return
         if not self.own_lane_is_free:
             with pytest.raises(SessionLimitError):
                 chat.fork()
-            return multiple()
+            return
         fork = chat.fork()
         assert fork.messages == tuple(m for turn in chat.session.turns if turn.done for m in turn.messages)
-        return fork
+        self.keep(fork)
 
     # Talking
 
-    @rule(chat=chats, message=messages, limit=st.sampled_from([None, None, 1]))
+    @rule(chat=anyone, message=messages, limit=st.sampled_from([None, None, 1]))
     def send(self, chat, message, limit):
+        chat = self.chat(chat)
         with contextlib.suppress(ClosedError, ContextFullError):
             self.check_reply(chat.send(message, max_output_tokens=limit))
             assert not chat.closed
 
-    @rule(target=streams, chat=chats, message=messages, count=few)
+    @rule(chat=anyone, message=messages, count=few)
     def stream(self, chat, message, count):
-        try:
-            stream = chat.stream(message)
-        except (ClosedError, ContextFullError):
-            return multiple()
-        take(stream, count)
-        return stream
+        chat = self.chat(chat)
+        with contextlib.suppress(ClosedError, ContextFullError):
+            self.streams.append(chat.stream(message))
+            take(self.streams[-1], count)
 
-    @rule(stream=streams, count=few)
-    def read_on(self, stream, count):
-        take(stream, count)
+    @rule(number=anyone, count=few)
+    def read_on(self, number, count):
+        if self.streams:
+            take(self.streams[number % len(self.streams)], count)
 
-    @rule(stream=consumes(streams))
-    def read_to_the_end(self, stream):
-        self.check_reply(stream.reply)
+    @rule(number=anyone)
+    def read_to_the_end(self, number):
+        if self.streams:
+            self.check_reply(self.streams.pop(number % len(self.streams)).reply)
 
-    @rule(stream=consumes(streams))
-    def close_a_stream(self, stream):
-        stream.close()
-        assert stream.reply.finish_reason in {"cancelled", "stop", "length"}
+    @rule(number=anyone)
+    def close_a_stream(self, number):
+        if self.streams:
+            stream = self.streams.pop(number % len(self.streams))
+            stream.close()
+            assert stream.reply.finish_reason in {"cancelled", "stop", "length"}
 
-    @rule(chat=chats, message=messages, count=few)
+    @rule(number=anyone)
+    def forget_a_stream(self, number):
+        if self.streams:
+            self.streams.pop(number % len(self.streams))
+
+    @rule(chat=anyone, message=messages, count=few)
     def leave_the_loop(self, chat, message, count):
+        chat = self.chat(chat)
         with contextlib.suppress(ClosedError, ContextFullError):
             leave_after(chat, message, count)
 
-    @rule(chat=chats, message=messages, count=few)
+    @rule(chat=anyone, message=messages, count=few)
     def cancel_a_task(self, chat, message, count):
+        chat = self.chat(chat)
         with contextlib.suppress(ClosedError, ContextFullError):
             asyncio.run(cancelled_after(chat, message, count))
 
@@ -211,13 +225,15 @@ class Lifecycle(RuleBasedStateMachine):
 
     # Stopping, starting over, ending
 
-    @rule(chat=chats)
+    @rule(chat=anyone)
     def stop(self, chat):
+        chat = self.chat(chat)
         with contextlib.suppress(ClosedError):
             chat.stop()
 
-    @rule(chat=chats)
+    @rule(chat=anyone)
     def reset_and_probe(self, chat):
+        chat = self.chat(chat)
         try:
             chat.reset()
         except (ClosedError, SessionLimitError):
@@ -225,15 +241,17 @@ class Lifecycle(RuleBasedStateMachine):
         assert chat.messages == ()
         assert chat.send(PROBE).text == self.answers[chat.options.system_instruction]
 
-    @rule(chat=chats)
+    @rule(chat=anyone)
     def undo(self, chat):
+        chat = self.chat(chat)
         with contextlib.suppress(ClosedError, OptionValueError):
             before = chat.messages
             undo(chat)
             assert len(chat.messages) < len(before) or not before
 
-    @rule(chat=chats)
+    @rule(chat=anyone)
     def close(self, chat):
+        chat = self.chat(chat)
         chat.close()
         chat.close()
         with pytest.raises(ClosedError):
@@ -241,8 +259,9 @@ class Lifecycle(RuleBasedStateMachine):
 
     # Two at once
 
-    @rule(chats=st.tuples(chats, chats), names=st.tuples(operations, operations))
-    def two_at_once(self, chats, names):
+    @rule(numbers=st.tuples(anyone, anyone), names=st.tuples(operations, operations))
+    def two_at_once(self, numbers, names):
+        chats = [self.chat(number) for number in numbers]
         start = threading.Barrier(2)
         failures = []
 
@@ -328,7 +347,7 @@ class LifecycleWithFaults(Lifecycle):
     """The same on the stub, whose engine also refuses and breaks off."""
 
     @rule(
-        chat=Lifecycle.chats,
+        chat=anyone,
         fault=st.sampled_from(
             [
                 {"fail_conversation_create": "1:8:no memory"},
@@ -342,6 +361,7 @@ class LifecycleWithFaults(Lifecycle):
         verb=st.sampled_from(["send", "reset", "create"]),
     )
     def while_the_engine_fails(self, chat, fault, verb):
+        chat = self.chat(chat)
         self.fake.set(**fault)
         try:
             with contextlib.suppress(EngineError, *EXPECTED):
