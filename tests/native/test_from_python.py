@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import shutil
 import subprocess
@@ -53,6 +54,8 @@ def test_a_waiting_reader_lets_other_threads_run(
 def test_two_threads_read_two_streams(
     shim: Shim, fake: FakeEngine, in_thread: Callable[..., Future[Any]]
 ) -> None:
+    gc.collect()
+    alive = shim.lib.gn_streams_alive()  # what earlier tests' tracebacks hold
     engine = shim.make_engine()
     chats = [shim.make_conversation(engine) for _ in range(2)]
     for turn in range(20):
@@ -60,7 +63,8 @@ def test_two_threads_read_two_streams(
         for reply in replies:
             assert reply.result(20) == ([str(turn), " a", " b", " c"], None)
     shim.delete(*chats, engine)
-    assert shim.lib.gn_streams_alive() == 0
+    gc.collect()
+    assert shim.lib.gn_streams_alive() <= alive
 
 
 def test_a_library_path_may_have_any_letters(shim: Shim, tmp_path: Path, fake: FakeEngine) -> None:
