@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import pytest
 from support import WAIT_S, threads_inside, wait_until
@@ -105,6 +106,26 @@ def test_a_session_created_while_the_manager_closes_is_deleted_and_its_caller_to
     assert fake.log[-2:] == ["delete 1", "engine_delete 1"]
 
 
+def test_a_shutdown_waits_until_a_creation_in_flight_has_told_its_caller(
+    fake_manager, in_thread, monkeypatch
+):
+    admit, hold = gn.SessionManager._admit, threading.Lock()
+
+    def late_admit(*arguments):
+        with hold:
+            admit(*arguments)
+
+    monkeypatch.setattr(gn.SessionManager, "_admit", late_admit)
+    with hold:
+        creating = in_thread(fake_manager.create_session)
+        wait_until(lambda: threads_inside("late_admit") == 1)
+        closing = in_thread(fake_manager.close)
+        wait_until(lambda: closing.done() or threads_inside("wait") == 1)
+        assert not closing.done()
+    closing.result(WAIT_S)
+    assert isinstance(creating.exception(WAIT_S), ClosedError)
+
+
 def test_create_on_a_closed_manager_raises_before_any_native_call(fake, fake_manager):
     fake_manager.close()
     calls = fake.count("conversation_config_create")
@@ -191,7 +212,7 @@ def test_closing_one_session_leaves_its_peer_usable(manager):
 
 
 def test_conversations_are_deleted_before_the_engine(fake, fake_manager):
-    fake_manager.open_session()
+    _beside = fake_manager.open_session()
     fake_manager.create_session()
     fake_manager.close()
     assert sorted(fake.log[-3:-1]) == ["delete 1", "delete 2"]
