@@ -28,6 +28,17 @@ export function useFollow(element: RefObject<HTMLElement | null>) {
     else toEnd(box);
   });
 
+  // Narrower, the same text is longer: what was at the end would slip below the edge.
+  const followed = useRef(following);
+  followed.current = following;
+  useLayoutEffect(() => {
+    const box = element.current;
+    if (!box) return;
+    const observer = new ResizeObserver(() => followed.current && toEnd(box));
+    observer.observe(box);
+    return () => observer.disconnect();
+  }, [element]);
+
   const onScroll = () => {
     const box = element.current;
     if (!box) return;

@@ -267,6 +267,13 @@ describe("scrolling", () => {
     await expect.poll(toEnd).toBeLessThan(8);
   });
 
+  it("keeps the end in sight when the panel becomes smaller", async () => {
+    await expect.poll(toEnd).toBeLessThan(8);
+    log().style.maxHeight = "100px";
+    expect(toEnd()).toBeGreaterThan(8);
+    await expect.poll(toEnd).toBeLessThan(8);
+  });
+
   it("stays where the user scrolled to, until asked to follow again", async () => {
     await ask(panel, "Go on");
     await expect.poll(toEnd).toBeLessThan(8);
