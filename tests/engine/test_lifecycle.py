@@ -120,7 +120,7 @@ def test_a_shutdown_waits_until_a_creation_in_flight_has_told_its_caller(
         creating = in_thread(fake_manager.create_session)
         wait_until(lambda: threads_inside("late_admit") == 1)
         closing = in_thread(fake_manager.close)
-        wait_until(lambda: closing.done() or threads_inside("wait") == 1)
+        wait_until(lambda: closing.done() or (fake_manager.closed and fake_manager._changed._waiters))
         assert not closing.done()
     closing.result(WAIT_S)
     assert isinstance(creating.exception(WAIT_S), ClosedError)

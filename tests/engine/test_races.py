@@ -86,6 +86,16 @@ def test_a_close_reaches_an_engine_that_generates_inside_the_send(fake, fake_man
     assert sending.result(WAIT_S).finish_reason == "cancelled"
 
 
+def test_a_stop_after_the_end_of_a_reply_that_was_not_read_keeps_the_handle(fake, fake_manager):
+    chat = fake_manager.create_chat()
+    stream = chat.stream("My name is Ada.")
+    wait_until(lambda: chat.session.turns[0]._generation.wait_end(0))
+    chat.stop()
+    assert stream.reply.finish_reason == "stop"
+    assert chat.send("Hello.").text
+    assert fake_manager.handles == gn.HandleCounts(1, 0, 1, 0)
+
+
 def test_a_late_cancel_of_a_finished_turn_does_not_stop_the_next(fake, fake_manager):
     chat = fake_manager.create_chat()
     chat.send("My name is Ada.")
