@@ -268,6 +268,7 @@ describe("scrolling", () => {
   });
 
   it("keeps the end in sight when the panel becomes smaller", async () => {
+    await ask(panel, "Go on");
     await expect.poll(toEnd).toBeLessThan(8);
     log().style.maxHeight = "100px";
     expect(toEnd()).toBeGreaterThan(8);
