@@ -15,7 +15,7 @@ LAB_ARGS ?=
 PYTEST := $(BIN)/python -m pytest
 ROOT_FLAG := $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: help build lab test test-js test-python test-notebooks test-browser lint format bench soak wheel notebooks \
+.PHONY: help build lab test test-js test-python test-notebooks test-browser lint format bench soak mutation wheel notebooks \
         tiny-model tiny-model-eval system-tools clean
 
 help: ## this list
@@ -92,6 +92,9 @@ bench: build $(VENV)/.test-installed ## speed, against the official binding
 
 soak: build $(VENV)/.test-installed ## thousands of resets, hundreds of exits and damaged files: some minutes
 	$(PYTEST) -s tests/soak
+
+mutation: build $(VENV)/.test-installed ## plant lifecycle bugs one at a time; the tests must catch each
+	$(BIN)/python tests/mutation/mutate.py
 
 # Make
 

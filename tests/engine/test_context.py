@@ -94,6 +94,15 @@ def test_a_reply_cut_by_its_limit_says_so_and_does_not_spoil_the_next(real_manag
     assert chat.send("What is my name?").text == whole
 
 
+def test_after_a_reply_cut_by_its_limit_the_turns_are_replayed_to_a_fresh_handle(fake, fake_manager):
+    fake.set(reply="one two three")
+    chat = fake_manager.create_chat()
+    assert chat.send("Count.", max_output_tokens=2).finish_reason == "length"
+    chat.send("Again.")
+    assert fake.turns(2)[:2] == ["user: Count.", "assistant: one two"]
+    assert fake_manager.handles == gn.HandleCounts(2, 1, 1, 0)
+
+
 def test_the_sessions_own_limit_holds_for_every_reply(real_manager):
     chat = real_manager.create_chat(max_output_tokens=2)
     assert chat.send("My name is Ada.").finish_reason == "length"

@@ -115,6 +115,7 @@ print(manager.closed)
         **os.environ,
         "GEMMA_NOTEBOOK_ENGINE_LIBRARY": str(fake_engine_path),
         "FAKE_ENGINE_NEVER_FINISH": "1",
+        "FAKE_ENGINE_STRICT": "1",  # ends the process when the engine is deleted under the lost handle
     }
     child = subprocess.run(
         [sys.executable, "-c", script],

@@ -1,0 +1,460 @@
+"""The bugs that mutate.py plants: a name, a file of the package, and what to replace in it by what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["BUGS", "Bug"]
+
+
+@dataclass(frozen=True)
+class Bug:
+    """A planted mistake. Each text must occur in the file exactly once."""
+
+    name: str
+    file: str
+    replacements: tuple[tuple[str, str], ...]
+
+
+def bug(name: str, file: str, *texts: str) -> Bug:
+    return Bug(name, file, tuple(zip(texts[::2], texts[1::2], strict=True)))
+
+
+SESSIONS, TURNS, CHAT = "sessions.py", "turns.py", "chat.py"
+ENGINE, HANDLES, STREAM = "engine/engine.py", "engine/handles.py", "engine/stream.py"
+
+BUGS = (
+    # Creating
+    bug(
+        "the lane creates the next handle before it closes the last",
+        SESSIONS,
+        """        if previous is not None:
+            previous.close()
+        self._check_limit()
+        session = Session(self, creation.options)
+""",
+        """        self._check_limit()
+        session = Session(self, creation.options)
+        if previous is not None:
+            previous.close()
+""",
+    ),
+    bug("concurrent equal creates are not shared", SESSIONS, "last.options == options else", "False else"),
+    bug("concurrent different creates are shared", SESSIONS, "last.options == options else", "True else"),
+    bug(
+        "the guard of a creation is not cleared on failure",
+        SESSIONS,
+        """            finally:
+                self._end_creation(mine)
+                mine.done.set()
+""",
+        """            finally:
+                mine.done.set()
+""",
+    ),
+    bug(
+        "those who share a creation are not woken",
+        SESSIONS,
+        "                self._end_creation(mine)\n                mine.done.set()\n",
+        "                self._end_creation(mine)\n",
+    ),
+    bug(
+        "a session that was made while the manager closed is handed out",
+        SESSIONS,
+        """                if self._state != "open":
+                    raise ClosedError(
+                        "the model was closed while""",
+        """                if self._state == "gone":
+                    raise ClosedError(
+                        "the model was closed while""",
+    ),
+    bug(
+        "a closed manager creates",
+        SESSIONS,
+        """        if self._state != "open":
+            raise ClosedError("this model is closed""",
+        """        if self._state == "gone":
+            raise ClosedError("this model is closed""",
+    ),
+    bug("the cap lets one more in", SESSIONS, "count >= self._max_sessions", "count > self._max_sessions"),
+    bug(
+        "a handle made by an interrupted call is lost",
+        ENGINE,
+        "                elif made:\n",
+        "                elif False:\n",
+    ),
+    # Closing
+    bug(
+        "a late close clears the live session",
+        SESSIONS,
+        "            if self._session is session:\n",
+        "            if True:\n",
+    ),
+    bug("a closed session answers", SESSIONS, "        if self.closed:\n", "        if False:\n"),
+    bug(
+        "a closed session stays on the manager's list",
+        SESSIONS,
+        "                self.manager._forget(self)\n",
+        "                pass\n",
+    ),
+    bug(
+        "an interrupted close is taken for a close",
+        SESSIONS,
+        "            if self._held.closed:  # else",
+        "            if True:  # else",
+    ),
+    bug(
+        "an interrupted close loses the handle",
+        SESSIONS,
+        """        finally:
+            if conversation.state is HandleState.CLOSED:
+""",
+        """        finally:
+            if True:
+""",
+    ),
+    bug("an interrupted close cannot be finished", ENGINE, "            self._life.abort_close()\n", ""),
+    bug(
+        "a shutdown does not wait for creations in flight",
+        SESSIONS,
+        "                while self._creations or self._opening:\n",
+        "                while False:\n",
+    ),
+    bug(
+        "an interrupted shutdown stays half done",
+        SESSIONS,
+        """            except BaseException:
+                self._state = "open"
+                raise
+""",
+        """            except ValueError:
+                raise
+""",
+    ),
+    bug(
+        "the engine is deleted before its conversations",
+        ENGINE,
+        "            for conversation in tuple(self._conversations):\n",
+        "            for conversation in ():\n",
+        "                lost = sorted(one.number for one in self._conversations)\n",
+        "                lost = []\n",
+    ),
+    bug("an engine with a lost handle is deleted", ENGINE, " and not lost and ", " and "),
+    bug(
+        "a handle is deleted without cancel and wait",
+        ENGINE,
+        "            self._cancel_and_wait(deadline)\n",
+        "",
+        """                if self._generation is None:
+                    self._delete()
+""",
+        """                if True:
+                    self._delete()
+""",
+    ),
+    bug(
+        "a close waits for the end without a cancel",
+        ENGINE,
+        """not generation.wait_end(0)):
+                self._cancel_once()
+""",
+        """not generation.wait_end(0)):
+                pass
+""",
+    ),
+    bug(
+        "the end of a reply is told after its handle was closed",
+        ENGINE,
+        """        generation.keep_rest()
+        self.settle()
+""",
+        "",
+        """                if self._generation is None:
+                    self._delete()
+""",
+        """                if self._generation is None or self._generation.wait_end(0):
+                    self._delete()
+""",
+    ),
+    bug(
+        "two closers both delete",
+        HANDLES,
+        "            if self.state in (HandleState.CLOSING, HandleState.CLOSED):\n",
+        "            if self.state in (None,):\n",
+    ),
+    bug(
+        "a closed handle is not counted",
+        HANDLES,
+        "                self._closed += 1\n",
+        "                pass\n",
+    ),
+    bug(
+        "a chat that was closed while it took its lane back leaves a session",
+        CHAT,
+        "            if self._closed:  # meanwhile",
+        "            if False:  # meanwhile",
+    ),
+    # Stopping
+    bug(
+        "a stop stops whatever the engine runs",
+        SESSIONS,
+        """        for turn in tuple(self._turns):
+            turn.cancel()
+
+    async def astop""",
+        """        for turn in filter(None, [*self._turns, self.manager._queue._active]):
+            turn.cancel()
+
+    async def astop""",
+    ),
+    bug(
+        "a late cancel spends the handle",
+        ENGINE,
+        "            if generation is not None and generation.wait_end(0):\n                return False",
+        "            if False:\n                return False",
+    ),
+    bug(
+        "a late cancel hits the next turn",
+        ENGINE,
+        " or self._generation is not generation:\n",
+        ":\n",
+    ),
+    bug(
+        "a cancel during the send is lost",
+        ENGINE,
+        "            elif self._cancelled:",
+        "            elif False:",
+    ),
+    bug(
+        "a cancel cannot reach a send that generates",
+        TURNS,
+        "        self._conversation = conversation  # from here",
+        "        # from here",
+        "            self._generation = conversation.send(message_json, self.options)\n        except",
+        "            self._generation = conversation.send(message_json, self.options)\n"
+        "            self._conversation = conversation\n        except",
+    ),
+    bug(
+        "a spent handle is used again",
+        SESSIONS,
+        "        if conversation is None or conversation.state is not HandleState.OPEN:\n",
+        "        if conversation is None or conversation.state is HandleState.CLOSED:\n",
+    ),
+    bug(
+        "a cancelled handle is not spent",
+        ENGINE,
+        "spent=self._cancelled or bool(generation.error)",
+        "spent=bool(generation.error) and not self._cancelled",
+    ),
+    bug("the replay is dropped", SESSIONS, "_history_json(self._turns)\n", "None\n"),
+    bug(
+        "a partial reply is not replayed",
+        SESSIONS,
+        "        if turn.done and turn.text\n",
+        '        if turn.done and turn.text and turn.reply and turn.reply.finish_reason == "stop"\n',
+    ),
+    bug(
+        "a reply cut by its limit keeps the handle",
+        TURNS,
+        "            conversation.retire(reason)\n",
+        "            pass\n",
+    ),
+    # Queueing
+    bug(
+        "a cancelled turn that waits is started",
+        TURNS,
+        """                    if turn.cancel_requested:
+                        return False
+""",
+        "",
+    ),
+    bug(
+        "the last to come is served first",
+        TURNS,
+        "self._waiting.append(turn)",
+        "self._waiting.appendleft(turn)",
+    ),
+    bug(
+        "two turns generate at once",
+        TURNS,
+        "if at_head and (active is None or active.done):",
+        "if at_head:",
+    ),
+    bug(
+        "a cancelled turn blocks the queue",
+        TURNS,
+        """                if turn in self._waiting:
+                    self._waiting.remove(turn)
+""",
+        """                if turn in self._waiting and not turn.cancel_requested:
+                    self._waiting.remove(turn)
+""",
+    ),
+    bug(
+        "nobody brings an abandoned turn to its end",
+        TURNS,
+        "                active.wait_end(_WAIT_S)\n",
+        "                active._done.wait(_WAIT_S)\n",
+    ),
+    bug(
+        "a turn that the engine refused stays",
+        SESSIONS,
+        "                    self._turns.remove(turn)\n",
+        "                    pass\n",
+    ),
+    bug(
+        "an interrupted send goes on generating",
+        SESSIONS,
+        """                turn.cancel()
+                turn.drain()
+                raise
+""",
+        """                raise
+""",
+    ),
+    # Streams
+    bug("a finished generation is not settled", TURNS, "        conversation.settle()\n", ""),
+    bug(
+        "leaving the loop does not cancel",
+        TURNS,
+        """            self._turn.cancel()
+            self._turn.drain()
+""",
+        """            self._turn.drain()
+""",
+    ),
+    bug(
+        "leaving the loop does not wait for the end",
+        TURNS,
+        """            self._turn.cancel()
+            self._turn.drain()
+""",
+        """            self._turn.cancel()
+""",
+    ),
+    bug(
+        "a forgotten stream decodes on",
+        TURNS,
+        "            _reaper.run_later(self._turn.cancel)\n",
+        "            pass\n",
+    ),
+    bug(
+        "a cancelled task decodes on",
+        TURNS,
+        """            self._turn.cancel()
+            await in_thread(self._turn.drain)
+""",
+        """            pass
+""",
+        """        except BaseException:
+            self._turn.cancel()
+            raise
+""",
+        """        except BaseException:
+            raise
+""",
+    ),
+    bug(
+        "a reply whose end never comes is waited for",
+        TURNS,
+        "(bool(conversation.lost) or conversation.overdue)",
+        "False",
+    ),
+    bug(
+        "a Ctrl-C leaves a hole in the reply",
+        STREAM,
+        "        if not self._batch_unread:\n",
+        "        if True:\n",
+    ),
+    bug(
+        "a close takes the last chunks from the reader",
+        STREAM,
+        "            self._collect(0)\n",
+        "            self._collect(0)\n            self._chunks = []\n",
+    ),
+    bug(
+        "a forked child waits for its parent's reply",
+        STREAM,
+        "        return os.getpid() == self._pid\n",
+        "        return True\n",
+    ),
+    # Starting over
+    bug(
+        "a reset keeps the turns",
+        SESSIONS,
+        "                self._turns = self._turns[:kept]\n",
+        "",
+    ),
+    bug(
+        "a reset creates the next handle before it closes the last",
+        SESSIONS,
+        """                self._turns = self._turns[:kept]
+                self._held.close()
+                self._held.conversation = self._create_conversation()
+""",
+        """                self._turns = self._turns[:kept]
+                fresh = self._create_conversation()
+                self._held.close()
+                self._held.conversation = fresh
+""",
+    ),
+    bug(
+        "a reset waits for the one whose message is being sent",
+        SESSIONS,
+        "            self._cancel_after(keep)  # before the lock: one that is just starting holds it\n",
+        "",
+    ),
+    bug(
+        "the guard of a reset is not cleared",
+        SESSIONS,
+        """        finally:
+            self._end_reset(mine)
+            mine.done.set()
+""",
+        """        finally:
+            mine.done.set()
+""",
+    ),
+    bug(
+        "a reset that joined an interrupted one has done nothing",
+        SESSIONS,
+        "        return running.error is None\n",
+        "        return True\n",
+    ),
+    bug(
+        "a reset joins one that is over",
+        SESSIONS,
+        "                if reset is not None:\n",
+        "                if False:\n",
+    ),
+    bug(
+        "a message that cannot fit empties the chat",
+        SESSIONS,
+        "                    self._turns = turns\n",
+        "",
+    ),
+    bug(
+        "an edit forgets before it checks",
+        CHAT,
+        "        session._new_turn(message, max_output_tokens)",
+        "        #",
+    ),
+    # Forgetting
+    bug(
+        "a forgotten session is not closed",
+        "_reaper.py",
+        "        forgotten.close()\n",
+        "        pass\n",
+    ),
+    bug(
+        "a stream does not keep its session",
+        TURNS,
+        """        self._session = session  # a session that nobody holds is closed, and this one is in use
+        self._next = 0
+        self._closed = False
+""",
+        """        self._next = 0
+        self._closed = False
+""",
+    ),
+)
