@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from lab_page import Notebook
 from playwright.sync_api import expect
@@ -10,11 +12,12 @@ from recorder import Recorder
 pytestmark = pytest.mark.timeout(600)
 
 # What only the old chat says. (It also asks "What is my name?", as the new one will.)
-OLD_CHAT = ("Ada", "Nice to meet", "Count to", "1, 2", "Your name is")
+OLD_CHAT = r"Ada|Nice to meet|Your name is|Count to|\d, \d"
+TWO_HANDLES = "HandleCounts(created=2, closed=1, live=1, checkpoints=0)"
 
 
-def shown_of(chat: tuple[str, ...], texts: list[str]) -> list[str]:
-    return [text for text in texts if any(words in text for words in chat)]
+def matching(pattern: str, texts: list[str]) -> list[str]:
+    return [text for text in texts if re.search(pattern, text)]
 
 
 def test_reset_in_mid_reply_frees_the_memory_and_nothing_of_the_old_chat_appears(quick_start: Notebook):
@@ -29,6 +32,7 @@ def test_reset_in_mid_reply_frees_the_memory_and_nothing_of_the_old_chat_appears
     expect(panel.articles).to_have_count(0)
     expect(panel.box).to_have_value("")
     until_new_chat = recorder.read()
+    assert quick_start.run_cell("manager.handles") == TWO_HANDLES
 
     assert "You have not told me your name." in panel.ask("What is my name?")
     recording = recorder.read()
@@ -36,14 +40,12 @@ def test_reset_in_mid_reply_frees_the_memory_and_nothing_of_the_old_chat_appears
     assert until_new_chat.state == "streaming"
     assert "3" in until_new_chat.text
     assert "200" not in until_new_chat.text
-    assert shown_of((*OLD_CHAT, "What is my name?"), until_new_chat.after) == []
-    assert shown_of(OLD_CHAT, recording.after) == []
-    assert shown_of(("You have not told me your name.",), recording.after)
+    assert matching(OLD_CHAT + "|What is my name", until_new_chat.after) == []
+    assert matching(OLD_CHAT, recording.after) == []
+    assert matching("You have not told me your name", recording.after)
     assert len(panel.texts()) == 2
     expect(panel.replies).to_have_attribute("data-epoch", "2")
-
-    handles = quick_start.run_cell("manager.handles")
-    assert handles == "HandleCounts(created=2, closed=1, live=1, checkpoints=0)"
+    assert quick_start.run_cell("manager.handles") == TWO_HANDLES
 
 
 def test_replies_stream_in(quick_start: Notebook):
@@ -60,6 +62,4 @@ def test_the_recorder_sees_text_that_is_gone_before_the_next_frame(quick_start: 
     expect(panel.status).to_have_text("Ready")
     panel.log.evaluate("log => { log.append('Your name is Ada.'); log.lastChild.remove(); }")
     panel.log.evaluate("log => { log.append('…'); log.lastChild.data = 'Ada'; log.lastChild.remove(); }")
-    seen = shown_of(OLD_CHAT, recorder.read().after)
-    assert seen[0] == "Your name is Ada."
-    assert len(seen) == 1 or seen[1] == "Ada"
+    assert set(matching(OLD_CHAT, recorder.read().after)) == {"Your name is Ada.", "Ada"}
