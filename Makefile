@@ -105,7 +105,7 @@ wheel: $(STATIC) $(VENV)/.test-installed ## the wheel and the source distributio
 
 notebooks: build $(VENV)/.test-installed ## run the notebooks again and keep their outputs as the reference
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace \
-	  --ExecutePreprocessor.store_widget_state=False notebooks/teaching/*.ipynb $(REGRESSION)/*.ipynb
+	  --ExecutePreprocessor.store_widget_state=False --ExecutePreprocessor.record_timing=False notebooks/teaching/*.ipynb $(REGRESSION)/*.ipynb
 
 # The recipe of the bundled model, in an environment of its own: maintainers only.
 
