@@ -189,6 +189,8 @@ class Mix:
             long count begins.
         passed_counts: The further share of turns that set out to count, are stopped, and pass a number that ends like the
             last one.
+        round_counts: The share of counts that end at a round number, which is what people ask for.
+        long_share: The share of tokens in dialogues with long replies.
         small_talk: The further share of small talk.
         lower_names: The further share of names written in lower case, all of them real.
         bare_names: Tell these all in lower case, mostly after "i am", to set them apart from moods.
@@ -200,6 +202,8 @@ class Mix:
     counts: float = 0.0
     stopped_counts: float = 0.0
     passed_counts: float = 0.0
+    round_counts: float = 0.0
+    long_share: float = 0.2
     small_talk: float = 0.0
     lower_names: float = 0.0
     bare_names: bool = False
@@ -323,6 +327,8 @@ class Writer:
 
     def count(self, longest: int) -> Turn:
         """The user asks to count, in a fifth of all cases from a given number, at times too far."""
+        if self.mix.round_counts and self.rng.random() < self.mix.round_counts:
+            return self._round_count(longest)
         kind = self.rng.random()
         if kind < 0.06:
             last = self.rng.choice(
@@ -334,8 +340,7 @@ class Writer:
         if kind < 0.30:
             first = self.rng.randint(2, MAX_COUNT - 1)
             last = min(MAX_COUNT, first + self.rng.randint(1, min(longest, 25)))
-            template = self.rng.choice(_COUNTS_FROM).replace("{0}", "{first}").replace("{1}", "{last}")
-            return Turn(self._say(template, first=str(first), last=str(last)), counted(first, last), "count")
+            return self._count_between(first, last)
         if kind < 0.38:
             last = self.rng.randint(2, min(longest, 20))
             spoken = values.NUMBER_WORDS[last]
@@ -348,13 +353,24 @@ class Writer:
             "count",
         )
 
+    def _round_count(self, longest: int) -> Turn:
+        """The user asks to count to a round number: from 1 if that is not too long, else from shortly before it."""
+        last = self.rng.choice((50, 100, 100, 150, 200, 200, 250, MAX_COUNT, 10 * self.rng.randint(1, 30)))
+        if last > longest:
+            return self._count_between(last - self.rng.randint(1, 25), last)
+        template = self.rng.choice(_COUNTS).replace("{}", "{last}")
+        return Turn(self._say(template, last=str(last)), counted(1, last), "count")
+
+    def _count_between(self, first: int, last: int) -> Turn:
+        template = self.rng.choice(_COUNTS_FROM).replace("{0}", "{first}").replace("{1}", "{last}")
+        return Turn(self._say(template, first=str(first), last=str(last)), counted(first, last), "count")
+
     def _passing_count(self) -> Turn:
         """The user asks to count from just before a number that has the last number's final digits."""
         last = self.rng.randint(10, MAX_COUNT)
         alike = [*range(last % 10, last, 10)] if self.rng.random() < 0.3 else [*range(last % 100, last, 100)]
         first = max(1, self.rng.choice(alike or [1]) - self.rng.randint(0, 15))
-        template = self.rng.choice(_COUNTS_FROM).replace("{0}", "{first}").replace("{1}", "{last}")
-        return Turn(self._say(template, first=str(first), last=str(last)), counted(first, last), "count")
+        return self._count_between(first, last)
 
     def _cut_short(self, count: Turn) -> Turn:
         """Stop a count after 4 to 25 numbers."""

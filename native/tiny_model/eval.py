@@ -122,14 +122,14 @@ def _story(writer: data.Writer) -> list[data.Turn]:
 
 
 CLASSES: list[tuple[str, int, float | None, type[data.Writer], Callable[[data.Writer], list[data.Turn]]]] = [
-    ("name told, common names", 1000, 99.0, CommonNameWriter, lambda writer: _recall(writer, "name")),
-    ("name told, unseen names", 1000, 90.0, data.Writer, lambda writer: _recall(writer, "name")),
-    ("colour, home or number told", 600, None, data.Writer, _recall_other),
-    ("not told, fresh chat", 1000, 99.5, data.Writer, _fresh),
-    ("not told, other facts told", 600, None, data.Writer, _not_this_one),
-    ("several facts told, one asked", 500, None, data.Writer, _several),
-    ("told twice, the latest wins", 500, None, data.Writer, _changed),
-    ("history replayed with stopped replies", 500, None, data.Writer, _after_stop),
+    ("name told, common names", 500, 99.0, CommonNameWriter, lambda writer: _recall(writer, "name")),
+    ("name told, unseen names", 500, 90.0, data.Writer, lambda writer: _recall(writer, "name")),
+    ("colour, home or number told", 500, None, data.Writer, _recall_other),
+    ("not told, fresh chat", 500, 99.5, data.Writer, _fresh),
+    ("not told, other facts told", 500, None, data.Writer, _not_this_one),
+    ("several facts told, one asked", 300, None, data.Writer, _several),
+    ("told twice, the latest wins", 300, None, data.Writer, _changed),
+    ("history replayed with stopped replies", 300, None, data.Writer, _after_stop),
     ("name after a long reply", 100, None, data.Writer, _after_long),
     (
         "everything told, asked at once",
@@ -138,10 +138,10 @@ CLASSES: list[tuple[str, int, float | None, type[data.Writer], Callable[[data.Wr
         data.Writer,
         lambda writer: [*_chatter(writer, 4), writer.ask_all()],
     ),
-    ("count, up to 300", 150, None, data.Writer, lambda writer: [writer.count(data.MAX_COUNT)]),
+    ("count, up to 300", 100, None, data.Writer, lambda writer: [writer.count(data.MAX_COUNT)]),
     ("story with the name", 100, None, data.Writer, _story),
-    ("small talk", 500, None, data.Writer, lambda writer: [*_chatter(writer, 2), writer.small_talk()]),
-    ("out of scope", 500, None, data.Writer, lambda writer: [*_chatter(writer, 2), writer.unknown()]),
+    ("small talk", 300, None, data.Writer, lambda writer: [*_chatter(writer, 2), writer.small_talk()]),
+    ("out of scope", 300, None, data.Writer, lambda writer: [*_chatter(writer, 2), writer.unknown()]),
 ]
 
 

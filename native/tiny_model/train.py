@@ -19,9 +19,18 @@ from transformers import Gemma3ForCausalLM, Gemma3TextConfig
 CHECKPOINT = tokenizer.BUILD / "checkpoint.pt"
 CONTEXT = 2048
 # (step, learning rate); between these it changes linearly.
-RATES = ((-1, 0.0), (99, 3e-3), (1800, 3e-3), (3000, 5e-5), (3030, 1e-3), (4000, 2e-5))
+RATES = (
+    (-1, 0.0),
+    (99, 3e-3),
+    (1800, 3e-3),
+    (3000, 5e-5),
+    (3030, 1e-3),
+    (4000, 2e-5),
+    (4020, 7e-4),
+    (4400, 1e-5),
+)
 STEPS = RATES[-1][0]
-TOKENS_A_STEP, LONG_SHARE, LONGEST = 4096, 0.2, 1400
+TOKENS_A_STEP, LONGEST = 4096, 1400
 POOL = 24
 SAVE_EVERY, REPORT_EVERY = 200, 50
 
@@ -43,6 +52,22 @@ PHASES = (
             passed_counts=0.1,
             small_talk=0.04,
             lower_names=0.08,
+            bare_names=True,
+            stopped=0.5,
+        ),
+    ),
+    (
+        4000,
+        data.Mix(
+            1,
+            60,
+            counts=0.05,
+            stopped_counts=0.03,
+            passed_counts=0.05,
+            round_counts=0.5,
+            long_share=0.35,
+            small_talk=0.04,
+            lower_names=0.05,
             bare_names=True,
             stopped=0.5,
         ),
@@ -90,7 +115,7 @@ def batches(pieces: tokenizer.Tokenizer, mix: data.Mix, seed: int) -> Iterator[B
     while True:
         pool = [pieces.example(data.training_dialogue(rng, mix=mix)) for _ in range(24 * POOL)]
         long_tokens = 0
-        while long_tokens < LONG_SHARE * POOL * TOKENS_A_STEP:
+        while long_tokens < mix.long_share * POOL * TOKENS_A_STEP:
             example = pieces.example(data.training_dialogue(rng, long=True, mix=mix))
             if len(example.ids) <= LONGEST:
                 pool.append(example)
