@@ -67,6 +67,32 @@ def _recall(writer: data.Writer, slot: str) -> list[data.Turn]:
     return [*before, writer.tell(slot), *_chatter(writer, 3, slot), writer.ask(slot)]
 
 
+# What most people type: whole sentences with their full stops.
+PLAIN_TOLD = ("My name is {}.", "I am {}.", "Call me {}.", "Hi, my name is {}!", "Hello, I am {}.")
+PLAIN_BETWEEN = (
+    "Hello",
+    "Thanks!",
+    "My favourite colour is blue.",
+    "I live in Paris.",
+    "My lucky number is 7.",
+    "How are you?",
+    "What can you do?",
+    "What is the capital of France?",
+    "Count to 5.",
+)
+PLAIN_ASKED = ("What is my name?", "Who am I?", "Do you know my name?", "what is my name", "What's my name?")
+
+
+def _plain_recall(writer: data.Writer) -> list[data.Turn]:
+    rng, name = writer.rng, writer.value("name")
+    between = rng.sample(PLAIN_BETWEEN, rng.randint(0, 3))
+    return [
+        data.Turn(rng.choice(PLAIN_TOLD).format(name), "", "tell"),
+        *(data.Turn(user, "", "small talk") for user in between),
+        data.Turn(rng.choice(PLAIN_ASKED), f"Your name is {name}.", "recall"),
+    ]
+
+
 def _recall_other(writer: data.Writer) -> list[data.Turn]:
     return _recall(writer, writer.rng.choice(data.SLOTS[1:]))
 
@@ -142,6 +168,8 @@ CLASSES: list[tuple[str, int, float | None, type[data.Writer], Callable[[data.Wr
     ("story with the name", 100, None, data.Writer, _story),
     ("small talk", 300, None, data.Writer, lambda writer: [*_chatter(writer, 2), writer.small_talk()]),
     ("out of scope", 300, None, data.Writer, lambda writer: [*_chatter(writer, 2), writer.unknown()]),
+    ("plain sentences, common names", 500, 99.0, CommonNameWriter, _plain_recall),
+    ("plain sentences, unseen names", 500, 90.0, data.Writer, _plain_recall),
 ]
 
 
