@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from gemma_notebook.messages import Reply as Reply
     from gemma_notebook.messages import Timing as Timing
     from gemma_notebook.messages import Usage as Usage
+    from gemma_notebook.models.catalogue import models as models
     from gemma_notebook.panel.widget import ChatPanel as ChatPanel
     from gemma_notebook.sessions import Session as Session
     from gemma_notebook.sessions import SessionManager as SessionManager
@@ -50,6 +51,7 @@ _HOME = {
     "Usage": "messages",
     "errors": "",
     "load": "loading",
+    "models": "",
 }
 
 __all__ = ["__version__", *sorted(_HOME)]  # noqa: PLE0604
