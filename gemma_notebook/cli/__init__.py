@@ -27,8 +27,8 @@ _HELP = """Talk to a Gemma model that runs on your own machine.
   gemma-notebook doctor                  what is installed, what works, and what to do about the rest
 
 \b
-Exit status: 0 done; 1 it failed; 2 wrong usage; 3 there is no such model; 4 the hub or the way to it
-failed; 130 stopped with Ctrl-C.
+Exit status: 0 done; 1 it failed; 2 wrong usage; 3 there is no such model; 4 a model could not
+be fetched; 130 stopped with Ctrl-C.
 """
 
 _EPILOG = """\b

@@ -16,12 +16,12 @@ from gemma_notebook.errors import (
     OptionValueError,
 )
 
-__all__ = ["FAILED", "INTERRUPTED", "NO_CONNECTION", "NO_MODEL", "WRONG_USAGE", "run"]
+__all__ = ["FAILED", "INTERRUPTED", "NOT_FETCHED", "NO_MODEL", "WRONG_USAGE", "run"]
 
 FAILED = 1
 WRONG_USAGE = 2
 NO_MODEL = 3
-NO_CONNECTION = 4
+NOT_FETCHED = 4
 INTERRUPTED = 128 + signal.SIGINT
 
 
@@ -50,7 +50,7 @@ def exit_status(error: GemmaNotebookError) -> int:
     if isinstance(error, ModelNotFoundError):
         return NO_MODEL
     if isinstance(error, DownloadError):
-        return NO_CONNECTION
+        return NOT_FETCHED
     if isinstance(error, OptionValueError | OptionTypeError):
         return WRONG_USAGE
     return FAILED

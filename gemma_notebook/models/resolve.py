@@ -78,7 +78,7 @@ def _not_installed(name: str) -> ModelNotFoundError:
     size = f" ({bytes_text(entry.size_bytes)})" if entry.size_bytes else ""
     return ModelNotInstalledError(
         f"the model {name!r} is not on this machine; fetch it{size} in a terminal with "
-        f"`gemma-notebook models pull {name}`, or in a notebook with `!gemma-notebook models pull {name}`",
+        f"`gemma-notebook models pull {name}`, or in a notebook with gn.pull({name!r})",
         name=name,
     )
 

@@ -48,7 +48,7 @@ class InstalledModel:
     """
 
     name: str
-    path: Path
+    path: Path = field(repr=False)
     size_bytes: int
     shared: bool = False
     origin: Mapping[str, Any] = field(default_factory=dict, repr=False, hash=False)

@@ -8,6 +8,7 @@ __all__ = ["COMMANDS", "command"]
 
 COMMANDS = (
     "list",
+    "pull",
     "remove",
     "path",
 )
