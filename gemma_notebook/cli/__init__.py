@@ -15,7 +15,7 @@ from gemma_notebook.cli.running import run
 
 __all__ = ["COMMANDS", "command", "main"]
 
-COMMANDS = ("models",)
+COMMANDS = ("models", "bench")
 
 _HELP = """Talk to a Gemma model that runs on your own machine.
 
@@ -24,6 +24,7 @@ _HELP = """Talk to a Gemma model that runs on your own machine.
   gemma-notebook models list             which models there are, and which fit this machine
   gemma-notebook models pull gemma3-1b   fetch one
   gemma-notebook chat gemma3-1b          talk to it; in a notebook: gn.load("gemma3-1b")
+  gemma-notebook bench gemma3-1b         how fast it is here
   gemma-notebook doctor                  what is installed, what works, and what to do about the rest
 
 \b

@@ -66,7 +66,7 @@ class ConverterEnvironment:
     @property
     def ready(self) -> bool:
         """The converter is installed; further packages may be missing."""
-        return self._given is not None or bool(self._installed())
+        return self._given is not None or self._installed() is not None
 
     def command(self, stage: str) -> list[str | os.PathLike[str]]:
         """The command that runs a stage."""
@@ -93,6 +93,12 @@ class ConverterEnvironment:
         import filelock
 
         if self._given is not None:
+            if not self._runs():
+                raise ConversionError(
+                    f"{str(self._given)!r}, which {PYTHON_VARIABLE} names, is no Python that runs; give the path of one "
+                    "that has the converter, or unset it",
+                    stage="install",
+                )
             return
         try:
             self.folder.parent.mkdir(parents=True, exist_ok=True)
@@ -184,7 +190,8 @@ class ConverterEnvironment:
         if not self.python.exists():
             return False
         # Also after the Python that it was made from was taken away.
-        probe: list[str | os.PathLike[str]] = [self.python, "-I", "-m", "pip", "--version"]
+        wanted = "import sys" if self._given else "import pip"
+        probe: list[str | os.PathLike[str]] = [self.python, "-I", "-c", wanted]
         return subprocess.run(probe, capture_output=True, check=False, env=self.variables()).returncode == 0
 
 
