@@ -10,7 +10,7 @@ from gemma_notebook._threads import in_thread
 from gemma_notebook.errors import ClosedError, OptionTypeError, OptionValueError, UnsupportedError
 from gemma_notebook.messages import Context, Message, Reply, Timing
 from gemma_notebook.options import SendOptions, SessionOptions, checked_context_policy
-from gemma_notebook.turns import AsyncReplyStream, ReplyStream
+from gemma_notebook.streams import AsyncReplyStream, ReplyStream
 
 if TYPE_CHECKING:
     from gemma_notebook.sessions import Session, SessionManager
