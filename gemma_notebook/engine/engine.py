@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import dataclasses
 import os
 import threading
 import weakref
@@ -41,6 +42,7 @@ class Engine:
         options: How to load.
         library: The library to use; None for the installed one.
         backend: The one backend to use, already chosen (``options.backend`` may say ``"auto"``).
+        ledger: The ledger to go on with; None for a new one.
 
     Attributes:
         refused_backends: Backends that were tried before this one, each with the reason against it.
@@ -52,14 +54,19 @@ class Engine:
     """
 
     def __init__(
-        self, options: EngineOptions, *, backend: str = "cpu", library: Library | None = None
+        self,
+        options: EngineOptions,
+        *,
+        backend: str = "cpu",
+        library: Library | None = None,
+        ledger: HandleLedger | None = None,
     ) -> None:
         _check_cache_dir(options)
         self.options = options
         self.backend = backend
         self.refused_backends: dict[str, str] = {}
         self.library = library or load_library()
-        self.ledger = HandleLedger()
+        self.ledger = ledger or HandleLedger()
         self.lock = threading.RLock()
         self._conversations: set[Conversation] = set()
         self._quiet = threading.Condition(self.lock)
@@ -228,11 +235,16 @@ class Engine:
                     if generation is None or not self.in_this_process:
                         yield
                         return
-                generation.wait_end(WAIT_SLICE_S)
+                if not generation.wait_end(WAIT_SLICE_S):
+                    self._watch()
         finally:
             with self.lock:
                 self._wanting_quiet -= 1
                 self._quiet.notify_all()
+
+    def _watch(self) -> None:
+        for conversation in tuple(self._conversations):
+            conversation.watch()
 
     def wait_for_quiet_calls(self) -> None:
         """Let those go first who wait for :meth:`quiet`. The caller holds the lock, and generates nothing."""
@@ -293,9 +305,35 @@ class Engine:
         if pointer is not None and lost and self.in_this_process:
             raise EngineError(
                 f"the engine is given up, because conversation handle {lost[0]} never ended its reply; "
-                "restart the kernel to free its memory",
+                "its memory comes back when the kernel is restarted",
                 operation="close",
             )
+
+    def reopened(self) -> Engine:
+        """The same model, loaded again as this engine was, which must be closed; the ledger goes on.
+
+        Raises:
+            LibraryLoadError, ModelLoadError: As when it was loaded first.
+        """
+        self.ledger.write_off()
+        again = Engine(self.options, backend=self.backend, library=self.library, ledger=self.ledger)
+        again.model = dataclasses.replace(again.model, name=self.model.name)
+        again.refused_backends = self.refused_backends
+        return again
+
+    def dispose(self, timeout_s: float) -> None:
+        """:meth:`close`, whatever state the native engine is in: what does not end in time is given up.
+
+        Its memory then comes back when the process ends.
+        """
+        # A native call that never returns holds the lock for ever.
+        if self.lock.acquire(timeout=timeout_s):
+            self.lock.release()
+            with contextlib.suppress(EngineError):
+                self.close(timeout_s)
+        self._pointer = None
+        for conversation in tuple(self._conversations):
+            conversation.give_up("its engine is given up")
 
     def require_open(self) -> Any:
         """The native engine.
@@ -304,7 +342,9 @@ class Engine:
             ClosedError: It is closed, or belongs to the process that this one was forked from.
         """
         if self._pointer is None or self._closing:
-            raise ClosedError("the engine is closed; load the model again with gemma_notebook.load()")
+            raise ClosedError(
+                "the engine is closed; load the model again with manager.reload() or gemma_notebook.load()"
+            )
         if os.getpid() != self._pid:
             raise ClosedError(
                 "this model was loaded before the process was forked, and its threads stayed behind; "
@@ -328,8 +368,7 @@ def _close_open_engines() -> None:
     # The native threads must be idle before the process takes their memory away.
     for engine in tuple(_open_engines):
         if engine.in_this_process:
-            with contextlib.suppress(EngineError):
-                engine.close(_EXIT_TIMEOUT_S)
+            engine.dispose(_EXIT_TIMEOUT_S)
 
 
 def _check_cache_dir(options: EngineOptions) -> None:

@@ -42,6 +42,7 @@ class HandleLedger:
         self._created = 0
         self._closed = 0
         self._checkpoints: set[int] = set()
+        self._lost: set[int] = set()
 
     def created(self, *, detail: str = "", checkpoint: bool = False) -> int:
         """Number and count a new handle; clones kept for undo are counted apart."""
@@ -61,14 +62,27 @@ class HandleLedger:
             self._created += 1
             self._append(handle, "restored", "")
 
-    def closed(self, handle: int) -> None:
+    def closed(self, handle: int, detail: str = "") -> None:
         """Count a handle as deleted."""
         with self._lock:
             if handle in self._checkpoints:
                 self._checkpoints.remove(handle)
             else:
                 self._closed += 1
-            self._append(handle, "closed", "")
+            self._append(handle, "closed", detail)
+
+    def lost(self, handle: int, why: str) -> None:
+        """Note that a handle was given up without being deleted; it stays counted as live."""
+        with self._lock:
+            self._lost.add(handle)
+            self._append(handle, "lost", why)
+
+    def write_off(self) -> None:
+        """Count lost handles as closed: their engine is given up, and no session can meet them again."""
+        with self._lock:
+            for handle in sorted(self._lost):
+                self.closed(handle, "given up with its engine")
+            self._lost.clear()
 
     def record(self, handle: int, kind: HandleEventKind, detail: str = "") -> None:
         """Note anything else that happened to a handle."""
@@ -177,7 +191,7 @@ class HandleLife:
             self.state = HandleState.CLOSED
             self.lost = lost
             if lost:
-                self._ledger.record(self.number, "lost", lost)
+                self._ledger.lost(self.number, lost)
             else:
                 self._ledger.closed(self.number)
         self._closed.set()
