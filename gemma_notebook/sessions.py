@@ -495,8 +495,8 @@ class SessionManager:
         ):
             if wanted and modality not in model.modalities:
                 raise UnsupportedError(
-                    f"the model {name!r} was not loaded with a {modality} encoder; load one that has it "
-                    f"with {modality}_backend='cpu', or leave enable_{modality}_modality out"
+                    f"the model {name!r} has no {modality} encoder, or was loaded without it; load one that has it "
+                    f"without {modality}_backend='off', or leave enable_{modality}_modality out"
                 )
         if checked.tools:
             raise UnsupportedError("this version of gemma_notebook does not call tools yet; leave tools out")

@@ -15,9 +15,15 @@ from gemma_notebook.engine.conversation import Conversation, ConversationOptions
 from gemma_notebook.engine.handles import HandleLedger
 from gemma_notebook.engine.library import CStrings, Library, call_keeping, load_library
 from gemma_notebook.engine.stream import WAIT_SLICE_S
-from gemma_notebook.errors import CacheDirectoryError, ClosedError, EngineError, OptionValueError
+from gemma_notebook.errors import (
+    CacheDirectoryError,
+    ClosedError,
+    EngineError,
+    OptionValueError,
+    UnsupportedError,
+)
 from gemma_notebook.messages import HandleCounts, ModelInfo
-from gemma_notebook.options import EngineOptions, usable_cores
+from gemma_notebook.options import NO_ENCODER, EngineOptions, usable_cores
 
 __all__ = ["Engine"]
 
@@ -75,9 +81,9 @@ class Engine:
         self._pid = os.getpid()
         self._pointer: Any = None
         try:
+            self.model = self._read_model_info()
             self._create()
             _open_engines.add(self)
-            self.model = self._read_model_info()
         except BaseException:
             self.close()
             raise
@@ -92,8 +98,8 @@ class Engine:
         native = library.ffi.new("gn_engine_options *")
         native.model_path = strings.path(options.model_path)
         native.backend = strings.text(self.backend)
-        native.vision_backend = strings.text(options.vision_backend)
-        native.audio_backend = strings.text(options.audio_backend)
+        native.vision_backend = strings.text(self._encoder_backend("vision"))
+        native.audio_backend = strings.text(self._encoder_backend("audio"))
         native.cache_dir = strings.path(options.cache_dir) if options.cache_dir else strings.text(_NO_CACHE)
         native.max_num_tokens = options.context_tokens or 0
         native.num_threads = (options.threads or usable_cores()) if self.backend == "cpu" else 0
@@ -123,11 +129,9 @@ class Engine:
                 f"context_tokens={asked} is more than the {file_limit} that {path.name} was made for; "
                 f"use {file_limit} or less"
             )
-        modalities = ["text"]
-        if info.supports_vision and self.options.vision_backend:
-            modalities.append("vision")
-        if info.supports_audio and self.options.audio_backend:
-            modalities.append("audio")
+        encoders = {"vision": bool(info.supports_vision), "audio": bool(info.supports_audio)}
+        for modality, there in encoders.items():
+            self._require_encoder(modality, there=there)
         return ModelInfo(
             name=path.stem,
             path=str(path),
@@ -135,7 +139,7 @@ class Engine:
             context_limit=asked or file_limit,
             supports_thinking=bool(info.supports_thinking),
             supports_tools=bool(info.supports_function_calling),
-            modalities=tuple(modalities),
+            modalities=("text", *(one for one, there in encoders.items() if there and self._wants(one))),
             default_sampler={
                 "type": _SAMPLER_NAMES.get(int(info.sampler_type), "unknown"),
                 "top_k": int(info.sampler_top_k),
@@ -143,6 +147,23 @@ class Engine:
                 "temperature": round(float(info.sampler_temperature), 6),
             },
         )
+
+    def _wants(self, modality: str) -> bool:
+        return bool(getattr(self.options, f"{modality}_backend") != NO_ENCODER)
+
+    def _require_encoder(self, modality: str, *, there: bool) -> None:
+        asked = getattr(self.options, f"{modality}_backend")
+        if asked not in {None, NO_ENCODER} and not there:
+            raise UnsupportedError(
+                f"{modality}_backend={asked!r} needs a model with a {modality} encoder, and "
+                f"{self.options.model_path.name} has none; leave {modality}_backend out"
+            )
+
+    def _encoder_backend(self, modality: str) -> str | None:
+        """The backend of an encoder: as asked, else the CPU; None when there is or should be none."""
+        if modality not in self.model.modalities:
+            return None
+        return getattr(self.options, f"{modality}_backend") or "cpu"
 
     @property
     def closed(self) -> bool:
