@@ -15,7 +15,10 @@ from gemma_notebook.cli.running import run
 
 __all__ = ["COMMANDS", "command", "main"]
 
-COMMANDS = ("models",)
+COMMANDS = (
+    "chat",
+    "models",
+)
 
 _HELP = """Talk to a Gemma model that runs on your own machine.
 

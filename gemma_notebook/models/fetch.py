@@ -135,7 +135,7 @@ def _fetch(
     entry: CatalogueModel, remote: _Remote, folder: Path, store: Store, tell: Callable[[str], None]
 ) -> tuple[Path, str]:
     """The finished file in the staging directory, and its checksum."""
-    part = folder / f"{hashlib.sha256(remote.etag.encode()).hexdigest()[:16]}.part"
+    part = folder / part_name(remote.etag)
     for other in folder.glob("*.part"):
         if other != part:  # of an older version of the model
             other.unlink()
@@ -161,6 +161,11 @@ def _fetch(
             reason="checksum",
         )
     return part, found
+
+
+def part_name(etag: str) -> str:
+    """The name of an unfinished file, which tells what it is the beginning of."""
+    return f"{hashlib.sha256(etag.encode()).hexdigest()[:16]}.part"
 
 
 def _download(remote: _Remote, part: Path, store: Store) -> None:
