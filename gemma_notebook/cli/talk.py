@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import sys
-import unicodedata
 from collections.abc import Callable, Iterator
 
 import click
 
 from gemma_notebook.chat import Chat
+from gemma_notebook.cli.tables import printable
 from gemma_notebook.errors import GemmaNotebookError
 from gemma_notebook.messages import Reply
 
 __all__ = ["talk"]
 
 _PROMPT = "You: "
-_CONTROL = ("Cc", "Cs")  # not Cf: emoji are joined by them
 _HELP = """\
 /reset        forget everything: the conversation's memory is freed
 /undo         take back the last message and its reply
@@ -97,7 +96,7 @@ class _Conversation:
                 click.secho(f"{name}: ", nl=False, bold=True)
             try:
                 for delta in stream:
-                    click.echo(_printable(delta.text), nl=False)
+                    click.echo(printable(delta.text), nl=False)
             except KeyboardInterrupt:
                 if not self._interactive:
                     raise
@@ -136,11 +135,6 @@ class _Conversation:
     def _say(self, words: str) -> None:
         # On stderr: what is piped on is what the model said.
         click.echo(click.style(f"({words})" if "\n" not in words else words, dim=True), err=True)
-
-
-def _printable(text: str) -> str:
-    """Model output without what a terminal would obey: escape sequences and other control characters."""
-    return "".join(one for one in text if one in "\n\t" or unicodedata.category(one) not in _CONTROL)
 
 
 def _stats(reply: Reply) -> str:

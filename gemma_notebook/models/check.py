@@ -23,7 +23,7 @@ import platformdirs
 
 from gemma_notebook.errors import ModelLoadError
 
-__all__ = ["check_model_file"]
+__all__ = ["check_model_file", "child_environment", "how_it_died"]
 
 # A large model on a slow disk: an upper bound, against a child that hangs.
 _TIMEOUT_S = 600.0
@@ -56,7 +56,7 @@ def check_model_file(path: Path, backend: str, context_tokens: int | None = None
             capture_output=True,
             timeout=_TIMEOUT_S,
             check=False,
-            env=_environment(),
+            env=child_environment(),
         )
     except OSError:  # no process can be started here, so none can be tried
         return
@@ -75,13 +75,14 @@ def check_model_file(path: Path, backend: str, context_tokens: int | None = None
     if verdict is not None:
         raise ModelLoadError(str(verdict["message"]), code=int(verdict["code"]), operation="load")
     raise ModelLoadError(
-        f"{str(path)!r} made the engine end its process ({_how_it_died(child)}); the file is damaged or not made "
+        f"{str(path)!r} made the engine end its process ({how_it_died(child.returncode, child.stderr)}); the file is damaged or not made "
         "for this engine: download it again",
         operation="load",
     )
 
 
-def _environment() -> dict[str, str]:
+def child_environment() -> dict[str, str]:
+    """The environment of a child that imports this package, also one that is not installed."""
     home = str(Path(__file__).parents[2])
     others = os.environ.get("PYTHONPATH")
     return {**os.environ, "PYTHONPATH": f"{home}{os.pathsep}{others}" if others else home}
@@ -96,14 +97,15 @@ def _verdict(output: bytes) -> dict[str, Any] | None:
     return None
 
 
-def _how_it_died(child: subprocess.CompletedProcess[bytes]) -> str:
-    lines = child.stderr.decode("utf-8", "replace").splitlines()
+def how_it_died(status: int, stderr: bytes) -> str:
+    """The signal or exit status of a child, and its last words."""
+    lines = stderr.decode("utf-8", "replace").splitlines()
     fatal = [line for line in lines if line.startswith("F")]
     last_words = (fatal or lines or ["no message"])[-1].strip()[:200]
-    if child.returncode < 0:
+    if status < 0:
         with contextlib.suppress(ValueError):
-            return f"{signal.Signals(-child.returncode).name}: {last_words}"
-    return f"exit status {child.returncode}: {last_words}"
+            return f"{signal.Signals(-status).name}: {last_words}"
+    return f"exit status {status}: {last_words}"
 
 
 def _key(path: Path, backend: str, context_tokens: int | None) -> str:

@@ -9,6 +9,8 @@ __all__ = ["COMMANDS", "command"]
 COMMANDS = (
     "list",
     "pull",
+    "info",
+    "check",
     "remove",
     "path",
 )
