@@ -17,6 +17,7 @@ __all__ = ["COMMANDS", "command", "main"]
 
 COMMANDS = (
     "chat",
+    "doctor",
     "models",
 )
 

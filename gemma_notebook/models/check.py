@@ -22,8 +22,9 @@ from typing import Any
 import platformdirs
 
 from gemma_notebook.errors import ModelLoadError
+from gemma_notebook.models.store import HOME_VARIABLE
 
-__all__ = ["check_model_file", "child_environment", "how_it_died"]
+__all__ = ["check_model_file", "child_environment", "how_it_died", "verdict_files"]
 
 # A large model on a slow disk: an upper bound, against a child that hangs.
 _TIMEOUT_S = 600.0
@@ -114,14 +115,20 @@ def _key(path: Path, backend: str, context_tokens: int | None) -> str:
     return hashlib.sha256(json.dumps(identity).encode()).hexdigest()
 
 
-def _verdict_file() -> Path:
-    home = os.environ.get("GEMMA_NOTEBOOK_HOME")
-    return (Path(home) if home else platformdirs.user_cache_path("gemma_notebook")) / "checked-models.json"
+def verdict_files() -> tuple[Path, ...]:
+    """Where verdicts are kept: in the home, or, when that is read-only, in the user's cache."""
+    home, cache = os.environ.get(HOME_VARIABLE), platformdirs.user_cache_path("gemma_notebook")
+    folders = (Path(home), cache) if home else (cache,)
+    return tuple(folder / "checked-models.json" for folder in folders)
 
 
 def _passed() -> list[str]:
+    return [key for file in verdict_files() for key in _passed_in(file)]
+
+
+def _passed_in(file: Path) -> list[str]:
     try:
-        passed = json.loads(_verdict_file().read_text(encoding="utf-8"))
+        passed = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return []
     return [key for key in passed if isinstance(key, str)] if isinstance(passed, list) else []
@@ -129,12 +136,13 @@ def _passed() -> list[str]:
 
 def _remember(key: str) -> None:
     # Without a place to write, the file is tried again next time: slower, and as safe.
-    with contextlib.suppress(OSError):
-        file = _verdict_file()
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=file.parent, delete=False, encoding="utf-8") as new:
-            json.dump([*_passed(), key][-1000:], new)
-        Path(new.name).replace(file)
+    for file in verdict_files():
+        with contextlib.suppress(OSError):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile("w", dir=file.parent, delete=False, encoding="utf-8") as new:
+                json.dump([*_passed_in(file), key][-1000:], new)
+            Path(new.name).replace(file)
+            return
 
 
 def _main(path: str, backend: str, context_tokens: str) -> int:
