@@ -118,7 +118,7 @@ def _key(path: Path, backend: str, context_tokens: int | None) -> str:
 def verdict_files() -> tuple[Path, ...]:
     """Where verdicts are kept: in the home, or, when that is read-only, in the user's cache."""
     home, cache = os.environ.get(HOME_VARIABLE), platformdirs.user_cache_path("gemma_notebook")
-    folders = (Path(home), cache) if home else (cache,)
+    folders = (Path(home).expanduser(), cache) if home else (cache,)
     return tuple(folder / "checked-models.json" for folder in folders)
 
 

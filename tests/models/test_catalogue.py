@@ -128,6 +128,12 @@ def test_a_catalogue_that_is_wrong_does_not_keep_a_model_from_loading(home: Path
     gn.load().close()
 
 
+def test_a_file_named_tiny_in_the_store_is_not_the_bundled_model(home: Path):
+    (home / "models").mkdir()
+    (home / "models" / "tiny.litertlm").write_bytes(b"something else")
+    assert gn.models()["tiny"].path == resolve_model("tiny")
+
+
 def test_what_does_not_fit_says_why():
     machine = Machine(memory_bytes=2_000, disk_bytes=1_000)
     assert machine.obstacle(1_999, 999) == ""
@@ -149,6 +155,7 @@ def test_the_memory_of_a_container_is_its_limit(monkeypatch, tmp_path: Path):
 def test_an_estimate_is_marked_as_one():
     row = table_row(gn.models()["gemma3-1b"])
     assert row[2:4] == ("584 MB", "≈ 1.0 GB")
+    assert row[1] in ("fits", "too little memory", "too little disk")
 
 
 @pytest.mark.parametrize(
@@ -173,6 +180,14 @@ def test_a_list_is_read_by_name_by_number_and_by_slice():
     assert models[:2].names == ("tiny", "gemma3-270m")
     with pytest.raises(ModelNotFoundError, match="did you mean 'gemma3-1b'"):
         models["gemma3-1B-it"]
+
+
+def test_nothing_heavy_is_imported_before_it_is_needed():
+    script = (
+        "import sys, gemma_notebook as gn\ngn.models()\ngn.load().close()\n"
+        "print([name for name in ('huggingface_hub', 'click', 'filelock', 'httpx2', 'tqdm') if name in sys.modules])"
+    )
+    assert subprocess.check_output([sys.executable, "-c", script], text=True) == "[]\n"
 
 
 @pytest.mark.parametrize("first", ["gn.models", "gn.load().close()", "import gemma_notebook.models.store"])

@@ -111,7 +111,7 @@ def test_the_shell_completes_commands_names_and_models(command: Command, mine: P
 
 def test_the_list_shows_what_is_here_and_what_is_not(command: Command, mine: Path):
     lines = command("models", "list").stdout.splitlines()
-    assert lines[0].split() == ["NAME", "MODEL", "SIZE", "MEMORY", "CONTEXT", "CAN", "LICENCE", "HERE"]
+    assert lines[0].split() == ["NAME", "HERE", "SIZE", "MEMORY", "CONTEXT", "LICENCE", "CAN", "MODEL"]
     assert [line.split()[0] for line in lines[1:]][:3] == ["tiny", "gemma3-270m", "gemma3-1b"]
     assert "(installed here)" in lines[-1]
     assert [line.split()[0] for line in command("models", "list", "--installed").stdout.splitlines()[1:]] == [
