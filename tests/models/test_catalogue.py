@@ -154,7 +154,7 @@ def test_the_memory_of_a_container_is_its_limit(monkeypatch, tmp_path: Path):
 
 def test_an_estimate_is_marked_as_one():
     row = table_row(gn.models()["gemma3-1b"])
-    assert row[2:4] == ("584 MB", "≈ 1.0 GB")
+    assert row[2:4] == ("584 MB", "≈ 2.2 GB")
     assert row[1] in ("fits", "too little memory", "too little disk")
 
 
