@@ -15,7 +15,12 @@ from gemma_notebook.cli.running import run
 
 __all__ = ["COMMANDS", "command", "main"]
 
-COMMANDS = ("models", "bench")
+COMMANDS = (
+    "chat",
+    "doctor",
+    "models",
+    "bench",
+)
 
 _HELP = """Talk to a Gemma model that runs on your own machine.
 

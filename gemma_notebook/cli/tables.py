@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import click
 
-__all__ = ["json_option", "print_json", "print_table"]
+__all__ = ["json_option", "print_facts", "print_json", "print_table", "printable"]
+
+_CONTROL = ("Cc", "Cs")  # not Cf: emoji are joined by them
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 
@@ -32,6 +34,22 @@ def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         text = text.rstrip()
         shown = text if _width(text) <= limit else text[: limit - 1] + "…"
         click.echo(click.style(shown, bold=True) if number == 0 else shown)
+
+
+def print_facts(facts: Iterable[tuple[str, str]]) -> None:
+    """Names and values in two columns; what is empty is left out."""
+    shown = [(name, value) for name, value in facts if value]
+    width = max((_width(name) for name, _ in shown), default=0)
+    for name, value in shown:
+        lines = value.splitlines()
+        click.echo(f"{name.ljust(width)}  {printable(lines[0])}")
+        for line in lines[1:]:
+            click.echo(f"{' ' * width}  {printable(line)}")
+
+
+def printable(text: str) -> str:
+    """What a model or a file says, without what a terminal would obey: escape sequences and the like."""
+    return "".join(one for one in text if one in "\n\t" or unicodedata.category(one) not in _CONTROL)
 
 
 def _width(text: str) -> int:

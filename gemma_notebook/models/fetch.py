@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -135,7 +136,7 @@ def _fetch(
     entry: CatalogueModel, remote: _Remote, folder: Path, store: Store, tell: Callable[[str], None]
 ) -> tuple[Path, str]:
     """The finished file in the staging directory, and its checksum."""
-    part = folder / f"{hashlib.sha256(remote.etag.encode()).hexdigest()[:16]}.part"
+    part = folder / part_name(remote.etag)
     for other in folder.glob("*.part"):
         if other != part:  # of an older version of the model
             other.unlink()
@@ -146,7 +147,8 @@ def _fetch(
         )
     else:
         tell(f"fetching {entry.name}, {bytes_text(remote.size_bytes)}, from {entry.repo}")
-    _download(remote, part, store)
+    if not _copied_from_cache(entry, remote, part, tell):
+        _download(remote, part, store)
     expected = entry.sha256 or (remote.etag if _SHA256.fullmatch(remote.etag) else "")
     tell("checking the checksum")
     found = _sha256(part)
@@ -161,6 +163,25 @@ def _fetch(
             reason="checksum",
         )
     return part, found
+
+
+def _copied_from_cache(
+    entry: CatalogueModel, remote: _Remote, part: Path, tell: Callable[[str], None]
+) -> bool:
+    """Take the file from the cache that other programs share, if one of them has fetched it."""
+    from huggingface_hub import try_to_load_from_cache
+
+    cached = try_to_load_from_cache(entry.repo, entry.file, revision=remote.commit)
+    if not isinstance(cached, str) or Path(cached).stat().st_size != remote.size_bytes:
+        return False
+    tell("copying it from the cache of huggingface_hub, where it is already")
+    shutil.copyfile(cached, part)
+    return True
+
+
+def part_name(etag: str) -> str:
+    """The name of an unfinished file, which tells what it is the beginning of."""
+    return f"{hashlib.sha256(etag.encode()).hexdigest()[:16]}.part"
 
 
 def _download(remote: _Remote, part: Path, store: Store) -> None:

@@ -31,6 +31,7 @@ class Hub:
     Attributes:
         content: The bytes of its only file, ``acme/small/model.litertlm``.
         etag: The checksum that it announces; None for the true one.
+        size: The size that it announces; None for the true one.
         refuse: Answer every question for a file with this status, error code and error message.
         token: Give the file only for this token: 401 without one or with another.
         consented: Whether that token's account accepted the licence; else 403.
@@ -42,6 +43,7 @@ class Hub:
 
     content: bytes = b""
     etag: str | None = None
+    size: int | None = None
     refuse: tuple[int, str, str] | None = None
     token: str | None = None
     consented: bool = True
@@ -138,7 +140,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Location", hub.address.replace("127.0.0.1", "localhost") + "/cdn/model")
         self.send_header("X-Repo-Commit", COMMIT)
         self.send_header("X-Linked-Etag", f'"{hub.etag or hub.sha256}"')
-        self.send_header("X-Linked-Size", str(len(hub.content)))
+        self.send_header("X-Linked-Size", str(hub.size or len(hub.content)))
         self.send_header("Content-Length", "0")
         self.end_headers()
 

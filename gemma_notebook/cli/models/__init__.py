@@ -11,6 +11,8 @@ COMMANDS = (
     "pull",
     "build",
     "convert",
+    "info",
+    "check",
     "remove",
     "path",
 )
