@@ -98,7 +98,22 @@ def _copy_weights(source: Path, folder: Path) -> None:
     model = type(read)(read.config)
     model.load_state_dict(read.state_dict())
     model.save_pretrained(folder)
-    AutoTokenizer.from_pretrained(**place).save_pretrained(folder)
+    if (folder / "tokenizer.model").is_file():
+        _save_placeholder(model.config.vocab_size, folder)
+    else:
+        AutoTokenizer.from_pretrained(**place).save_pretrained(folder)
+
+
+def _save_placeholder(size: int, folder: Path) -> None:
+    # The exporter insists on a tokenizer of this kind, and "pack" takes the other one. To make a true one of Gemma's
+    # 262,144 pieces takes transformers a minute.
+    import tokenizers
+    import transformers
+
+    unknown = "<0>"
+    words = {f"<{index}>": index for index in range(size)}
+    made = tokenizers.Tokenizer(tokenizers.models.WordLevel(words, unk_token=unknown))
+    transformers.PreTrainedTokenizerFast(tokenizer_object=made, unk_token=unknown).save_pretrained(folder)
 
 
 def _sentencepiece(fields: dict[str, Any]) -> bytes:
