@@ -15,7 +15,7 @@ LAB_ARGS ?=
 PYTEST := $(BIN)/python -m pytest
 ROOT_FLAG := $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: help build lab test test-js test-python test-notebooks test-browser lint format bench soak fuzz mutation wheel notebooks \
+.PHONY: help build lab test test-js test-python test-notebooks test-browser lint format bench gemma-model test-gemma bench-gemma soak fuzz mutation wheel notebooks \
         tiny-model tiny-model-eval system-tools clean
 
 help: ## this list
@@ -68,7 +68,7 @@ test-js: $(STATIC) system-tools ## the panel's TypeScript
 	cd js && npm test
 
 test-python: build $(VENV)/.test-installed system-tools ## the shim, the engine, sessions, kernels, the wheel
-	$(PYTEST) tests --ignore=tests/browser --ignore=tests/bench --ignore=tests/soak
+	$(PYTEST) tests --ignore=tests/browser --ignore=tests/bench --ignore=tests/soak --ignore=tests/gemma
 
 test-notebooks: build $(VENV)/.test-installed ## the regression notebooks against their reference outputs
 	$(PYTEST) --nbval --nbval-current-env --nbval-sanitize-with=$(REGRESSION)/sanitize.cfg \
@@ -91,6 +91,24 @@ format: $(VENV)/.test-installed js/node_modules/.package-lock.json ## let ruff a
 
 bench: build $(VENV)/.test-installed ## speed, against the official binding
 	$(BIN)/python tests/bench/bench.py
+
+# With a real Gemma: none of this is part of `make test`. GEMMA is a name or a file.
+
+GEMMA ?= gemma3-270m
+GEMMA_CACHE ?= $(VENV)/gemma-cache
+GEMMA_ENV = GEMMA_NOTEBOOK_TEST_MODEL=$(GEMMA) GEMMA_NOTEBOOK_TEST_CACHE=$(abspath $(GEMMA_CACHE))
+# Further arguments for `make bench-gemma`.
+BENCH_ARGS ?=
+
+gemma-model: build
+	@$(BIN)/gemma-notebook models path $(GEMMA) >/dev/null 2>&1 || $(BIN)/gemma-notebook models build gemma3-270m
+	@mkdir -p $(GEMMA_CACHE)
+
+test-gemma: gemma-model $(VENV)/.test-installed ## the lifecycle with a real Gemma, which it builds first: half an hour
+	$(GEMMA_ENV) $(PYTEST) --timeout=1800 tests/gemma tests/engine -k "not model_files and not stub"
+
+bench-gemma: gemma-model $(VENV)/.test-installed ## speed with a real Gemma, against the official binding
+	$(GEMMA_ENV) $(BIN)/python tests/bench/bench_gemma.py $(BENCH_ARGS)
 
 soak: build $(VENV)/.test-installed ## thousands of resets, hundreds of exits and damaged files: some minutes
 	$(PYTEST) -s tests/soak

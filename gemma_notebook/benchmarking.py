@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Benchmark", "Measure", "benchmark"]
 
-# Questions to which most models have a lot to say; the first is one that the bundled model answers at length.
+# Questions to which models have a lot to say: the bundled one to the first, a pretrained one to the second.
 _QUESTIONS = (
     "Count to 100.",
+    "Go on: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12,",
     "Write a long story about a fox and a bear.",
     "Explain how a computer works.",
     "List twenty cities and say something about each.",
@@ -247,7 +248,7 @@ def _round(session: Session, prompt: str, number: int, found: dict[str, list[flo
     session.reset()
     tokens = 0
     seconds = 0.0
-    for question in (_QUESTIONS[0], _QUESTIONS[1 + number % (len(_QUESTIONS) - 1)]):
+    for question in (*_QUESTIONS[:2], _QUESTIONS[2 + number % (len(_QUESTIONS) - 2)]):
         reply = session.send(question)
         rate, count = reply.timing.decode_tokens_per_s, reply.usage.output_tokens
         if rate:
