@@ -14,7 +14,7 @@ from typing import Any
 from gemma_notebook.errors import ConversionError, ModelNotFoundError, OptionValueError
 from gemma_notebook.models import sanity
 from gemma_notebook.models.environment import ConverterEnvironment
-from gemma_notebook.models.resolve import expanded
+from gemma_notebook.models.resolve import TINY, expanded
 from gemma_notebook.models.stages import Progress, Reporter, run_child
 from gemma_notebook.models.store import InstalledModel, Store, checked_name
 
@@ -145,13 +145,20 @@ def make(
     """
     if job.weights not in WEIGHTS:
         raise OptionValueError(f"weights must be one of {', '.join(WEIGHTS)}, not {job.weights!r}")
+    if job.name == TINY:
+        raise OptionValueError(f"{TINY!r} is the name of the bundled model; give another one")
     if not 128 <= job.context_tokens <= 131_072:
         raise OptionValueError(f"context_tokens must be from 128 to 131072, not {job.context_tokens!r}")
     store = store or Store()
     reporter = Reporter(on_progress)
     with store.staging(job.name, on_wait=lambda: reporter.say("waiting for another process")) as folder:
-        making = _Making(job, folder, environment or ConverterEnvironment(), reporter)
-        file, origin = making.run()
+        try:
+            making = _Making(job, folder, environment or ConverterEnvironment(), reporter)
+            file, origin = making.run()
+        except OSError as error:
+            raise ConversionError(
+                f"{str(folder)!r} cannot be used ({error.strerror or error}); check its permissions and the free space"
+            ) from error
         return store.place(job.name, file, origin)
 
 

@@ -131,6 +131,14 @@ def test_a_model_in_the_store_stays_when_its_successor_fails(converter):
     assert Store().find("my-gemma") == before
 
 
+def test_a_staging_directory_that_cannot_be_used_is_told(converter):
+    folder = converter.home / "models" / ".staging" / "my-gemma"
+    folder.mkdir(parents=True)
+    (folder / "conversion").write_text("a file in the way")
+    with pytest.raises(ConversionError, match="cannot be used .*; check its permissions and the free space"):
+        convert(converter.source)
+
+
 def run_command(*arguments):
     return subprocess.Popen(
         [sys.executable, "-m", "gemma_notebook", "models", *arguments],
@@ -200,6 +208,8 @@ def test_a_source_that_is_missing_or_a_name_that_is_none_is_refused(converter, t
         convert(tmp_path / "nothing.gguf")
     with pytest.raises(OptionValueError, match="no name for a model"):
         convert(converter.source, name="../up")
+    with pytest.raises(OptionValueError, match="the bundled model"):
+        convert(converter.source, name="tiny")
     with pytest.raises(OptionValueError, match="cannot be read"):
         convert(converter.source, template=tmp_path / "nothing.jinja")
 
