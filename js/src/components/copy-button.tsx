@@ -13,7 +13,7 @@ export function CopyButton({ text }: { text: string }) {
   return (
     <button
       type="button"
-      class="gn-button gn-button-quiet gn-copy"
+      class="gn-button gn-button-quiet gn-shy gn-copy"
       aria-label="Copy"
       title={copied ? "Copied" : "Copy"}
       data-copied={copied}
