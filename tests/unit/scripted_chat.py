@@ -115,6 +115,7 @@ class ScriptedChat:
         self.reset_may_end.set()
         self.reset_error: Exception | None = None
         self.closed = False
+        self.closed_event = threading.Event()
 
     def stream(self, text: str, /, *, attachments: Sequence[Any] = ()) -> PanelStream:
         assert self.admit.wait(WAIT_S)
@@ -156,6 +157,7 @@ class ScriptedChat:
 
     def close(self) -> None:
         self.closed = True
+        self.closed_event.set()
 
     def next_stream(self) -> ScriptedStream:
         return self.streams.get(timeout=WAIT_S)

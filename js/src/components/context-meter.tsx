@@ -30,7 +30,7 @@ export function ContextMeter({ state }: { state: PanelState }) {
         <span class="gn-meter-track" aria-hidden="true">
           <span class="gn-meter-fill" style={{ transform: `scaleX(${share})` }} />
         </span>
-        <span class="gn-meter-text" aria-hidden="true">
+        <span class="gn-meter-text" aria-hidden="true" dir="ltr">
           {tokens.toLocaleString("en")} / {limit.toLocaleString("en")}
         </span>
       </div>

@@ -34,12 +34,14 @@ export function Conversation({ store, state }: { store: PanelStore; state: Panel
         ref={log}
         onScroll={onScroll}
       >
-        {messages.length + unsent.length === 0 && <Welcome store={store} state={state} />}
-        <Messages store={store} state={state} shown={shown} />
-        {unsent.map((o) => (
-          <Prompt key={o.id} text={o.text} files={o.files} />
-        ))}
-        {state.notice && <PanelNotice store={store} state={state} notice={state.notice} />}
+        <div class="gn-said">
+          {messages.length + unsent.length === 0 && <Welcome store={store} state={state} />}
+          <Messages store={store} state={state} shown={shown} />
+          {unsent.map((o) => (
+            <Prompt key={o.id} text={o.text} files={o.files} />
+          ))}
+          {state.notice && <PanelNotice store={store} state={state} notice={state.notice} />}
+        </div>
       </div>
       {!following && (
         <button type="button" class="gn-button gn-jump" onClick={follow}>

@@ -32,11 +32,10 @@ interface NumberProps {
   max?: number;
   step: number;
   placeholder?: string;
-  hint?: string | undefined;
   onChange: (value: number | null) => void;
 }
 
-export function NumberField({ label, value, hint, onChange, ...input }: NumberProps) {
+export function NumberField({ label, value, onChange, ...input }: NumberProps) {
   const id = useId();
   return (
     <div class="gn-field">
@@ -46,17 +45,11 @@ export function NumberField({ label, value, hint, onChange, ...input }: NumberPr
         type="number"
         inputMode="decimal"
         value={value ?? ""}
-        aria-describedby={hint === undefined ? undefined : `${id}-hint`}
         {...input}
         onInput={({ currentTarget }) =>
           onChange(Number.isNaN(currentTarget.valueAsNumber) ? null : currentTarget.valueAsNumber)
         }
       />
-      {hint !== undefined && (
-        <span id={`${id}-hint`} class="gn-muted gn-hint">
-          {hint}
-        </span>
-      )}
     </div>
   );
 }

@@ -24,18 +24,19 @@ export function HoodDrawer({ store, state, close }: Props) {
   useEffect(() => store.lookUnderTheHood(), [store, news.join()]);
   return (
     <Drawer title="Under the hood" close={close}>
-      <p>
-        The model keeps each conversation in a native <em>handle</em> with its own KV cache. Reset
-        chat closes the handle of this chat and creates another: what was said is gone from memory,
-        not only from the screen.
-      </p>
       <dl class="gn-counts">
         <Count name="Created" value={handles.created} />
         <Count name="Closed" value={handles.closed} />
         <Count name="Live" value={handles.live} strong />
         <Count name="Checkpoints" value={handles.checkpoints} />
       </dl>
+      <h3>Conversation handles, latest first</h3>
       {state.hood ? <Lives hood={state.hood} /> : <p class="gn-muted">Asking the kernel…</p>}
+      <p class="gn-muted gn-hint">
+        Each handle is a conversation in the engine, with a KV cache of its own. A reset closes this
+        chat's handle and creates another: what was said is gone from memory, not only from the
+        screen.
+      </p>
     </Drawer>
   );
 }
@@ -64,7 +65,9 @@ function Lives({ hood }: { hood: HoodMessage }) {
           <th scope="col">Handle</th>
           <th scope="col">State</th>
           <th scope="col">Tokens</th>
-          <th scope="col">Sends</th>
+          <th scope="col" class="gn-wide">
+            Sends
+          </th>
           <th scope="col" class="gn-life-head">
             Life
           </th>
@@ -92,7 +95,7 @@ function Life({ life, begin, span }: { life: HandleLife; begin: number; span: nu
       </th>
       <td>{stateOf(life)}</td>
       <td>{life.tokens ?? "–"}</td>
-      <td>{life.sends}</td>
+      <td class="gn-wide">{life.sends}</td>
       <td class="gn-life" title={words}>
         <span class="gn-sr">{words}</span>
         <span class="gn-life-track" aria-hidden="true">

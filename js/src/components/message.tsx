@@ -69,7 +69,10 @@ function Reply({ message, store, epoch, modelName, latest, greedy }: Props) {
       {!streaming && (
         <footer class="gn-message-foot">
           <BranchSwitch message={message} store={store} />
-          <span class="gn-muted gn-numbers">{footnote(message)}</span>
+          <span class="gn-muted gn-numbers" dir="auto">
+            {footnote(message)}
+          </span>
+          {latest && <LatestActions turn={turn} store={store} greedy={greedy} />}
           {text !== "" && <CopyButton text={text} />}
           {text !== "" && (
             <button
@@ -83,7 +86,6 @@ function Reply({ message, store, epoch, modelName, latest, greedy }: Props) {
               <RawIcon />
             </button>
           )}
-          {latest && <LatestActions turn={turn} store={store} greedy={greedy} />}
         </footer>
       )}
     </article>

@@ -89,7 +89,6 @@ interface FieldsProps {
 
 function Fields({ values, set, settings, model }: FieldsProps) {
   const greedy = values.top_k === 1;
-  const sampling = greedy ? "Has no effect while top-k is 1: decoding is greedy then." : undefined;
   return (
     <>
       <TextField
@@ -104,7 +103,6 @@ function Fields({ values, set, settings, model }: FieldsProps) {
           value={values.top_k}
           min={1}
           step={1}
-          hint={greedy ? "Greedy: the likeliest token each time." : undefined}
           onChange={(n) => set({ top_k: n ?? 1 })}
         />
         <NumberField
@@ -112,7 +110,6 @@ function Fields({ values, set, settings, model }: FieldsProps) {
           value={values.temperature}
           min={0}
           step={0.1}
-          hint={sampling}
           onChange={(n) => set({ temperature: n ?? 0 })}
         />
         <NumberField
@@ -122,7 +119,6 @@ function Fields({ values, set, settings, model }: FieldsProps) {
           max={1}
           step={0.05}
           placeholder="off"
-          hint={sampling}
           onChange={(n) => set({ top_p: n })}
         />
         <NumberField
@@ -130,7 +126,6 @@ function Fields({ values, set, settings, model }: FieldsProps) {
           value={values.random_seed}
           min={0}
           step={1}
-          hint={sampling}
           onChange={(n) => set({ random_seed: n ?? 0 })}
         />
         <NumberField
@@ -142,6 +137,12 @@ function Fields({ values, set, settings, model }: FieldsProps) {
           onChange={(n) => set({ max_output_tokens: n })}
         />
       </div>
+      {greedy && (
+        <p class="gn-muted gn-hint">
+          With top-k 1 the likeliest token is taken each time: temperature, top-p and seed have no
+          effect.
+        </p>
+      )}
       <SwitchField
         label="Thinking"
         value={values.enable_thinking}

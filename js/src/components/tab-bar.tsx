@@ -1,4 +1,4 @@
-import { useRef } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { type HubState, isReplying, type PanelHub, type PanelStore } from "../state";
 import { CloseIcon, PlusIcon } from "./icons";
 import { Notice } from "./notice";
@@ -76,9 +76,14 @@ interface TabProps {
 
 function TabOf({ store, name, selected, show }: TabProps) {
   const state = useStore(store);
+  const button = useRef<HTMLButtonElement>(null);
+  useEffect(() => {
+    if (selected) button.current?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }, [selected]);
   const first = state.messages.find((m) => m.role === "user")?.text;
   return (
     <button
+      ref={button}
       type="button"
       role="tab"
       class="gn-button gn-tab"

@@ -96,6 +96,6 @@ it("can only be read when its kernel has been started again", async () => {
   await expect.element(page.getByRole("textbox", { name: "Message" })).toHaveAttribute("readonly");
   await expect.element(page.getByRole("article", { name: "You" })).toHaveTextContent("Hello");
   const sent = fake.sent.length;
-  await page.getByRole("button", { name: "Reset chat" }).click();
+  (page.getByRole("button", { name: "Reset chat" }).element() as HTMLElement).click();
   expect(fake.sent).toHaveLength(sent);
 });
