@@ -1,4 +1,5 @@
 import { Component } from "preact";
+import { Markdown } from "../markdown";
 import type { ChatMessage, FinishReason, Timing } from "../protocol";
 import { CopyButton } from "./copy-button";
 import { Notice } from "./notice";
@@ -38,11 +39,7 @@ export class Message extends Component<Props> {
         {state === "streaming" && text === "" ? (
           <Thinking />
         ) : (
-          text !== "" && (
-            <div class="gn-text" dir="auto">
-              {text}
-            </div>
-          )
+          text !== "" && <Markdown text={text} streaming={state === "streaming"} />
         )}
         {error && (
           <Notice
