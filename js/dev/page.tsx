@@ -4,6 +4,7 @@ import { Panel } from "../src/components/panel";
 import type { ChatMessage, PanelMessage, Status } from "../src/protocol";
 import { PanelStore } from "../src/state";
 import { MemoryTransport } from "../src/transport/memory";
+import { MARKDOWN, RIGHT_TO_LEFT } from "./replies";
 
 const ANSWER =
   "Nice to meet you, Ada! I will remember your name for as long as this chat lasts.\n\nReset the chat and I forget it, because the memory of this conversation is then freed.";
@@ -173,6 +174,22 @@ const SCENES: Record<string, () => void> = {
       },
     }),
   resetting: () => snapshot([], "resetting"),
+  markdown: () => snapshot([said("Show me what you can write."), replied(MARKDOWN)], "idle"),
+  "markdown-streaming": () =>
+    snapshot(
+      [
+        said("And while you write?"),
+        replied(
+          MARKDOWN.slice(0, Number(new URLSearchParams(location.search).get("upto") ?? 640)),
+          {
+            state: "streaming",
+            timing: undefined as never,
+          },
+        ),
+      ],
+      "generating",
+    ),
+  rtl: () => snapshot([said("כתוב לי משהו"), replied(RIGHT_TO_LEFT)], "idle"),
 };
 
 const name = new URLSearchParams(location.search).get("scene") ?? "chat";

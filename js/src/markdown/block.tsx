@@ -101,7 +101,7 @@ function Table({ table }: { table: syntax.Table }) {
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
     <div class="gn-table" role="group" aria-label="Table" tabIndex={0}>
-      <table>
+      <table dir={directionOf(table)}>
         <thead>
           <Row node={table.head} align={table.align} head />
         </thead>

@@ -5,11 +5,13 @@ const RIGHT_TO_LEFT =
   /[\u0590-\u08FF\uFB1D-\uFDFF\uFE70-\uFEFC\u{10800}-\u{10FFF}\u{1E800}-\u{1EFFF}]/u;
 
 /**
- * The direction of a block by its first letter, as `dir="auto"` finds it. A list needs it said: `auto` does not
- * look into paragraphs that have a direction of their own, and the bullets would stand on the wrong side.
+ * The direction of a block by its first letter, as `dir="auto"` finds it. A list or a table needs it said: `auto` does not
+ * look into paragraphs that have a direction of their own, and the bullets or columns would stand on the wrong side.
  */
 export function directionOf(block: Block): "rtl" | "ltr" | "auto" {
-  const letter = firstLetter(block);
+  const letter = firstLetter(
+    block.type === "table" ? { children: block.head.cells.flat() } : block,
+  );
   if (letter === undefined) return "auto";
   return RIGHT_TO_LEFT.test(letter) ? "rtl" : "ltr";
 }
