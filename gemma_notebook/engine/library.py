@@ -14,7 +14,7 @@ from typing import Any
 
 from gemma_notebook.errors import EngineError, LibraryLoadError, ModelLoadError
 
-__all__ = ["LIBRARY_VARIABLE", "Library", "call_keeping", "find_library", "load_library"]
+__all__ = ["LIBRARY_VARIABLE", "CStrings", "Library", "call_keeping", "find_library", "load_library"]
 
 # A library to use instead of the installed one: for engine developers and for tests with a stub.
 LIBRARY_VARIABLE = "GEMMA_NOTEBOOK_ENGINE_LIBRARY"
@@ -77,6 +77,24 @@ class Library:
         kind = ModelLoadError if operation == "load" else EngineError
         message = f"{operation} failed: {text or 'the engine gave no reason'} (engine code {code})"
         return kind(f"{message}; {remedy}" if remedy else message, code=code, operation=operation)
+
+
+class CStrings:
+    """C strings for one native struct, kept alive as long as this object."""
+
+    def __init__(self, library: Library) -> None:
+        self._ffi = library.ffi
+        self._kept: list[Any] = []
+
+    def text(self, value: str | None) -> Any:
+        return self._ffi.NULL if value is None else self._keep(value.encode())
+
+    def path(self, value: os.PathLike[str]) -> Any:
+        return self._keep(os.fsencode(value))
+
+    def _keep(self, value: bytes) -> Any:
+        self._kept.append(self._ffi.new("char[]", value))
+        return self._kept[-1]
 
 
 def call_keeping(kept: list[Any], function: Callable[..., Any], *arguments: Any) -> None:

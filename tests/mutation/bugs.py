@@ -20,8 +20,10 @@ def bug(name: str, file: str, *texts: str) -> Bug:
     return Bug(name, file, tuple(zip(texts[::2], texts[1::2], strict=True)))
 
 
-SESSIONS, TURNS, CHAT = "sessions.py", "turns.py", "chat.py"
-ENGINE, HANDLES, STREAM = "engine/engine.py", "engine/handles.py", "engine/stream.py"
+SESSIONS, SESSION, TURNS, STREAMS, CHAT = "sessions.py", "session.py", "turns.py", "streams.py", "chat.py"
+PROMPTS = "prompts.py"
+ENGINE, CONVERSATION = "engine/engine.py", "engine/conversation.py"
+HANDLES, STREAM = "engine/handles.py", "engine/stream.py"
 
 BUGS = (
     # Creating
@@ -90,22 +92,22 @@ BUGS = (
         "            if self._session is session:\n",
         "            if True:\n",
     ),
-    bug("a closed session answers", SESSIONS, "        if self.closed:\n", "        if False:\n"),
+    bug("a closed session answers", SESSION, "        if self.closed:\n", "        if False:\n"),
     bug(
         "a closed session stays on the manager's list",
-        SESSIONS,
+        SESSION,
         "                self.manager._forget(self)\n",
         "                pass\n",
     ),
     bug(
         "an interrupted close is taken for a close",
-        SESSIONS,
+        SESSION,
         "            if self._held.closed:  # else",
         "            if True:  # else",
     ),
     bug(
         "an interrupted close loses the handle",
-        SESSIONS,
+        SESSION,
         """        finally:
             if conversation.state is HandleState.CLOSED:
 """,
@@ -113,7 +115,9 @@ BUGS = (
             if True:
 """,
     ),
-    bug("an interrupted close cannot be finished", ENGINE, "            self._life.abort_close()\n", ""),
+    bug(
+        "an interrupted close cannot be finished", CONVERSATION, "            self._life.abort_close()\n", ""
+    ),
     bug(
         "a shutdown does not wait for creations in flight",
         SESSIONS,
@@ -142,7 +146,7 @@ BUGS = (
     bug("an engine with a lost handle is deleted", ENGINE, " and not lost and ", " and "),
     bug(
         "a handle is deleted without cancel and wait",
-        ENGINE,
+        CONVERSATION,
         "            self._cancel_and_wait(deadline)\n",
         "",
         """                if self._generation is None:
@@ -154,7 +158,7 @@ BUGS = (
     ),
     bug(
         "a close waits for the end without a cancel",
-        ENGINE,
+        CONVERSATION,
         """not generation.wait_end(0)):
                 self._cancel_once()
 """,
@@ -164,7 +168,7 @@ BUGS = (
     ),
     bug(
         "the end of a reply is told after its handle was closed",
-        ENGINE,
+        CONVERSATION,
         """        generation.keep_rest()
         self.settle()
 """,
@@ -197,7 +201,7 @@ BUGS = (
     # Stopping
     bug(
         "a stop stops whatever the engine runs",
-        SESSIONS,
+        SESSION,
         """        for turn in tuple(self._turns):
             turn.cancel()
 
@@ -209,19 +213,19 @@ BUGS = (
     ),
     bug(
         "a late cancel spends the handle",
-        ENGINE,
+        CONVERSATION,
         "            if generation is not None and generation.wait_end(0):\n                return False",
         "            if False:\n                return False",
     ),
     bug(
         "a late cancel hits the next turn",
-        ENGINE,
+        CONVERSATION,
         " or self._generation is not generation:\n",
         ":\n",
     ),
     bug(
         "a cancel during the send is lost",
-        ENGINE,
+        CONVERSATION,
         "            elif self._cancelled:",
         "            elif False:",
     ),
@@ -236,20 +240,20 @@ BUGS = (
     ),
     bug(
         "a spent handle is used again",
-        SESSIONS,
+        SESSION,
         "        if conversation is None or conversation.state is not HandleState.OPEN:\n",
         "        if conversation is None or conversation.state is HandleState.CLOSED:\n",
     ),
     bug(
         "a cancelled handle is not spent",
-        ENGINE,
+        CONVERSATION,
         "spent=self._cancelled or bool(generation.error)",
         "spent=bool(generation.error) and not self._cancelled",
     ),
-    bug("the replay is dropped", SESSIONS, "_history_json(self._turns)\n", "None\n"),
+    bug("the replay is dropped", SESSION, "history_json(self._turns)\n", "None\n"),
     bug(
         "a partial reply is not replayed",
-        SESSIONS,
+        PROMPTS,
         "        if turn.done and turn.text\n",
         '        if turn.done and turn.text and turn.reply and turn.reply.finish_reason == "stop"\n',
     ),
@@ -298,13 +302,13 @@ BUGS = (
     ),
     bug(
         "a turn that the engine refused stays",
-        SESSIONS,
+        SESSION,
         "                    self._turns.remove(turn)\n",
         "                    pass\n",
     ),
     bug(
         "an interrupted send goes on generating",
-        SESSIONS,
+        SESSION,
         """                turn.cancel()
                 turn.drain()
                 raise
@@ -316,7 +320,7 @@ BUGS = (
     bug("a finished generation is not settled", TURNS, "        conversation.settle()\n", ""),
     bug(
         "leaving the loop does not cancel",
-        TURNS,
+        STREAMS,
         """            self._turn.cancel()
             self._turn.drain()
 """,
@@ -325,7 +329,7 @@ BUGS = (
     ),
     bug(
         "leaving the loop does not wait for the end",
-        TURNS,
+        STREAMS,
         """            self._turn.cancel()
             self._turn.drain()
 """,
@@ -334,13 +338,13 @@ BUGS = (
     ),
     bug(
         "a forgotten stream decodes on",
-        TURNS,
+        STREAMS,
         "            _reaper.run_later(self._turn.cancel)\n",
         "            pass\n",
     ),
     bug(
         "a cancelled task decodes on",
-        TURNS,
+        STREAMS,
         """            self._turn.cancel()
             await in_thread(self._turn.drain)
 """,
@@ -381,13 +385,13 @@ BUGS = (
     # Starting over
     bug(
         "a reset keeps the turns",
-        SESSIONS,
+        SESSION,
         "                self._turns = self._turns[:kept]\n",
         "",
     ),
     bug(
         "a reset creates the next handle before it closes the last",
-        SESSIONS,
+        SESSION,
         """                self._turns = self._turns[:kept]
                 self._held.close()
                 self._held.conversation = self._create_conversation()
@@ -400,13 +404,13 @@ BUGS = (
     ),
     bug(
         "a reset waits for the one whose message is being sent",
-        SESSIONS,
+        SESSION,
         "            self._cancel_after(keep)  # before the lock: one that is just starting holds it\n",
         "",
     ),
     bug(
         "the guard of a reset is not cleared",
-        SESSIONS,
+        SESSION,
         """        finally:
             self._end_reset(mine)
             mine.done.set()
@@ -417,19 +421,19 @@ BUGS = (
     ),
     bug(
         "a reset that joined an interrupted one has done nothing",
-        SESSIONS,
+        SESSION,
         "        return running.error is None\n",
         "        return True\n",
     ),
     bug(
         "a reset joins one that is over",
-        SESSIONS,
+        SESSION,
         "                if reset is not None:\n",
         "                if False:\n",
     ),
     bug(
         "a message that cannot fit empties the chat",
-        SESSIONS,
+        SESSION,
         "                    self._turns = turns\n",
         "",
     ),
@@ -448,7 +452,7 @@ BUGS = (
     ),
     bug(
         "a stream does not keep its session",
-        TURNS,
+        STREAMS,
         """        self._session = session  # a session that nobody holds is closed, and this one is in use
         self._next = 0
         self._closed = False
