@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import anywidget
 
@@ -13,10 +13,14 @@ from gemma_notebook.errors import GemmaNotebookError, OptionTypeError
 from gemma_notebook.panel.controller import Controller, PanelChat
 from gemma_notebook.panel.pump import Pump
 from gemma_notebook.panel.worker import worker_of
+from gemma_notebook.transcript import Transcript
+from gemma_notebook.transcript.record import TranscribedChat
 
 __all__ = ["ChatPanel"]
 
 _STATIC = Path(__file__).parent / "static"
+
+_GONE = "This chat lives in the kernel, and nothing of it is saved with the notebook. Run the cell to open a panel again."
 
 _log = logging.getLogger(__name__)
 
@@ -37,10 +41,12 @@ class ChatPanel(anywidget.AnyWidget):
     """A chat in a notebook: display it, and talk.
 
     *Reset chat* closes the conversation behind the panel and begins another, so that nothing of the old chat is
-    left in the model's memory. Nothing of what is said is saved with the notebook.
+    left in the model's memory. Nothing of what is said is saved with the notebook, unless ``persist`` is set.
 
     Args:
         chat: A chat to show, or a session manager, on which the panel then makes a chat of its own.
+        persist: Let the cell's output keep the chat as it stood when the cell ended, as HTML and Markdown, for
+            those who read the notebook without a kernel. :meth:`Chat.transcript` is an output of its own.
 
     Raises:
         OptionTypeError: ``chat`` is neither.
@@ -56,8 +62,11 @@ class ChatPanel(anywidget.AnyWidget):
     _esm = _built("widget.js")
     _css = _built("widget.css")
 
-    def __init__(self, chat: PanelChat | _ChatMaker) -> None:
+    def __init__(self, chat: PanelChat | _ChatMaker, *, persist: bool = False) -> None:
         _check_built()
+        if not isinstance(persist, bool):
+            raise OptionTypeError(f"persist must be True or False, not {persist!r}")
+        self._persist = persist
         self._chat = _chat_of(chat)
         self._pump = Pump(self.send)
         self._controller = Controller(self._chat, self._pump, worker_of(self._chat))
@@ -87,6 +96,19 @@ class ChatPanel(anywidget.AnyWidget):
 
     def __repr__(self) -> str:
         return f"ChatPanel({self._chat.manager.model.name!r})"
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        """The view, and what stands in its place in a saved notebook once the kernel is gone."""
+        bundle = super()._repr_mimebundle_(**kwargs)
+        if not bundle:
+            return bundle
+        data, metadata = bundle
+        return self._static_view() | data | {"text/plain": repr(self)}, metadata
+
+    def _static_view(self) -> dict[str, str]:
+        if not self._persist:
+            return {"text/markdown": f"*{_GONE}*", "text/html": f"<p><em>{_GONE}</em></p>"}
+        return Transcript.of(cast("TranscribedChat", self._chat))._repr_mimebundle_()
 
     def _on_message(self, _widget: object, content: Any, _buffers: object) -> None:
         self._controller.handle(content)
