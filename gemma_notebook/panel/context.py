@@ -13,10 +13,15 @@ __all__ = ["go_back_to"]
 _Pair = tuple[str, str]
 
 
-def go_back_to(chat: PanelChat, path: Sequence[Message]) -> None:
+def go_back_to(chat: PanelChat, path: Sequence[Message], *, again: bool = False) -> None:
     """Let ``chat`` go on from ``path``, in the cheapest way.
 
     Taking back the last turn is an undo, for which the chat may have kept a checkpoint; all else is replayed.
+
+    Args:
+        chat: The chat.
+        path: Prompts and replies that it shall remember.
+        again: What is taken back will be said once more: the sampler then begins with another seed.
 
     Raises:
         GemmaNotebookError: The chat could not; what it remembers is then unknown.
@@ -26,7 +31,7 @@ def go_back_to(chat: PanelChat, path: Sequence[Message]) -> None:
     if _is_end_of(_pairs(said), wanted):
         return
     if _is_end_of(_pairs(_without_last_turn(said)), wanted):
-        chat.undo()
+        chat._take_back(again=again)
         return
     chat.restore(path)
 

@@ -359,7 +359,7 @@ class Controller:
         """Let the chat answer; None when it refused before there was a reply."""
         try:
             if turn.context is not None:
-                self._go_back(turn.context)
+                self._go_back(turn.context, again=turn.again)
             more = {"attachments": turn.attachments} if turn.attachments else {}
             stream = self._chat.stream(turn.text, **more)
         except Exception as error:
@@ -379,9 +379,9 @@ class Controller:
         except Exception as error:
             return problem_of(error)
 
-    def _go_back(self, path: tuple[Message, ...]) -> None:
+    def _go_back(self, path: tuple[Message, ...], *, again: bool = False) -> None:
         self._astray = True
-        go_back_to(self._chat, path)
+        go_back_to(self._chat, path, again=again)
         self._astray = False
 
     def _begin(self, turn: _Turn) -> None:

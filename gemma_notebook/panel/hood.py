@@ -49,11 +49,12 @@ def _born(event: HandleEvent, current: int | None) -> HandleLife:
 
 
 def _live(life: HandleLife, event: HandleEvent) -> None:
-    tokens = getattr(event, "tokens", None)
-    if tokens is not None:
-        life["tokens"] = tokens
+    if event.usage is not None:
+        life["tokens"] = event.usage.context_tokens
     if event.kind == "created":
-        life["checkpoint"] = "checkpoint" in event.detail or "clone" in event.detail
+        life["checkpoint"] = event.detail.startswith("checkpoint")
+    elif event.kind == "restored":
+        life["checkpoint"] = False
     elif event.kind == "sent":
         life["sends"] += 1
     elif event.kind == "spent":

@@ -5,13 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import anywidget
 
 from gemma_notebook.errors import GemmaNotebookError, OptionTypeError, OptionValueError
 from gemma_notebook.panel.interfaces import PanelChat, PanelManager
 from gemma_notebook.panel.tabs import Tabs
+from gemma_notebook.transcript import Transcript
+from gemma_notebook.transcript.record import TranscribedChat
 
 __all__ = ["ChatPanel"]
 
@@ -19,6 +21,8 @@ _STATIC = Path(__file__).parent / "static"
 
 # They show what a chat is: the second and the third belong together.
 _PROMPTS = ("What can you do?", "My favourite colour is green.", "What do you know about me?")
+
+_GONE = "This chat lives in the kernel, and nothing of it is saved with the notebook. Run the cell to open a panel again."
 
 
 def _built(name: str) -> Path | str:
@@ -31,12 +35,14 @@ class ChatPanel(anywidget.AnyWidget):
     """A chat in a notebook: display it, and talk.
 
     *Reset chat* closes the conversation behind the panel and begins another, so that nothing of the old chat is
-    left in the model's memory. Nothing of what is said is saved with the notebook.
+    left in the model's memory. Nothing of what is said is saved with the notebook, unless ``persist`` is set.
 
     Args:
         chat: A chat to show, or a session manager, on which the panel then makes a chat of its own.
         chats: Several chats of the manager ``chat``, each in a tab of its own. Users can open more of them.
         prompts: What an empty chat offers to begin with; an empty list for nothing.
+        persist: Let the cell's output keep the chat as it stood when the cell ended, as HTML and Markdown, for
+            those who read the notebook without a kernel. :meth:`Chat.transcript` is an output of its own.
 
     Raises:
         OptionTypeError: ``chat`` or one of ``chats`` is neither, or a prompt is not a string.
@@ -59,8 +65,12 @@ class ChatPanel(anywidget.AnyWidget):
         *,
         chats: Iterable[PanelChat] | None = None,
         prompts: Sequence[str] | None = None,
+        persist: bool = False,
     ) -> None:
         _check_built()
+        if not isinstance(persist, bool):
+            raise OptionTypeError(f"persist must be True or False, not {persist!r}")
+        self._persist = persist
         checked = _checked_prompts(_PROMPTS if prompts is None else prompts)
         shown = [_chat_of(chat)] if chats is None else _chats_of(chats)
         self._model = shown[0].manager.model.name
@@ -95,6 +105,19 @@ class ChatPanel(anywidget.AnyWidget):
 
     def __repr__(self) -> str:
         return f"ChatPanel({self._model!r})"
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        """The view, and what stands in its place in a saved notebook once the kernel is gone."""
+        bundle = super()._repr_mimebundle_(**kwargs)
+        if not bundle:
+            return bundle
+        data, metadata = bundle
+        return self._static_view() | data | {"text/plain": repr(self)}, metadata
+
+    def _static_view(self) -> dict[str, str]:
+        if not self._persist:
+            return {"text/markdown": f"*{_GONE}*", "text/html": f"<p><em>{_GONE}</em></p>"}
+        return Transcript.of(cast("TranscribedChat", self.chat))._repr_mimebundle_()
 
     def _on_message(self, _widget: object, content: Any, buffers: Sequence[Any] | None) -> None:
         self._tabs.handle(content, buffers)

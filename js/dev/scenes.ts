@@ -1,6 +1,7 @@
 /** States to look at. */
 import type { ChatMessage } from "../src/protocol";
 import { ANSWER, type DevKernel, TIMING } from "./kernel";
+import { MARKDOWN, RIGHT_TO_LEFT } from "./replies";
 
 const said = (text: string, more: Partial<ChatMessage> = {}): ChatMessage => ({
   turn: 0,
@@ -150,10 +151,15 @@ export const SCENES: Record<string, (kernel: DevKernel) => void> = {
     k.messages = CHAT;
   },
   rtl: (k) => {
-    k.messages = [
-      said("اسمي آدا."),
-      replied("تشرفت بلقائك يا آدا! سأتذكر اسمك ما دامت هذه المحادثة."),
-    ];
+    k.messages = [said("כתוב לי משהו"), replied(RIGHT_TO_LEFT)];
+  },
+  markdown: (k) => {
+    k.messages = [said("Show me what you can write."), replied(MARKDOWN)];
+  },
+  "markdown-streaming": (k) => {
+    const upto = Number(new URLSearchParams(location.search).get("upto") ?? 640);
+    k.status = "generating";
+    k.messages = [said("And while you write?"), going(MARKDOWN.slice(0, upto))];
   },
   long: (k) => {
     k.messages = Array.from({ length: 1000 }, (_, i) => [

@@ -99,6 +99,7 @@ class ScriptedChat:
         self.messages: tuple[Message, ...] = ()
         self.options = SessionOptions()
         self.undos = 0
+        self.again = False
         self.restored: list[tuple[Message, ...]] = []
         self.restore_error: Exception | None = None
         self.context = Context(5, 1024)
@@ -130,8 +131,9 @@ class ScriptedChat:
         if self.streaming is not None:
             self.streaming.pieces.put("<stopped>")
 
-    def undo(self) -> None:
+    def _take_back(self, *, again: bool) -> None:
         self.undos += 1
+        self.again = again
         self.messages = self.messages[:-2]
 
     def restore(self, messages: Sequence[Message], /) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from scripted_chat import FrontEnd, ScriptedChat, answer, streaming
+from scripted_chat import FrontEnd, ScriptedChat, answer, say, streaming
 
-from gemma_notebook.messages import Delta, HandleEvent, ToolCall
+from gemma_notebook.messages import Delta, HandleEvent, Message, ToolCall, Usage
 from gemma_notebook.panel.hood import MOST_LIVES, lives
 
 
@@ -139,24 +139,28 @@ def test_tools_can_be_turned_off_and_on_again(front: FrontEnd, chat: ScriptedCha
 EVENTS = (
     HandleEvent(1, "created", at_s=0.5),
     HandleEvent(1, "sent", at_s=1.0),
-    HandleEvent(1, "ended", at_s=2.0),
+    HandleEvent(1, "turn", at_s=2.0, usage=Usage(5, 5, 120, 1024)),
     HandleEvent(0, "failed", at_s=2.1),
     HandleEvent(1, "sent", at_s=2.2),
     HandleEvent(1, "cancelled", at_s=2.3),
     HandleEvent(1, "spent", "cancelled", at_s=2.4),
     HandleEvent(1, "closed", at_s=2.5),
-    HandleEvent(2, "created", at_s=2.6),
+    HandleEvent(2, "created", "checkpoint of handle 1", at_s=2.6),
+    HandleEvent(3, "created", "checkpoint of handle 1", at_s=2.7),
+    HandleEvent(3, "restored", at_s=2.8),
 )
 
 
 def test_under_the_hood_each_handle_has_its_life(front: FrontEnd, chat: ScriptedChat) -> None:
-    chat.manager.events, chat.handle_id = EVENTS, 2
+    chat.manager.events, chat.handle_id = EVENTS, 3
     hood = front.wait(type="hood", request=front.ask("hood_request"))
-    assert (hood["now_s"], hood["earlier"]) == (2.6, 0)
-    first, second = hood["lives"]
+    assert (hood["now_s"], hood["earlier"]) == (2.8, 0)
+    first, second, third = hood["lives"]
     assert (first["created_s"], first["spent_s"], first["closed_s"]) == (0.5, 2.4, 2.5)
     assert (first["sends"], first["end"], first["current"]) == (2, "cancelled", False)
-    assert (second["closed_s"], second["current"]) == (None, True)
+    assert (first["tokens"], first["checkpoint"]) == (120, False)
+    assert (second["checkpoint"], second["current"]) == (True, False)
+    assert (third["checkpoint"], third["closed_s"], third["current"]) == (False, None, True)
 
 
 def test_of_many_handles_the_latest_are_told() -> None:
@@ -177,3 +181,44 @@ def test_files_reach_the_chat_and_are_named_with_the_prompt(front: FrontEnd, cha
     stream = answer(front, chat, "f", "A cat.")
     assert [(a.name, a.media_type, a.data) for a in stream.attachments] == [("a.png", "image/png", b"PNG")]
     assert front.snapshot()["messages"][0]["files"] == [{"name": "a.png", "type": "image/png", "size": 3}]
+
+
+def test_an_export_has_what_is_shown_and_an_import_makes_a_new_chat_of_it(
+    front: FrontEnd, chat: ScriptedChat
+) -> None:
+    say(front, chat, "My name is Ada.", "Hi, *Ada*!")
+    for kind, media, words in (
+        ("markdown", "text/markdown", "Hi, *Ada*!"),
+        ("html", "text/html", "<em>Ada</em>"),
+        ("json", "application/json", "Hi, *Ada*!"),
+    ):
+        told = front.wait(type="exported", request=front.ask("export", format=kind))
+        assert told["media_type"] == media
+        assert words in told["text"]
+    request = front.ask("import", epoch=1, text=told["text"])
+    assert front.wait(type="state", request=request)["epoch"] == 2
+    assert front.shown() == ["My name is Ada.", "Hi, *Ada*!"]
+    assert chat.restored == [(Message("user", "My name is Ada."), Message("assistant", "Hi, *Ada*!", "stop"))]
+    front.wait(type="state", epoch=3, request=front.ask("reset", epoch=2))
+    assert front.shown() == []
+    assert len(chat.restored) == 1
+
+
+def test_a_chat_that_was_reset_is_exported_from_what_the_front_end_has_kept(
+    front: FrontEnd, chat: ScriptedChat
+) -> None:
+    say(front, chat, "My name is Ada.", "Hi!")
+    kept = front.snapshot()["messages"]
+    front.wait(type="state", epoch=2, request=front.ask("reset", epoch=1))
+    told = front.wait(type="exported", request=front.ask("export", format="markdown", messages=kept))
+    assert "My name is Ada." in told["text"]
+    broken = front.ask("export", format="markdown", messages=[{"role": "user"}])
+    assert "unexpected" in front.wait(type="error", request=broken)["message"]
+
+
+def test_a_file_that_is_no_chat_is_refused_and_the_chat_stays(front: FrontEnd, chat: ScriptedChat) -> None:
+    say(front, chat, "Hello", "Hi!")
+    for text in ("{", "[]", '{"format": "something else"}'):
+        refused = front.wait(type="error", request=front.ask("import", epoch=1, text=text))
+        assert refused["kind"] == "TranscriptError"
+    assert front.shown() == ["Hello", "Hi!"]

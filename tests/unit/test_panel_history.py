@@ -30,7 +30,7 @@ def test_regenerate_answers_the_same_prompt_again_and_keeps_the_first_reply(
     request = front.ask("regenerate", epoch=1, turn=2)
     stream = answer(front, chat, request, "Good day!")
     assert stream.prompt == "Hello"
-    assert chat.undos == 1
+    assert (chat.undos, chat.again) == (1, True)
     assert front.shown() == ["Hello", "Good day!"]
     assert branches(front) == [None, (2, 2)]
     assert front.wait(type="branch", request=request)["messages"] == []

@@ -1,5 +1,6 @@
 import { Component } from "preact";
 import { useState } from "preact/hooks";
+import { Markdown } from "../markdown";
 import type { ChatMessage } from "../protocol";
 import type { PanelStore } from "../state";
 import { BranchSwitch } from "./branch-switch";
@@ -8,7 +9,6 @@ import { footnote } from "./footnote";
 import { RawIcon, RetryIcon, UndoIcon } from "./icons";
 import { Notice } from "./notice";
 import { Prompt } from "./prompt";
-import { ReplyText } from "./reply-text";
 import { Thinking } from "./thinking";
 import { ToolCalls } from "./tool-calls";
 
@@ -55,11 +55,7 @@ function Reply({ message, store, epoch, modelName, latest, greedy }: Props) {
       </div>
       {thinking !== "" && <Thinking text={thinking} going={streaming && text === ""} />}
       {calls.length > 0 && <ToolCalls calls={calls} ended={!streaming} store={store} />}
-      {waiting ? (
-        <Dots />
-      ) : (
-        text !== "" && <ReplyText text={text} streaming={streaming} raw={raw} />
-      )}
+      {waiting ? <Dots /> : text !== "" && <Markdown text={text} streaming={streaming} raw={raw} />}
       {error && (
         <Notice
           message={error.message}
