@@ -312,15 +312,23 @@ describe("the rest", () => {
     expect(interrupt).toHaveBeenCalledOnce();
   });
 
-  it("a long chat is there in the end, the latest at once", async () => {
-    const long = Array.from({ length: 60 }, (_, i) => ({ ...SAID[i % 4], turn: i + 1 }));
+  it("of a long chat the end is there, and the rest for who asks or scrolls up", async () => {
+    const long = Array.from({ length: 200 }, (_, i) => ({ ...SAID[i % 4], turn: i + 1 }));
     panel.unmount();
     panel = mount(long as ChatMessage[]);
-    await expect.poll(() => page.getByRole("article").elements().length).toBe(60);
+    const shown = () => page.getByRole("article").elements().length;
     const log = panel.log.element();
+    await expect.poll(shown).toBe(24);
     await expect
       .poll(() => log.scrollHeight - log.scrollTop - log.clientHeight)
       .toBeLessThanOrEqual(1);
+    const top = page.getByRole("article").elements()[0] as Element;
+    log.scrollTop = 100;
+    const where = top.getBoundingClientRect().top;
+    await expect.poll(shown).toBe(48);
+    expect(Math.abs(top.getBoundingClientRect().top - where)).toBeLessThan(2);
+    await page.getByRole("button", { name: "152 earlier messages" }).click();
+    await expect.poll(shown).toBe(72);
   });
 });
 
