@@ -327,7 +327,7 @@ describe("the rest", () => {
     const where = top.getBoundingClientRect().top;
     await expect.poll(shown).toBe(48);
     expect(Math.abs(top.getBoundingClientRect().top - where)).toBeLessThan(2);
-    await page.getByRole("button", { name: "152 earlier messages" }).click();
+    click("152 earlier messages");
     await expect.poll(shown).toBe(72);
   });
 });
