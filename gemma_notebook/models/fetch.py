@@ -51,7 +51,7 @@ def pull(
     *,
     force: bool = False,
     store: Store | None = None,
-    on_progress: Callable[[str], None] | None = None,
+    on_progress: Callable[[str], None] | None = print,
 ) -> InstalledModel:
     """Fetch a model of the catalogue, unless it is here already. Shows a progress bar, also in a notebook.
 
@@ -63,7 +63,7 @@ def pull(
         name: Its name in the catalogue.
         force: Fetch it also when a file of that name is here, and replace that.
         store: Where to put it; None for the user's store.
-        on_progress: Told in a sentence what is being done.
+        on_progress: Told in a sentence what is being done; None for silence.
 
     Returns:
         The model; ``gn.load(name)`` finds it.
