@@ -164,7 +164,7 @@ def test_info_of_a_damaged_file_tells_what_is_wrong_and_fails(command: Command, 
 def test_info_lets_no_file_write_to_the_terminal(command: Command, mine: Path):
     content = TINY.read_bytes()
     place = content.index(b"ODML")
-    mine.write_bytes(content[:place] + b"\x1b[2J" + content[place + 4 :])
+    mine.write_bytes(content[:place] + b"\x1b]0;" + content[place + 4 :])
     assert "\x1b" not in command("models", "info", mine).stdout
 
 
