@@ -23,13 +23,18 @@ def lives(events: Iterable[HandleEvent], current: int | None) -> tuple[int, Sequ
         current: The handle that the panel's chat runs on.
     """
     known: dict[int, HandleLife] = {}
+    checkpoints: dict[str, int] = {}  # by name, with the handle that each is a clone of
     for event in events:
         if event.kind == "failed":
             continue
+        _keep_or_drop(checkpoints, event)
         life = known.get(event.handle)
         if life is None:
             life = known[event.handle] = _born(event, current)
         _live(life, event)
+    for handle in checkpoints.values():
+        if handle in known:
+            known[handle]["checkpoints"] += 1
     latest = list(known.values())[-MOST_LIVES:]
     return len(known) - len(latest), latest
 
@@ -42,20 +47,25 @@ def _born(event: HandleEvent, current: int | None) -> HandleLife:
         "closed_s": None,
         "tokens": None,
         "sends": 0,
-        "checkpoint": False,
+        "checkpoints": 0,
         "current": event.handle == current,
         "end": "",
     }
 
 
+def _keep_or_drop(checkpoints: dict[str, int], event: HandleEvent) -> None:
+    if event.kind == "checkpoint":
+        checkpoints[event.detail] = event.handle
+    elif event.kind == "checkpoint_closed":
+        checkpoints.pop(event.detail, None)
+    elif event.kind == "created":  # one that was gone back to is a handle of its own from then on
+        checkpoints.pop(event.detail.removeprefix("from "), None)
+
+
 def _live(life: HandleLife, event: HandleEvent) -> None:
     if event.usage is not None:
         life["tokens"] = event.usage.context_tokens
-    if event.kind == "created":
-        life["checkpoint"] = event.detail.startswith("checkpoint")
-    elif event.kind == "restored":
-        life["checkpoint"] = False
-    elif event.kind == "sent":
+    if event.kind == "sent":
         life["sends"] += 1
     elif event.kind == "spent":
         life["spent_s"], life["end"] = event.at_s, event.detail

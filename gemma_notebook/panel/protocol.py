@@ -248,7 +248,10 @@ class SettingsMessage(TypedDict):
 
 
 class HandleLife(TypedDict):
-    """The life of one native handle. Times are seconds since the engine was opened; None: not yet."""
+    """The life of one native handle. Times are seconds since the engine was opened; None: not yet.
+
+    ``checkpoints`` are the clones of it that are kept for undo.
+    """
 
     handle: int
     created_s: float
@@ -256,7 +259,7 @@ class HandleLife(TypedDict):
     closed_s: float | None
     tokens: int | None
     sends: int
-    checkpoint: bool
+    checkpoints: int
     current: bool
     end: str
 

@@ -200,5 +200,5 @@ export class DevKernel {
 
 function life(handle: number, created_s: number): HandleLife {
   const not = { spent_s: null, closed_s: null, tokens: null };
-  return { handle, created_s, ...not, sends: 0, checkpoint: false, current: false, end: "" };
+  return { handle, created_s, ...not, sends: 0, checkpoints: 0, current: false, end: "" };
 }

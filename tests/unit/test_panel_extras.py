@@ -145,9 +145,12 @@ EVENTS = (
     HandleEvent(1, "cancelled", at_s=2.3),
     HandleEvent(1, "spent", "cancelled", at_s=2.4),
     HandleEvent(1, "closed", at_s=2.5),
-    HandleEvent(2, "created", "checkpoint of handle 1", at_s=2.6),
-    HandleEvent(3, "created", "checkpoint of handle 1", at_s=2.7),
-    HandleEvent(3, "restored", at_s=2.8),
+    HandleEvent(2, "created", at_s=2.6),
+    HandleEvent(2, "checkpoint", "checkpoint 1", at_s=2.6),
+    HandleEvent(2, "checkpoint", "checkpoint 2", at_s=2.7),
+    HandleEvent(2, "checkpoint", "checkpoint 3", at_s=2.7),
+    HandleEvent(2, "checkpoint_closed", "checkpoint 1", at_s=2.7),
+    HandleEvent(3, "created", "from checkpoint 2", at_s=2.8),
 )
 
 
@@ -158,9 +161,9 @@ def test_under_the_hood_each_handle_has_its_life(front: FrontEnd, chat: Scripted
     first, second, third = hood["lives"]
     assert (first["created_s"], first["spent_s"], first["closed_s"]) == (0.5, 2.4, 2.5)
     assert (first["sends"], first["end"], first["current"]) == (2, "cancelled", False)
-    assert (first["tokens"], first["checkpoint"]) == (120, False)
-    assert (second["checkpoint"], second["current"]) == (True, False)
-    assert (third["checkpoint"], third["closed_s"], third["current"]) == (False, None, True)
+    assert (first["tokens"], first["checkpoints"]) == (120, 0)
+    assert (second["checkpoints"], second["current"]) == (1, False)
+    assert (third["checkpoints"], third["closed_s"], third["current"]) == (0, None, True)
 
 
 def test_of_many_handles_the_latest_are_told() -> None:

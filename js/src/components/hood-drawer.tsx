@@ -91,7 +91,8 @@ function Life({ life, begin, span }: { life: HandleLife; begin: number; span: nu
     <tr data-live={life.closed_s === null} data-current={life.current}>
       <th scope="row">
         {life.handle}
-        {life.checkpoint && " (checkpoint)"}
+        {life.checkpoints > 0 &&
+          ` (+${life.checkpoints} checkpoint${life.checkpoints === 1 ? "" : "s"})`}
       </th>
       <td>{stateOf(life)}</td>
       <td>{life.tokens ?? "–"}</td>

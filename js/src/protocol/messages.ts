@@ -190,7 +190,8 @@ export interface HandleLife {
   closed_s: number | null;
   tokens: number | null;
   sends: number;
-  checkpoint: boolean;
+  /** Clones of it that are kept for undo. */
+  checkpoints: number;
   current: boolean;
   end: string;
 }

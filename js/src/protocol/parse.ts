@@ -280,7 +280,7 @@ function handleLife(value: unknown, name: string): HandleLife {
     closed_s: nullable(number)(f.closed_s, `${name}.closed_s`),
     tokens: nullable(count)(f.tokens, `${name}.tokens`),
     sends: count(f.sends, `${name}.sends`),
-    checkpoint: boolean(f.checkpoint, `${name}.checkpoint`),
+    checkpoints: count(f.checkpoints, `${name}.checkpoints`),
     current: boolean(f.current, `${name}.current`),
     end: string(f.end, `${name}.end`),
   };

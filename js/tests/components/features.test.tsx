@@ -237,7 +237,7 @@ describe("Under the hood", () => {
       closed_s: 4,
       tokens: 120,
       sends: 2,
-      checkpoint: false,
+      checkpoints: 0,
       current: false,
       end: "cancelled",
     };
