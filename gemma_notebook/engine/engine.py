@@ -65,6 +65,7 @@ class Engine:
             self._create()
             _open_engines.add(self)
             self.model = self._read_model_info()
+            self.library.drain_logs()
         except BaseException:
             self.close()
             raise
@@ -75,6 +76,7 @@ class Engine:
 
     def _create(self) -> None:
         library, options = self.library, self.options
+        library.follow_logging()
         strings = CStrings(library)
         native = library.ffi.new("gn_engine_options *")
         native.model_path = strings.path(options.model_path)
@@ -237,6 +239,7 @@ class Engine:
                 lost = sorted(one.number for one in self._conversations)
                 if pointer is not None and not lost and self.in_this_process:
                     self.library.lib.gn_engine_delete(self.library.api, pointer)
+            self.library.drain_logs()
         finally:
             self._closing = False
         if pointer is not None and lost and self.in_this_process:

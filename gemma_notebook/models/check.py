@@ -21,6 +21,7 @@ from typing import Any
 
 import platformdirs
 
+from gemma_notebook.engine.logs import LOGS_VARIABLE, STDERR
 from gemma_notebook.errors import ModelLoadError
 
 __all__ = ["check_model_file"]
@@ -84,7 +85,11 @@ def check_model_file(path: Path, backend: str, context_tokens: int | None = None
 def _environment() -> dict[str, str]:
     home = str(Path(__file__).parents[2])
     others = os.environ.get("PYTHONPATH")
-    return {**os.environ, "PYTHONPATH": f"{home}{os.pathsep}{others}" if others else home}
+    return {
+        **os.environ,
+        "PYTHONPATH": f"{home}{os.pathsep}{others}" if others else home,
+        LOGS_VARIABLE: STDERR,  # where its last words are looked for
+    }
 
 
 def _verdict(output: bytes) -> dict[str, Any] | None:
