@@ -85,6 +85,7 @@ CASE(what_is_not_open_or_never_prints_is_not_captured)
 {
     CHECK(gn_logs_capture(path_to("nothing-here")) == 0);
     CHECK(gn_logs_capture(path_to("model.litertlm")) == 0);
+    CHECK(gn_api_open(path_to("empty/libempty.so"), &error) == NULL); /* and it stays in the process */
     CHECK(gn_logs_capture(path_to("empty/libempty.so")) == 0);
 }
 
