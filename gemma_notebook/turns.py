@@ -46,6 +46,7 @@ class Turn:
         self.error: GemmaNotebookError | None = None
         self.deltas: list[Delta] = []
         self.trimmed_turns = 0
+        self.restored = False
         self._max_output_tokens = max_output_tokens
         self._driving = threading.Lock()
         self._done = threading.Event()
@@ -55,6 +56,16 @@ class Turn:
         self._context_before = 0
         self._prompt_tokens = 0
         self._context_limit = 0
+
+    @classmethod
+    def of_the_past(cls, message: str, reply: Reply | None) -> Turn:
+        """A turn that was not answered here: one of a saved chat."""
+        turn = cls(message, SendOptions())
+        turn.restored, turn.reply = True, reply
+        if reply is not None and reply.text:
+            turn.deltas.append(Delta(text=reply.text))
+        turn._done.set()
+        return turn
 
     def __repr__(self) -> str:
         state = "done" if self.done else "generating" if self._generation else "queued"
@@ -82,8 +93,11 @@ class Turn:
 
     @property
     def context_tokens(self) -> int | None:
-        """Tokens in the KV cache after this turn; None when it never reached the engine."""
-        if self.reply is None or self._generation is None:
+        """Tokens in the KV cache after this turn; None when it never reached the engine.
+
+        Of a restored turn the tokens of its text and of those before it, which the next send puts there.
+        """
+        if self.reply is None or (self._generation is None and not self.restored):
             return None
         return self.reply.usage.context_tokens
 
@@ -131,11 +145,12 @@ class Turn:
             generation = self._generation
             if self.done or generation is None:
                 return
-            for chunk in generation.take(timeout_s):
+            chunks = generation.take(timeout_s)
+            for chunk in chunks:
                 self.deltas.extend(_deltas(chunk))
             if generation.ended:
                 self._finish(generation)
-            else:
+            elif not chunks:
                 self._watch()
 
     def wait_end(self, timeout_s: float) -> bool:
@@ -171,7 +186,10 @@ class Turn:
     def _watch(self) -> None:
         """End the turn when its terminal event will never come: nobody may wait for ever."""
         conversation = self._conversation
-        if conversation is None or not self._given_up:
+        if conversation is None:
+            return
+        conversation.watch()
+        if not self._given_up:
             return
         try:
             conversation.close(0)
@@ -179,7 +197,7 @@ class Turn:
                 return
             self.error = EngineError(
                 f"the engine never ended the reply, and conversation handle {conversation.number} is given up; "
-                "send the message again, and restart the kernel if that fails",
+                "send the message again, and reload the model with manager.reload() if that fails",
                 operation="generate",
             )
         except EngineError as error:
@@ -206,7 +224,13 @@ class Turn:
         # end-of-turn token included.
         output = max(chunks, context - self._context_before - self._prompt_tokens)
         reason = self._finish_reason(generation.error, output, context)
-        if reason is None:
+        if reason == "cancelled" and conversation.stalled and not self._cancel_requested:
+            self.error = EngineError(
+                "the engine stood still in the middle of the reply and was stopped; send the message again, "
+                "and reload the model with manager.reload() if that fails",
+                operation="generate",
+            )
+        elif reason is None:
             name = generation.error.partition(":")[0]
             self.error = EngineError(
                 f"the engine broke off the reply: {generation.error}; send the message again",
@@ -219,11 +243,14 @@ class Turn:
             conversation.retire(reason)
         if reason == "stop" and output > chunks:
             output -= 1
+        usage = Usage(self._prompt_tokens, output, context, self._context_limit)
+        timing = _timing(generation, self._prompt_tokens, output)
+        conversation.end_turn(reason or "error", usage, timing)
         self.reply = Reply(
             text=self.text,
             finish_reason=reason or "cancelled",
-            usage=Usage(self._prompt_tokens, output, context, self._context_limit),
-            timing=_timing(generation, self._prompt_tokens, output),
+            usage=usage,
+            timing=timing,
             thinking="".join(delta.thinking for delta in self.deltas),
             tool_calls=tuple(delta.tool_call for delta in self.deltas if delta.tool_call),
             trimmed_turns=self.trimmed_turns,
@@ -265,14 +292,17 @@ class TurnQueue:
         self._waiting: deque[Turn] = deque()
         self._active: Turn | None = None
 
-    def enter(self, turn: Turn) -> bool:
+    def join(self, turn: Turn) -> None:
+        """Take a place in the queue, to be followed by :meth:`wait`."""
+        with self._changed:
+            self._waiting.append(turn)
+
+    def wait(self, turn: Turn) -> bool:
         """Wait for the engine. False when the turn was cancelled meanwhile, and so must not start.
 
         The turn at the head sees to it that the active one comes to its end, also when nobody reads it.
         """
         try:
-            with self._changed:
-                self._waiting.append(turn)
             while True:
                 with self._changed:
                     if turn.cancel_requested:
@@ -288,10 +318,20 @@ class TurnQueue:
                 assert active is not None
                 active.wait_end(_WAIT_S)
         finally:
-            with self._changed:
-                if turn in self._waiting:
-                    self._waiting.remove(turn)
-                self._changed.notify_all()
+            self.leave(turn)
+
+    def abandon_active(self) -> None:
+        """Let the next turn in, whatever has become of the active one: its engine is given up."""
+        with self._changed:
+            self._active = None
+            self._changed.notify_all()
+
+    def leave(self, turn: Turn) -> None:
+        """Give the place in the queue up. Idempotent."""
+        with self._changed:
+            if turn in self._waiting:
+                self._waiting.remove(turn)
+            self._changed.notify_all()
 
 
 def _deltas(chunk: bytes) -> list[Delta]:

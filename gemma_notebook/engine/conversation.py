@@ -11,6 +11,7 @@ from gemma_notebook.engine.handles import HandleLife, HandleState
 from gemma_notebook.engine.library import call_keeping
 from gemma_notebook.engine.stream import WAIT_SLICE_S, Generation
 from gemma_notebook.errors import ClosedError, EngineError
+from gemma_notebook.messages import Timing, Usage
 from gemma_notebook.options import SendOptions
 
 if TYPE_CHECKING:
@@ -22,6 +23,11 @@ __all__ = ["Conversation", "ConversationOptions"]
 # prompt can take a minute on a slow machine. A handle whose terminal event is still missing after this
 # is given up: deleting it would block for good.
 TERMINAL_TIMEOUT_S = 120.0
+
+# A generation that gives no token for this long has broken down, and is cancelled: a decode step takes far
+# less than a second. Before its first token it may have a long prompt to read on a slow machine.
+STALL_TIMEOUT_S = 120.0
+PREFILL_TIMEOUT_S = 900.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +51,18 @@ class ConversationOptions:
 class Conversation:
     """One native conversation: a KV cache with its handle. Safe to use from any thread."""
 
-    def __init__(self, engine: Engine, pointer: Any) -> None:
+    def __init__(
+        self, engine: Engine, pointer: Any, *, detail: str = "", checkpoint: bool = False, fresh: bool = True
+    ) -> None:
         self._engine = engine
         self._pointer = pointer
         self._generation: Generation | None = None
         self._sending = False
         self._cancelled = False
+        self._stalled = False
         self._cancelled_at = math.inf
-        self._fresh = True
-        self._life = HandleLife(engine.ledger)
+        self._fresh = fresh
+        self._life = HandleLife(engine.ledger, detail=detail, checkpoint=checkpoint)
 
     def __repr__(self) -> str:
         return f"Conversation(handle={self.number}, {self.state.value})"
@@ -72,6 +81,32 @@ class Conversation:
     def generation(self) -> Generation | None:
         """The generation that was begun and not yet settled."""
         return self._generation
+
+    @property
+    def stalled(self) -> bool:
+        """Its generation was cancelled because it stood still."""
+        return self._stalled
+
+    def watch(self) -> None:
+        """Cancel a generation that has given no sign of life for too long. To be called while waiting for one."""
+        generation = self._generation
+        if generation is None or self._cancelled or not self._engine.in_this_process:
+            return
+        begun = generation.stats.chunks > 0
+        if generation.silent_s < (STALL_TIMEOUT_S if begun else PREFILL_TIMEOUT_S):
+            return
+        with self._life.lock:
+            if self._generation is generation and not self._cancelled:
+                self._stalled = True
+                self._cancel_once(f"it stood still for {generation.silent_s:.0f} s")
+
+    @property
+    def running(self) -> Generation | None:
+        """The generation whose terminal event has not come yet, if that can still be waited for."""
+        generation = self._generation
+        if generation is None or self.lost or self.overdue or generation.wait_end(0):
+            return None
+        return generation
 
     @property
     def lost(self) -> str:
@@ -104,6 +139,7 @@ class Conversation:
         started: list[Any] = []
         # The handle cannot be deleted while this thread has the engine.
         with engine.lock:
+            engine.wait_for_quiet_calls()
             engine.require_open()
             self._life.begin_generation()
             self._fresh = False
@@ -164,6 +200,37 @@ class Conversation:
                 self._life.end_generation(
                     spent=self._cancelled or bool(generation.error), detail=generation.error
                 )
+
+    def end_turn(self, finish_reason: str, usage: Usage, timing: Timing) -> None:
+        """Note the numbers of a turn whose generation was settled."""
+        self._life.end_turn(finish_reason, usage, timing)
+
+    def clone(self, *, checkpoint: bool = False) -> Conversation:
+        """A second conversation that stands where this one stands; each goes its own way from there.
+
+        Args:
+            checkpoint: It is only kept to go back to, and counted apart until :meth:`promote`.
+
+        Raises:
+            ClosedError: The handle is closed.
+            EngineError: It is generating or spent, or the engine refused.
+        """
+        engine = self._engine
+        with engine.quiet():
+            engine.require_open()
+            self._life.require_open("clone", "be cloned")
+            return engine.adopt(
+                engine.library.lib.gn_conversation_clone,
+                self._require_pointer(),
+                operation="clone",
+                detail=f"{'checkpoint' if checkpoint else 'clone'} of handle {self.number}",
+                checkpoint=checkpoint,
+                fresh=self._fresh,
+            )
+
+    def promote(self) -> None:
+        """Note that a session runs on this checkpoint from now on."""
+        self._life.promote()
 
     def retire(self, reason: str) -> None:
         """Mark the handle as one that must not be sent to again."""
@@ -258,9 +325,16 @@ class Conversation:
     def _never_ended(self) -> EngineError:
         return EngineError(
             f"conversation handle {self.number} is lost: no terminal event came after a cancel; "
-            "the chat goes on with a new handle, and a restart of the kernel frees the memory of this one",
+            "the chat goes on with a new handle; if that does not answer, reload the model with manager.reload()",
             operation="close",
         )
+
+    def give_up(self, why: str) -> None:
+        """Leave the native handle as it is, for good: its engine answers no more. Idempotent."""
+        with self._life.lock:
+            if self._life.state is not HandleState.CLOSED:
+                self._pointer = None
+                self._life.end_close(lost=why)
 
     def _delete(self) -> None:
         with self._life.lock:  # a cancel that is inside the engine now still needs the pointer
@@ -270,9 +344,9 @@ class Conversation:
         self._engine.forget(self)
         self._life.end_close()
 
-    def _cancel_once(self) -> None:
+    def _cancel_once(self, why: str = "") -> None:
         if not self._cancelled:
-            self._engine.ledger.record(self.number, "cancelled")
+            self._engine.ledger.record(self.number, "cancelled", why)
             self._cancelled = True
             self._cancelled_at = time.monotonic()
             self._native_cancel()
