@@ -30,6 +30,8 @@ def load(
 ) -> SessionManager:
     """Load a model and get the manager of its chats.
 
+    What the engine logs goes to Python's logger ``gemma_notebook.engine``, at the level that it has now.
+
     Args:
         model: ``"tiny"``, the bundled model, or the path of a ``.litertlm`` file.
         backend: ``"cpu"``, ``"gpu"``, ``"npu"``, or ``"auto"``: the GPU if the file runs there, else the CPU;

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import signal
 import subprocess
 import sys
 
@@ -13,6 +14,8 @@ from support import threads_inside, wait_until
 
 import gemma_notebook as gn
 from gemma_notebook.engine import load_library
+from gemma_notebook.models.check import check_model_file
+from gemma_notebook.models.resolve import resolve_model
 
 LOGGER = "gemma_notebook.engine"
 
@@ -211,6 +214,19 @@ def test_a_backend_that_is_not_there_is_explained_in_logging_alone(caplog, capfd
         gn.load(backend="gpu", check=False).close()
     assert capfd.readouterr() == ("", "")
     assert any("GPU" in record.getMessage() for record in caplog.records)
+
+
+def test_the_last_words_of_an_engine_that_ends_the_process_are_printed(tmp_path):
+    damaged = resolve_model("tiny").read_bytes().replace(b"<start_of_turn>", b"<star\0_of_turn>")
+    file = tmp_path / "damaged.litertlm"
+    file.write_bytes(damaged)
+    load = f"import gemma_notebook as gn; gn.load({str(file)!r}, backend='cpu', check=False)"
+    output, errors, status = run(load)
+    assert (output, status) == ("", -signal.SIGABRT)
+    assert errors.startswith("F0000 ")
+    assert "darts.h" in errors.splitlines()[0]
+    with pytest.raises(gn.errors.ModelLoadError, match=r"SIGABRT: F0000 .*darts\.h"):
+        check_model_file(file, "cpu")
 
 
 QUIET = """
