@@ -68,8 +68,9 @@ _UNTRUE = "WARNING: Logging before InitGoogle() is written to STDERR"
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 _log = logging.getLogger("gemma_notebook.engine")
-# Without a handler of the user's, logging's last resort would print warnings into the notebook.
-logging.getLogger("gemma_notebook").addHandler(logging.NullHandler())
+# Without a handler of the user's, logging's last resort would print warnings into the notebook. Only for the
+# engine's: an error of our own that nobody expected should be seen there.
+_log.addHandler(logging.NullHandler())
 
 
 def native_level() -> int:

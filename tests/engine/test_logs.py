@@ -157,14 +157,21 @@ def test_a_forked_child_gets_its_own_records(fake_engine_path, tmp_path):
     script = f"""
 import logging, os, sys
 logging.basicConfig(level=logging.DEBUG, stream=sys.stdout, format="%(message)s")
+import threading
 import gemma_notebook as gn
+from gemma_notebook.engine import logs
 gn.load({str(model)!r}, backend="cpu", check=False)
+held = threading.Event()
+threading.Thread(target=lambda: (logs._started._lock.acquire(), held.set(), threading.Event().wait()), daemon=True).start()
+held.wait()
 child = os.fork()
 if child == 0:
     gn.load({str(model)!r}, backend="cpu", check=False).close()
     sys.stdout.flush()
     os._exit(7)
 assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+sys.stdout.flush()
+os._exit(0)
 """
     output = run(
         script, GEMMA_NOTEBOOK_ENGINE_LIBRARY=fake_engine_path, FAKE_ENGINE_PRINT_ENGINE_CREATE="hello"
@@ -197,6 +204,25 @@ def run(script, **environment):
 
 
 # The real engine.
+
+
+def test_the_librarys_memory_is_protected_as_it_was():
+    script = """
+import os
+from gemma_notebook.engine import _shim
+from gemma_notebook.engine.library import find_library
+
+def mapped():
+    with open("/proc/self/maps") as maps:
+        return [line for line in maps if line.rstrip().endswith("liblitert-lm.so")]
+
+path = os.fsencode(find_library())
+assert _shim.lib.gn_api_open(path, _shim.ffi.NULL)
+before = mapped()
+assert _shim.lib.gn_logs_capture(path) == 1
+print(len(before) > 3, mapped() == before)
+"""
+    assert run(script) == ("True True\n", "", 0)
 
 
 def test_the_real_engines_lines_become_records(real_manager, caplog, capfd):
