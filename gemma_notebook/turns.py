@@ -345,8 +345,10 @@ def _deltas(chunk: bytes) -> list[Delta]:
             text = "".join(part.get("text", "") for part in content if part.get("type") == "text")
         thinking = "".join((message.get("channels") or {}).values())
         calls = [_tool_call(call) for call in message.get("tool_calls") or ()]
-    except (ValueError, AttributeError, TypeError):  # not as the engine writes them: show it all the same
+    except (ValueError, AttributeError, TypeError, RecursionError):  # not the engine's: show it all the same
         return [Delta(text=chunk.decode("utf-8", "replace"))]
+    # JSON may name half of a surrogate pair, which no file and no front end can take.
+    text, thinking = (part.encode("utf-8", "replace").decode() for part in (text, thinking))
     deltas = [Delta(text=text, thinking=thinking)] if text or thinking else []
     return deltas + [Delta(tool_call=call) for call in calls]
 

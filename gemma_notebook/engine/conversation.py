@@ -52,7 +52,13 @@ class Conversation:
     """One native conversation: a KV cache with its handle. Safe to use from any thread."""
 
     def __init__(
-        self, engine: Engine, pointer: Any, *, detail: str = "", checkpoint: bool = False, fresh: bool = True
+        self,
+        engine: Engine,
+        pointer: Any,
+        *,
+        detail: str = "",
+        checkpoint_of: int | None = None,
+        fresh: bool = True,
     ) -> None:
         self._engine = engine
         self._pointer = pointer
@@ -62,14 +68,14 @@ class Conversation:
         self._stalled = False
         self._cancelled_at = math.inf
         self._fresh = fresh
-        self._life = HandleLife(engine.ledger, detail=detail, checkpoint=checkpoint)
+        self._life = HandleLife(engine.ledger, detail=detail, checkpoint_of=checkpoint_of)
 
     def __repr__(self) -> str:
         return f"Conversation(handle={self.number}, {self.state.value})"
 
     @property
     def number(self) -> int:
-        """The handle's number, from 1 in the order of creation."""
+        """The handle's number, from 1 in the order of creation; of a checkpoint, that of its origin."""
         return self._life.number
 
     @property
@@ -223,8 +229,8 @@ class Conversation:
                 engine.library.lib.gn_conversation_clone,
                 self._require_pointer(),
                 operation="clone",
-                detail=f"{'checkpoint' if checkpoint else 'clone'} of handle {self.number}",
-                checkpoint=checkpoint,
+                detail=f"clone of handle {self.number}",
+                checkpoint_of=self.number if checkpoint else None,
                 fresh=self._fresh,
             )
 

@@ -218,7 +218,7 @@ class Engine:
         *arguments: Any,
         operation: str,
         detail: str,
-        checkpoint: bool = False,
+        checkpoint_of: int | None = None,
         fresh: bool = True,
     ) -> Conversation:
         """The conversation that a function of the shim makes. The caller holds the engine's lock.
@@ -236,7 +236,9 @@ class Engine:
                 failure = library.engine_error(error, operation)
                 self.ledger.record(0, "failed", str(failure))
                 raise failure
-            conversation = Conversation(self, made[0], detail=detail, checkpoint=checkpoint, fresh=fresh)
+            conversation = Conversation(
+                self, made[0], detail=detail, checkpoint_of=checkpoint_of, fresh=fresh
+            )
             self._conversations.add(conversation)
             return conversation
         except BaseException:  # a Ctrl-C: nobody will ever hold what was made

@@ -79,14 +79,16 @@ def test_going_back_natively_creates_no_conversation(fake, fake_manager, verb):
     verb(chat)
     assert native(fake, "create") == ["create 1"]
     assert chat.handle_id != 1
-    assert [event.handle for event in fake_manager.events if event.kind == "restored"] == [chat.handle_id]
+    made = [event for event in fake_manager.events if event.kind == "created"]
+    assert [event.handle for event in made] == [1, 2]
+    assert made[1].detail.startswith("from checkpoint")
 
 
 def test_the_old_handle_is_closed_before_a_checkpoint_takes_its_place(fake_manager):
     chat = told(fake_manager.create_chat())
     chat.undo()
     events = [(event.kind, event.handle) for event in fake_manager.events]
-    assert events.index(("closed", 1)) < events.index(("restored", chat.handle_id))
+    assert events.index(("closed", 1)) < events.index(("created", chat.handle_id))
 
 
 def test_a_fork_is_a_clone_and_each_goes_its_own_way(manager):
