@@ -13,7 +13,7 @@ from fake_engine import build_fake_engine
 from fake_engine.build import NATIVE, compile_c
 
 HERE = Path(__file__).resolve().parent
-RUN_S = 60
+RUN_S = 100
 
 ENVIRONMENT = {
     **os.environ,

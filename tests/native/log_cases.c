@@ -162,7 +162,7 @@ CASE(a_line_that_is_too_long_is_cut_and_the_next_is_whole)
 CASE(the_oldest_lines_make_room_and_are_counted)
 {
     capture();
-    enum { LINES = 10000 };
+    enum { LINES = 8000 };
     char line[64];
     for (int i = 0; i < LINES; i++) {
         snprintf(line, sizeof line, "line %05d of those that nobody reads", i);
@@ -177,7 +177,7 @@ CASE(the_oldest_lines_make_room_and_are_counted)
         kept += *c == '\n';
     }
     CHECK(kept + dropped == LINES);
-    CHECK_HAS(text, "line 09999 of");
+    CHECK_HAS(text, "line 07999 of");
 }
 
 CASE(a_small_room_takes_whole_lines_and_leaves_the_rest)
@@ -195,12 +195,15 @@ CASE(a_small_room_takes_whole_lines_and_leaves_the_rest)
 
 enum { WRITERS = 4, LINES_EACH = 500 };
 static atomic_int writing;
+static atomic_long written;
+static atomic_bool enough;
 
 static void *write_lines(void *unused)
 {
     (void)unused;
-    for (int i = 0; i < LINES_EACH; i++) {
+    for (int i = 0; i < LINES_EACH && !atomic_load(&enough); i++) {
         gn_set_min_log_level(fake(), 5);
+        atomic_fetch_add(&written, 1);
     }
     atomic_fetch_sub(&writing, 1);
     return NULL;
@@ -210,6 +213,8 @@ static void start_writers(pthread_t *threads, const char *line)
 {
     fake_engine_set("print_set_min_log_level", line);
     atomic_store(&writing, WRITERS);
+    atomic_store(&written, 0);
+    atomic_store(&enough, false);
     for (int i = 0; i < WRITERS; i++) {
         CHECK(pthread_create(&threads[i], NULL, write_lines, NULL) == 0);
     }
@@ -252,7 +257,7 @@ CASE(many_threads_print_while_one_takes)
 #ifdef __SANITIZE_THREAD__
 enum { FORKS = 0 };
 #else
-enum { FORKS = 20 };
+enum { FORKS = 10 };
 #endif
 
 static void take_in_child(void)
@@ -285,11 +290,12 @@ CASE(a_child_forked_while_others_print_takes_no_harm)
         printed_by_child(take_in_child, &status);
         CHECK(status == 0);
     }
+    atomic_store(&enough, true);
     join_writers(threads);
     pthread_join(flusher, NULL);
     size_t dropped;
     const char *text = take_all(&dropped);
-    CHECK(strlen(text) / sizeof line + dropped == WRITERS * LINES_EACH);
+    CHECK((long)(strlen(text) / sizeof line + dropped) == atomic_load(&written));
 }
 
 static void *wait_long(void *unused)
