@@ -8,7 +8,7 @@ import dataclasses
 import os
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from gemma_notebook.engine.conversation import Conversation, ConversationOptions
@@ -304,6 +304,25 @@ class Engine:
             return list(library.ffi.unpack(ids, count[0])) if count[0] else []
         finally:
             library.lib.gn_free(ids)
+
+    def detokenize(self, ids: Sequence[int]) -> str:
+        """The text of token ids, by the model's own tokenizer.
+
+        Raises:
+            ClosedError: The engine is closed.
+            EngineError: The engine refused.
+        """
+        library, error = self.library, self.library.new_error()
+        with self.lock:
+            text = library.lib.gn_engine_detokenize(
+                library.api, self.require_open(), list(ids), len(ids), error
+            )
+        if text == library.ffi.NULL:
+            raise library.engine_error(error, "detokenize")
+        try:
+            return library.text(text)
+        finally:
+            library.lib.gn_free(text)
 
     def close(self, timeout_s: float | None = None) -> None:
         """Close the conversations that are left, then delete the native engine. Idempotent.

@@ -72,6 +72,11 @@ class Library:
         if self._log is not None:
             self._log.drain()
 
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """The functions of the library that are called, all of which it has."""
+        return tuple(self.text(self.lib.gn_api_symbols()).split("\n"))
+
     def new_error(self) -> Any:
         """A zeroed ``gn_error`` for one call."""
         return self.ffi.new("gn_error *")
