@@ -28,6 +28,8 @@ const alias = Object.fromEntries(
 export default defineConfig({
   resolve: { alias },
   test: {
+    // Of a busy machine: what hangs is found all the same.
+    testTimeout: 30_000,
     projects: [
       {
         extends: true,

@@ -42,13 +42,15 @@ def is_allowed(address: str) -> bool:
 class _Renderer(RendererHTML):
     """HTML with nothing in it that runs, fetches, or leads anywhere but to the web."""
 
-    def image(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:  # noqa: ARG002
-        href, alt = escape(str(tokens[idx].attrGet("src") or "")), escape(tokens[idx].content)
-        return f'<a href="{href}" title="{href}" {_ELSEWHERE}>Image{": " if alt else ""}{alt}</a>'
+    def image(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
+        alt, link = escape(tokens[idx].content), self.link_open(tokens, idx, options, env)
+        return f"{link}Image{': ' if alt else ''}{alt}</a>"
 
     def link_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:  # noqa: ARG002
-        href = escape(str(tokens[idx].attrGet("href") or ""))
-        return f'<a href="{href}" title="{href}" {_ELSEWHERE}>'
+        address = str(tokens[idx].attrGet("href") or tokens[idx].attrGet("src") or "")
+        if not is_allowed(address):  # an empty one, which the parser does not ask about
+            return "<a>"
+        return f'<a href="{escape(address)}" title="{escape(address)}" {_ELSEWHERE}>'
 
     def fence(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:  # noqa: ARG002
         found = _LANGUAGE.match(tokens[idx].info.strip())

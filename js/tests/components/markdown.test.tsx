@@ -107,6 +107,7 @@ describe("links", () => {
     "#top",
     "https:x",
     "blob:null/1",
+    "",
     "about:blank",
   ])("to %s are text", (address) => {
     const shown = show(`[text](${address}) ![text](${address})\n\n[r]\n\n[r]: ${address}`);
