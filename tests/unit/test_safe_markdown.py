@@ -12,14 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from gemma_notebook.transcript.safe_markdown import escaped, fenced, is_allowed, neutral, render_html
+from gemma_notebook.transcript.markdown_html import is_allowed, render_html
+from gemma_notebook.transcript.neutral_markdown import escaped, fenced, neutral
 
 CORPUS = json.loads((Path(__file__).parents[1] / "xss_corpus.json").read_text())
 PIECES = ["\n", "\n\n", " ", "    ", "\t", "a", "`", "```", "~~~", "*", "_", "#", ">", "- ", "1. ", "|", "|--|\n", "[", "](", ")", "]: ",
           "![", "<", "<b>", "<!--", "-->", "&", "&lt;", "\\", "$", "$$", "https://x.org", "javascript:", "\r", "\x0b", "\u2028", "=", "+"]  # fmt: skip
 texts = st.lists(st.sampled_from(PIECES), max_size=25).map("".join)
 
-ELEMENTS = {"p", "a", "em", "strong", "s", "code", "pre", "ul", "ol", "li", "blockquote", "hr", "br", "table", "thead", "tbody", "tr",
+ELEMENTS = {"div", "p", "a", "em", "strong", "s", "code", "pre", "ul", "ol", "li", "blockquote", "hr", "br", "table", "thead", "tbody", "tr",
             "th", "td", "h1", "h2", "h3", "h4", "h5", "h6"}  # fmt: skip
 ATTRIBUTES = {"href", "title", "target", "rel", "dir", "align", "class", "start"}
 
@@ -125,6 +126,23 @@ def test_a_formula_of_several_lines_is_one_block():
     html = render_html("Now:\n$$\na\n- b\n$$\nafter")
     assert '<code class="gn-tex" dir="ltr">a\n- b</code>' in html
     assert "<li>" not in html
+
+
+def test_headings_go_below_those_of_the_page_and_tasks_have_boxes():
+    html = render_html("# One\n\n- [x] done\n- [ ] open\n- [y] other")
+    assert '<h3 dir="auto">One</h3>' in html
+    assert [item.split("<")[0] for item in html.split("<li>")[1:]] == ["☑ done", "☐ open", "[y] other"]
+
+
+def test_lists_quotations_and_tables_have_the_direction_of_their_text():
+    assert re.findall(
+        r'<(\w+) dir="(ltr|rtl)"', render_html("- שלום\n\n> שלום\n\n1. one\n\n| ש |\n|---|\n")
+    ) == [
+        ("ul", "rtl"),
+        ("blockquote", "rtl"),
+        ("ol", "ltr"),
+        ("table", "rtl"),
+    ]
 
 
 @pytest.mark.parametrize(

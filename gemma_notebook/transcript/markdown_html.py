@@ -1,4 +1,4 @@
-"""Markdown of somebody who is not trusted, as HTML and as Markdown that is safe to hand on.
+"""Markdown of somebody who is not trusted, as HTML.
 
 The parser is the Python twin of the panel's, with the same rules: raw HTML is text, links lead to the web and to mail
 alone, images are not fetched, TeX stays TeX.
@@ -7,7 +7,8 @@ alone, images are not fetched, TeX stays TeX.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+import unicodedata
+from collections.abc import Sequence
 from html import escape
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from markdown_it.token import Token
     from markdown_it.utils import EnvType, OptionsDict
 
-__all__ = ["escaped", "fenced", "is_allowed", "neutral", "render_html"]
+__all__ = ["MarkdownReader", "is_allowed", "render_html"]
 
 _LANGUAGE = re.compile(r"[\w+#.-]{1,20}(?=$|[\s:{,])")
 _ELSEWHERE = 'target="_blank" rel="noopener noreferrer"'
@@ -63,6 +64,31 @@ class _Renderer(RendererHTML):
             token.attrSet("dir", "auto")
         return self.renderToken(tokens, idx, options, env)
 
+    def heading_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:  # noqa: ARG002
+        """Below the headings of the page."""
+        tag = f"h{min(6, int(tokens[idx].tag[1:]) + 2)}"
+        return f'<{tag} dir="auto">' if tokens[idx].nesting == 1 else f"</{tag}>\n"
+
+    def heading_close(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
+        return self.heading_open(tokens, idx, options, env)
+
+    def bullet_list_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
+        """With its direction said: ``auto`` does not look into paragraphs that have one of their own."""
+        tokens[idx].attrSet("dir", _direction(tokens, idx))
+        return self.renderToken(tokens, idx, options, env)
+
+    def ordered_list_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
+        return self.bullet_list_open(tokens, idx, options, env)
+
+    def blockquote_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
+        return self.bullet_list_open(tokens, idx, options, env)
+
+    def table_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
+        return f'<div class="gn-scroll">{self.bullet_list_open(tokens, idx, options, env)}'
+
+    def table_close(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
+        return f"{self.renderToken(tokens, idx, options, env)}</div>\n"
+
     def th_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:  # noqa: ARG002
         # Not as a style, which the policy of the page forbids.
         found = re.search("left|center|right", str(tokens[idx].attrGet("style") or ""))
@@ -78,7 +104,19 @@ class _Renderer(RendererHTML):
         return f"<p>{self.math(tokens, idx, options, env)}</p>\n"
 
 
-class _Parser(MarkdownIt):
+def _direction(tokens: Sequence[Token], start: int) -> str:
+    """The direction of the first letter after ``start``, as browsers find it."""
+    for token in tokens[start:]:
+        for character in token.content if token.type == "inline" else "":
+            kind = unicodedata.bidirectional(character)
+            if kind in ("L", "R", "AL"):
+                return "ltr" if kind == "L" else "rtl"
+    return "auto"
+
+
+class MarkdownReader(MarkdownIt):
+    """Reads Markdown by the panel's rules; with ``html`` also what other readers would let through."""
+
     def __init__(self, *, html: bool) -> None:
         options = {"html": html, "breaks": True, "maxNesting": 40}
         super().__init__("commonmark", options, renderer_cls=_Renderer)
@@ -90,89 +128,20 @@ class _Parser(MarkdownIt):
         return self.options["html"] or is_allowed(url)
 
 
-_reader, _suspicious_reader = _Parser(html=False), _Parser(html=True)
+_reader = MarkdownReader(html=False)
 
 
 def render_html(text: str) -> str:
     """``text``, which is Markdown, as HTML."""
-    return str(_reader.render(text))
+    tokens = _reader.parse(text)
+    for before, token in pairwise(tokens[1:]):
+        if before.type == "paragraph_open" and before.level >= 2 and token.children:
+            _tick(token.children[0])
+    return str(_reader.renderer.render(tokens, _reader.options, {}))
 
 
-def escaped(text: str) -> str:
-    """Text that is no Markdown, so that Markdown shows it as it is, line by line."""
-    lines = [_escaped_line(line) for line in text.splitlines()]
-    joints = ["\\\n" if line and following else "\n" for line, following in pairwise(lines)]
-    return "".join(line + joint for line, joint in zip(lines, [*joints, ""], strict=True)) if lines else ""
-
-
-def _escaped_line(line: str) -> str:
-    rest = line.strip()
-    if not rest:
-        return ""
-    indent = "&nbsp;" * (len(line.expandtabs()) - len(line.expandtabs().lstrip()))
-    rest = re.sub(r"([\\`*_\[\]#|~$])", r"\\\1", rest).replace("&", "&amp;").replace("<", "&lt;")
-    # What begins a list, a heading or a quotation.
-    return indent + re.sub(r"^(?=[-+=>])|^(\d+)(?=[.)])", r"\1\\", rest)
-
-
-def fenced(text: str, info: str = "") -> str:
-    """``text`` as a block of code that it cannot end."""
-    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return f"{fence}{info}\n{text}\n{fence}"
-
-
-def neutral(text: str) -> str:
-    """Markdown that stays what it is, but for what other readers of it might run, fetch or follow.
-
-    The first of three that a suspicious reader finds nothing in: with HTML and images escaped outside of code,
-    with links escaped too, and as a block of code.
-    """
-    for candidate in (_outside_code(text, _without_html), _without_links(_without_html(text))):
-        if not any(_is_suspicious(token) for token in _tokens(candidate)):
-            return candidate
-    return fenced(text, "markdown")
-
-
-def _without_html(text: str) -> str:
-    text = text.replace("<", "&lt;").replace("![", "\\![")
-    # MathJax follows these, and makes elements of them.
-    return re.sub(
-        r"\\(?=(?:href|url|html\w*|style|class|cssId|data|unicode|require|includegraphics)\b)", r"\\\\", text
-    )
-
-
-def _without_links(text: str) -> str:
-    return re.sub(r"\](?=[(:\[])", r"\\]", text)
-
-
-def _outside_code(text: str, change: Callable[[str], str]) -> str:
-    """Change what is surely no code: not in a fence, nor between backticks on one line."""
-    result, fence = [], ""
-    for line in text.split("\n"):
-        found = re.match(r" {0,3}(`{3,}|~{3,})", line)
-        if fence:
-            result.append(line)
-            if found and found[1].startswith(fence) and not line.strip(" `~"):
-                fence = ""
-        elif found and not ("`" in found[1] and "`" in line[found.end() :]):
-            fence = found[1]
-            result.append(change(line))
-        else:
-            parts = re.split(r"(?<![`\\])(`+)(?!`)(.*?[^`])\1(?!`)", line)
-            spans = (f"{tick}{code}{tick}" for tick, code in zip(parts[1::3], parts[2::3], strict=True))
-            plain = [change(part) for part in parts[::3]]
-            result.append("".join(a + b for a, b in zip(plain, [*spans, ""], strict=True)))
-    return "\n".join(result)
-
-
-def _tokens(text: str) -> Iterator[Token]:
-    for token in _suspicious_reader.parse(text):
-        yield token
-        yield from token.children or ()
-
-
-def _is_suspicious(token: Token) -> bool:
-    if token.type in ("html_block", "html_inline", "image"):
-        return True
-    return token.type == "link_open" and not is_allowed(str(token.attrGet("href") or ""))
+def _tick(text: Token) -> None:
+    """A task's box as a character."""
+    found = re.match(r"\[([ xX])\]\s", text.content)
+    if found:
+        text.content = ("☐ " if found[1] == " " else "☑ ") + text.content[4:]
