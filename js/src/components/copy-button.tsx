@@ -13,7 +13,7 @@ export function CopyButton({ text, label = "Copy" }: { text: string; label?: str
   return (
     <button
       type="button"
-      class="gn-button gn-button-quiet gn-copy"
+      class="gn-button gn-button-quiet gn-shy gn-copy"
       aria-label={label}
       title={copied ? "Copied" : label}
       data-copied={copied}

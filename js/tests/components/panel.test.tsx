@@ -153,7 +153,7 @@ describe("a reply", () => {
     await expect.element(panel.box).toHaveFocus();
   });
 
-  it("that failed says so where it happened, and Retry sends the prompt again", async () => {
+  it("that failed says so where it happened, and Retry has it answered again in its place", async () => {
     await ask(panel, "Hello");
     const { kernel } = panel;
     const error = { kind: "EngineError", message: "The engine broke off.", retry: "send" } as const;
@@ -167,7 +167,7 @@ describe("a reply", () => {
       .toHaveTextContent("The engine broke off.");
     await expect.element(panel.status).toHaveTextContent("The reply failed");
     await panel.replies.getByRole("button", { name: "Retry" }).click();
-    expect(sends()).toMatchObject([{ text: "Hello" }, { text: "Hello" }]);
+    expect(lastSent(panel.transport.sent, "regenerate")).toMatchObject({ epoch: 1, turn: 2 });
   });
 
   it("can be copied", async () => {
