@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import nbformat
 import pytest
@@ -64,6 +65,15 @@ def test_a_panel_that_persists_is_there_as_html_and_markdown(kept):
     assert "> My name is Ada. &lt;b onclick=alert(1)>x&lt;/b>" in data["text/markdown"]
     assert data["text/plain"] == "ChatPanel('tiny')"
     assert "application/vnd.jupyter.widget-view+json" in data
+
+
+def test_of_several_chats_in_one_panel_each_is_there(run):
+    two = "chats = [manager.open_chat() for _ in range(2)]\nfor chat in chats:\n    _ = chat.send(f'I am number {id(chat)}.')"
+    show = "gn.ChatPanel(manager, chats=chats, persist=True)"
+    notebook = run(LOAD, two, show, store_widget_state=False)
+    data = notebook.cells[-1].outputs[0].data
+    assert len(set(re.findall(r"I am number (\d+)", data["text/html"]))) == 2
+    assert len(set(re.findall(r"I am number (\d+)", data["text/markdown"]))) == 2
 
 
 def test_a_transcript_is_an_output_of_its_own(kept):
