@@ -54,7 +54,9 @@ export default defineConfig({
         },
         test: {
           name: "components",
-          include: ["tests/components/**/*.test.tsx"],
+          include: [
+            process.env.PERF ? "tests/perf/**/*.perf.tsx" : "tests/components/**/*.test.tsx",
+          ],
           browser: {
             enabled: true,
             headless: true,
