@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import socket
+import ssl
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from loopback_hub import Hub, running_hub
 
 # What a developer's own environment must not decide here.
@@ -86,3 +91,24 @@ def hub(command: Command) -> Iterator[Hub]:
             '[small]\ntitle = "Small"\nrepo = "acme/small"\nfile = "model.litertlm"\nlicence = "Gemma"\n'
         )
         yield hub
+
+
+@pytest.fixture
+def tls_address() -> Iterator[str]:
+    """An address where every connection is answered with a certificate that nobody trusts."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            with contextlib.suppress(OSError):  # the end of the test
+                while True:
+                    connection, _ = listener.accept()
+                    with contextlib.suppress(OSError), context.wrap_socket(connection, server_side=True):
+                        pass
+
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        yield f"https://127.0.0.1:{listener.getsockname()[1]}"
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
