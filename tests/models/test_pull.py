@@ -257,6 +257,9 @@ def test_what_another_program_has_fetched_is_not_fetched_again(command: Command,
     assert "copying it from the cache" in command("models", "pull", "small").stderr
     assert pulled(command).read_bytes() == TINY
     assert not hub.downloads
+    (snapshot / "model.litertlm").write_bytes(bytes(len(TINY)))
+    assert "fetching it anew" in command("models", "pull", "small", "--force").stderr
+    assert pulled(command).read_bytes() == TINY
 
 
 def test_too_little_space_is_seen_before_anything_is_fetched(command: Command, hub: Hub):
