@@ -302,7 +302,7 @@ def test_the_doctor_finds_this_environment_in_health(command: Command, mine: Pat
         "ipykernel",
         "all 77 functions",
         "forgot it at the reset",
-        "1 models",
+        "1 model,",
         "Stop after",
     ):
         assert words in done.stdout
