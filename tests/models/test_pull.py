@@ -11,7 +11,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from conftest import Command
+from installed_command import Command
 from loopback_hub import COMMIT, Hub
 
 from gemma_notebook.models.fetch import part_name
