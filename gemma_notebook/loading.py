@@ -30,6 +30,8 @@ def load(
 ) -> SessionManager:
     """Load a model and get the manager of its chats.
 
+    What the engine logs goes to Python's logger ``gemma_notebook.engine``, at the level that it has now.
+
     Args:
         model: ``"tiny"``, the bundled model; the name of one that is installed, as :func:`gemma_notebook.models`
             lists them; or the path of a ``.litertlm`` file. Nothing is ever fetched for it.

@@ -311,5 +311,5 @@ def _chosen_template(wanted: str | None, own: str | None) -> str:
 
 def _stops(template: str) -> list[str]:
     """What ends a reply besides the model's own end token."""
-    stops = ["\nUser:"] if template == _TEMPLATE.read_text(encoding="utf-8") else []
+    stops = ["\nUser:\n"] if template == _TEMPLATE.read_text(encoding="utf-8") else []
     return [*stops, "<end_of_turn>"] if "<end_of_turn>" in template else stops

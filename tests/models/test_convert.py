@@ -220,7 +220,7 @@ def test_a_source_that_is_missing_or_a_name_that_is_none_is_refused(converter, t
 def test_a_source_without_a_chat_template_gets_that_of_a_pretrained_checkpoint_and_its_stop(converter):
     convert(converter.source)
     assert "User:" in converter.packed["template"]
-    assert converter.packed["stops"] == ["\nUser:"]
+    assert converter.packed["stops"] == ["\nUser:\n"]
 
 
 def test_the_sources_own_template_is_kept_and_a_given_one_wins(converter, tmp_path):
@@ -239,4 +239,4 @@ def test_a_build_says_what_it_is_and_where_its_terms_are(converter):
     assert model.name == "mine"
     assert "pretrained" in model.origin["title"]
     assert model.origin["licence_url"].startswith("https://")
-    assert converter.packed["stops"] == ["\nUser:"]
+    assert converter.packed["stops"] == ["\nUser:\n"]
