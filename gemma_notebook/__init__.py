@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from gemma_notebook.messages import Delta as Delta
     from gemma_notebook.messages import HandleCounts as HandleCounts
     from gemma_notebook.messages import HandleEvent as HandleEvent
+    from gemma_notebook.messages import HandleEvents as HandleEvents
     from gemma_notebook.messages import Message as Message
     from gemma_notebook.messages import ModelInfo as ModelInfo
     from gemma_notebook.messages import Reply as Reply
@@ -41,6 +42,7 @@ _HOME = {
     "Delta": "messages",
     "HandleCounts": "messages",
     "HandleEvent": "messages",
+    "HandleEvents": "messages",
     "Message": "messages",
     "ModelInfo": "messages",
     "Reply": "messages",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 
 from gemma_notebook._shared import Shared
 from gemma_notebook._threads import in_thread
+from gemma_notebook.displays import Table, TableDisplay
 from gemma_notebook.engine import Conversation, ConversationOptions, HandleState
 from gemma_notebook.errors import ClosedError, GemmaNotebookError, OptionValueError
 from gemma_notebook.messages import Context, Message, Reply, Timing
@@ -57,7 +58,7 @@ class Held:
                 self.conversation = None
 
 
-class Session:
+class Session(TableDisplay):
     """One conversation with the model. Safe to use from any thread and any event loop.
 
     Made by :meth:`SessionManager.create_session` or :meth:`SessionManager.open_session`. A session has one
@@ -92,6 +93,18 @@ class Session:
         if self._closed:
             return "Session(closed)"
         return f"Session(handle={self.handle_id}, turns={len(self._turns)}, {self.context})"
+
+    def _table(self) -> Table:
+        if self.closed:
+            return Table((), (("session", "closed"),))
+        context = self.context
+        rows = (
+            ("session with", self.manager.model.name),
+            ("turns", len(self.turns)),
+            ("context", f"{context.tokens:,} of {context.limit:,} tokens"),
+            ("handle", self.handle_id or "none"),
+        )
+        return Table((), rows)
 
     # What it is
 
