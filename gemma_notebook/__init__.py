@@ -14,6 +14,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
     from gemma_notebook import errors as errors
     from gemma_notebook.chat import Chat as Chat
     from gemma_notebook.loading import load as load
@@ -72,3 +74,17 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted(set(globals()) | set(_HOME))
+
+
+def load_ipython_extension(shell: InteractiveShell) -> None:
+    """Called by ``%load_ext gemma_notebook``, for ``%%gemma`` and the other magics."""
+    from gemma_notebook import magics
+
+    magics.load_ipython_extension(shell)
+
+
+def unload_ipython_extension(shell: InteractiveShell) -> None:
+    """Called by ``%unload_ext gemma_notebook``."""
+    from gemma_notebook import magics
+
+    magics.unload_ipython_extension(shell)
