@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from gemma_notebook.messages import Reply as Reply
     from gemma_notebook.messages import Timing as Timing
     from gemma_notebook.messages import Usage as Usage
+    from gemma_notebook.models.catalogue import models as models
+    from gemma_notebook.models.fetch import pull as pull
     from gemma_notebook.panel.widget import ChatPanel as ChatPanel
     from gemma_notebook.sessions import Session as Session
     from gemma_notebook.sessions import SessionManager as SessionManager
@@ -54,6 +56,8 @@ _HOME = {
     "Usage": "messages",
     "errors": "",
     "load": "loading",
+    "models": "",
+    "pull": "models.fetch",
 }
 
 __all__ = ["__version__", *sorted(_HOME)]  # noqa: PLE0604

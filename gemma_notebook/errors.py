@@ -12,14 +12,17 @@ __all__ = [
     "CacheDirectoryError",
     "ClosedError",
     "ContextFullError",
+    "DownloadError",
     "EngineError",
     "GemmaNotebookError",
     "LibraryLoadError",
     "ModelLoadError",
     "ModelNotFoundError",
+    "ModelNotInstalledError",
     "OptionTypeError",
     "OptionValueError",
     "SessionLimitError",
+    "StoreError",
     "ToolError",
     "UnsupportedError",
 ]
@@ -68,10 +71,53 @@ def _rebuild_engine_error(cls: type[EngineError], message: str, code: int, opera
 
 
 class ModelNotFoundError(GemmaNotebookError, FileNotFoundError):
-    """There is no file at the path, and no bundled model of that name."""
+    """There is no file at the path, and no model of that name."""
 
     def __str__(self) -> str:
         return str(self.args[0]) if self.args else ""
+
+
+class ModelNotInstalledError(ModelNotFoundError):
+    """The catalogue has a model of that name, and it was not fetched yet.
+
+    Attributes:
+        name: The model's name, as ``gemma-notebook models pull`` takes it.
+    """
+
+    def __init__(self, message: str, *, name: str = "") -> None:
+        super().__init__(message)
+        self.name = name
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild_not_installed, (str(self), self.name))
+
+
+def _rebuild_not_installed(message: str, name: str) -> ModelNotInstalledError:
+    return ModelNotInstalledError(message, name=name)
+
+
+class StoreError(GemmaNotebookError):
+    """The directory where models are kept cannot be read, written or locked."""
+
+
+class DownloadError(GemmaNotebookError):
+    """A model could not be fetched. Nothing was installed; what had come is kept for the next try.
+
+    Attributes:
+        reason: ``"consent"`` (the licence was not accepted), ``"token"`` (missing or wrong), ``"missing"`` (no
+            such repository, file or revision), ``"network"``, ``"server"``, ``"space"`` or ``"checksum"``.
+    """
+
+    def __init__(self, message: str, *, reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild_download_error, (str(self), self.reason))
+
+
+def _rebuild_download_error(message: str, reason: str) -> DownloadError:
+    return DownloadError(message, reason=reason)
 
 
 class ModelLoadError(EngineError):

@@ -153,20 +153,15 @@ class GemmaMagics(Magics):
     # Inside
 
     def _chat(self, model: str | None, system: str | None = None) -> Chat:
-        """The chat of a model, made anew when there is none, it is closed, or has another system instruction."""
+        """The chat of a model, begun anew for another system instruction."""
         name = _unquoted(model) if model else self._model
         manager = self._manager(name)
         chat = self._chats.get(name)
-        usable = chat is not None and not chat.closed and not chat.session.closed and chat.manager is manager
-        if (
-            chat is None
-            or not usable
-            or (system is not None and (chat.options.system_instruction or "") != system)
-        ):
-            if chat is not None:
-                chat.close()
+        if chat is None or chat.closed or chat.manager is not manager:
             # On a lane of its own: a chat that the user makes in Python must not end this one, nor it that one.
             chat = self._chats[name] = manager.open_chat(system_instruction=system or None)
+        elif system is not None and (chat.options.system_instruction or "") != system:
+            chat.reset(system_instruction=system or None)
         self._model = name
         return chat
 

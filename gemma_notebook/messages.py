@@ -30,7 +30,9 @@ __all__ = [
 
 Role = Literal["user", "assistant"]
 FinishReason = Literal["stop", "length", "cancelled", "context_full", "tool_calls"]
-HandleEventKind = Literal["created", "failed", "sent", "ended", "cancelled", "spent", "closed", "lost"]
+HandleEventKind = Literal[
+    "created", "failed", "restored", "sent", "ended", "turn", "cancelled", "spent", "closed", "lost"
+]
 
 # What a reader should know of a reply that is not whole.
 _NOTES = {
@@ -222,16 +224,21 @@ class HandleEvent(TableDisplay):
 
     Attributes:
         handle: The handle's number, counted from 1 in the order of creation; 0 for a creation that failed.
-        kind: ``created``, ``failed`` (to be created), ``sent``, ``ended`` (the terminal event arrived),
+        kind: ``created``, ``failed`` (to be created), ``restored`` (a checkpoint that a session runs on from
+            here), ``sent``, ``ended`` (the terminal event arrived), ``turn`` (the turn's numbers are known),
             ``cancelled`` (a cancel was asked for), ``spent`` (it can answer no more), ``closed``, ``lost``.
-        detail: The rest in words, for instance the engine's error.
+        detail: The rest in words, for instance the engine's error, or a turn's finish reason.
         at_s: Seconds since the engine was opened.
+        usage: A turn's token counts; None for what is not a turn.
+        timing: A turn's seconds and rates; None for what is not a turn.
     """
 
     handle: int
     kind: HandleEventKind
     detail: str = ""
     at_s: float = field(default=0.0, repr=False, compare=False)
+    usage: Usage | None = field(default=None, repr=False)
+    timing: Timing | None = field(default=None, repr=False, compare=False)
 
     def _table(self) -> Table:
         return HandleEvents((self,))._table()

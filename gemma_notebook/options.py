@@ -17,7 +17,15 @@ from typing import Any, Literal
 from gemma_notebook._determinism import with_fixed_options
 from gemma_notebook.errors import ModelNotFoundError, OptionTypeError, OptionValueError
 
-__all__ = ["BACKENDS", "CONTEXT_POLICIES", "EngineOptions", "SendOptions", "SessionOptions", "usable_cores"]
+__all__ = [
+    "BACKENDS",
+    "CONTEXT_POLICIES",
+    "SEEDS",
+    "EngineOptions",
+    "SendOptions",
+    "SessionOptions",
+    "usable_cores",
+]
 
 Backend = Literal["cpu", "gpu", "npu"]
 ContextPolicy = Literal["trim", "error"]
@@ -27,6 +35,7 @@ CONTEXT_POLICIES = ("trim", "error")
 
 # The engine takes these as C ints.
 _INT_MAX = 2**31 - 1
+SEEDS = _INT_MAX + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +76,15 @@ class SessionOptions:
     enable_thinking: bool = False
     tools: tuple[Callable[..., Any], ...] = ()
     max_output_tokens: int | None = None
+
+    def as_keywords(self) -> dict[str, Any]:
+        """The options by name, as :meth:`of` takes them."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    @property
+    def greedy(self) -> bool:
+        """The likeliest token is taken each time, and a reply depends on nothing but what was said."""
+        return self.top_k == 1
 
     @classmethod
     def of(cls, **options: Any) -> SessionOptions:

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Self
 
 from gemma_notebook._shared import Shared
 from gemma_notebook._threads import in_thread
 from gemma_notebook.displays import Table, TableDisplay
-from gemma_notebook.engine import Conversation, ConversationOptions, HandleState
+from gemma_notebook.engine import Conversation, ConversationOptions, Engine, HandleState
 from gemma_notebook.errors import ClosedError, GemmaNotebookError, OptionValueError
+from gemma_notebook.holding import Holding
 from gemma_notebook.messages import Context, Message, Reply, Timing
-from gemma_notebook.options import ContextPolicy, SendOptions, SessionOptions
-from gemma_notebook.prompts import check_message, history_json, message_json, system_json
+from gemma_notebook.options import SEEDS, ContextPolicy, SendOptions, SessionOptions
+from gemma_notebook.prompts import check_message, history_json, message_json, system_json, turns_of
 from gemma_notebook.room import context_full, reply_reserve, turns_to_drop
 from gemma_notebook.streams import AsyncReplyStream, ReplyStream
 from gemma_notebook.turns import Turn
@@ -28,34 +29,6 @@ if TYPE_CHECKING:
     from gemma_notebook.sessions import SessionManager
 
 __all__ = ["Session"]
-
-
-class Held:
-    """The handle that a session holds just now. It outlives a session that is forgotten."""
-
-    def __init__(self) -> None:
-        self.conversation: Conversation | None = None
-
-    def __repr__(self) -> str:
-        return (
-            "Session(closed)" if self.conversation is None else f"Session(handle={self.conversation.number})"
-        )
-
-    @property
-    def closed(self) -> bool:
-        conversation = self.conversation
-        return conversation is None or conversation.state is HandleState.CLOSED
-
-    def close(self) -> None:
-        """Close the handle; an interrupted close can be tried again."""
-        conversation = self.conversation
-        if conversation is None:
-            return
-        try:
-            conversation.close()
-        finally:
-            if conversation.state is HandleState.CLOSED:
-                self.conversation = None
 
 
 class Session(TableDisplay):
@@ -73,21 +46,26 @@ class Session(TableDisplay):
     """
 
     def __init__(
-        self, manager: SessionManager, options: SessionOptions, history: Iterable[Turn] = ()
+        self,
+        manager: SessionManager,
+        options: SessionOptions,
+        history: Iterable[Turn] = (),
+        begin: Callable[[], Conversation | None] | None = None,
     ) -> None:
         self.manager = manager
         self.options = options
         self.context_policy: ContextPolicy = "error"
-        self._engine = manager._engine
+        self.keeps_checkpoints = False
         self._lock = threading.RLock()
         self._turns: list[Turn] = list(history)
         self._closing = False
         self._closed = False
         self._resetting: Shared | None = None
         self._resetting_lock = threading.Lock()
-        self._held = Held()
+        self._attempt = 0
+        self._holding = Holding()
         self._forgotten: weakref.finalize[..., Session] | None = None
-        self._held.conversation = self._create_conversation()
+        self._holding.conversation = (begin and begin()) or self._create_conversation()
 
     def __repr__(self) -> str:
         if self._closed:
@@ -114,9 +92,13 @@ class Session(TableDisplay):
         return self._closed or self._closing
 
     @property
+    def _engine(self) -> Engine:
+        return self.manager._engine
+
+    @property
     def handle_id(self) -> int | None:
         """The number of the native handle, as in ``manager.events``; None when there is none just now."""
-        conversation = self._held.conversation
+        conversation = self._holding.conversation
         return None if conversation is None else conversation.number
 
     @property
@@ -132,8 +114,10 @@ class Session(TableDisplay):
 
     @property
     def metrics(self) -> tuple[Timing, ...]:
-        """The timings of its finished turns, in order."""
-        return tuple(turn.reply.timing for turn in tuple(self._turns) if turn.reply is not None)
+        """The timings of its finished turns, in order; not of those that :meth:`restore` brought."""
+        return tuple(
+            turn.reply.timing for turn in tuple(self._turns) if turn.reply is not None and not turn.restored
+        )
 
     # Sending
 
@@ -206,6 +190,10 @@ class Session(TableDisplay):
         while not self._reset_or_join():
             pass  # the one that was joined was interrupted (Ctrl-C), which is no answer for us
 
+    def _reset_to(self, options: SessionOptions) -> None:
+        """A reset to a chat with other options; it joins none."""
+        self._restart(keep=0, options=options)
+
     def _reset_or_join(self) -> bool:
         mine = Shared()
         try:
@@ -241,6 +229,27 @@ class Session(TableDisplay):
         """
         self._restart(keep=turns)
 
+    def restore(self, messages: Iterable[Message]) -> None:
+        """Forget what was said, and go on from ``messages``, as from a saved chat or another branch.
+
+        The model reads them with the next message that is sent.
+
+        Args:
+            messages: The user's and the assistant's in turn, as :attr:`messages` gives them; a reply may
+                be missing where there was none.
+
+        Raises:
+            ClosedError: The session is closed.
+            OptionTypeError, OptionValueError: They are no messages of a chat; nothing is forgotten then.
+        """
+        self._require_open()
+        turns = turns_of(messages, self._engine)
+        self._restart(keep=0, then=turns)
+
+    async def arestore(self, messages: Iterable[Message]) -> None:
+        """:meth:`restore` without blocking the event loop."""
+        await in_thread(self.restore, tuple(messages))
+
     @property
     def turns(self) -> tuple[Turn, ...]:
         """The turns so far, the unfinished one last."""
@@ -261,15 +270,16 @@ class Session(TableDisplay):
         try:
             with self._lock:
                 if not self._closed:
+                    self._drain(turns)
                     self._close_held()
         finally:
             self._see_off(turns)
 
     def _close_held(self) -> None:
         try:
-            self._held.close()
+            self._holding.close()
         finally:
-            if self._held.closed:  # else a Ctrl-C came, and the next close goes on
+            if self._holding.closed:  # else a Ctrl-C came, and the next close goes on
                 self._closed = True
                 if self._forgotten is not None:
                     self._forgotten.detach()
@@ -301,11 +311,13 @@ class Session(TableDisplay):
 
     def _start(self, turn: Turn) -> None:
         """Wait for the engine and send; afterwards the turn runs, or is done."""
+        queue = self.manager._queue
         try:
             with self._lock:
                 self._require_open()
                 self._turns.append(turn)
-            if not self.manager._queue.enter(turn):
+                queue.join(turn)  # under the lock: the order of the turns is that in which they are answered
+            if not queue.wait(turn):
                 turn.finish_unstarted()
                 return
             with self._lock:
@@ -315,8 +327,10 @@ class Session(TableDisplay):
                 self._require_open()
                 conversation, used, prompt = self._conversation_with_room(turn)
                 limit = self._engine.model.context_limit
+                self._keep_checkpoint(turn)
                 turn.start(conversation, message_json(turn.message), used=used, prompt=prompt, limit=limit)
         except BaseException as error:
+            queue.leave(turn)
             if turn.started:  # a Ctrl-C, when the engine had accepted the message
                 turn.cancel()
                 turn.drain()
@@ -327,11 +341,43 @@ class Session(TableDisplay):
             turn.finish_unstarted(error if isinstance(error, GemmaNotebookError) else None)
             raise
 
-    def _rewind_before(self, turn: Turn) -> None:
-        """Forget ``turn`` and all after it; nothing when it was forgotten meanwhile, as by a reset."""
+    def _keep_checkpoint(self, turn: Turn) -> None:
+        conversation = self._holding.conversation
+        # A sampler's state is not in a clone, and what is fresh costs no more to replay.
+        if self.keeps_checkpoints and self.options.greedy and conversation and not conversation.fresh:
+            self._holding.keep_checkpoint(self._turns[: self._turns.index(turn)])
+
+    def _rewind_before(self, turn: Turn, *, again: bool = False) -> None:
+        """Forget ``turn`` and all after it; nothing when it was forgotten meanwhile, as by a reset.
+
+        With ``again`` a sampler that is not greedy begins with the next seed, for another reply.
+        """
+        self._attempt += again
         self._restart(keep=turn)
 
-    def _restart(self, keep: int | Turn, reset: Shared | None = None) -> None:
+    def _clone(self, turns: Sequence[Turn]) -> Conversation | None:
+        """A clone of the handle, if that holds exactly ``turns`` and its answers are those of a replay."""
+        with self._lock:
+            conversation = self._holding.conversation
+            if (
+                conversation is None
+                or conversation.state is not HandleState.OPEN
+                or conversation.fresh
+                or not self.options.greedy
+                or self._turns != list(turns)
+            ):
+                return None
+            return conversation.clone()
+
+    def _restart(
+        self,
+        keep: int | Turn,
+        *,
+        then: Sequence[Turn] = (),
+        options: SessionOptions | None = None,
+        reset: Shared | None = None,
+    ) -> None:
+        """Go back to the turns before ``keep`` and on from ``then``, on another handle."""
         stopped: list[Turn] = []
         try:
             self._cancel_after(keep)  # before the lock: one that is just starting holds it
@@ -342,9 +388,13 @@ class Session(TableDisplay):
                     return
                 stopped = self._turns[kept:]
                 self._cancel_after(keep)
-                self._turns = self._turns[:kept]
-                self._held.close()
-                self._held.conversation = self._create_conversation()
+                self._drain(stopped)
+                self._turns = [*self._turns[:kept], *then]
+                self._attempt = self._attempt if isinstance(keep, Turn) else 0
+                self.options = options or self.options
+                self._holding.close_conversation()
+                if not self._holding.go_back(self._turns):
+                    self._holding.conversation = self._create_conversation()
                 if reset is not None:
                     # What is sent from here on is not part of it: the next reset must not join this one.
                     self._end_reset(reset)
@@ -363,6 +413,13 @@ class Session(TableDisplay):
             raise OptionValueError(f"cannot go back to turn {keep}: the chat has {len(turns)} turns")
         return keep
 
+    @staticmethod
+    def _drain(turns: Iterable[Turn]) -> None:
+        """Wait for the end of those that run, so that their numbers are known before the handle is closed."""
+        for turn in turns:
+            if turn.started:
+                turn.drain()
+
     def _see_off(self, turns: Iterable[Turn]) -> None:
         # Their generations have ended with the handle; take the rest so that their readers see the end.
         # Not in a forked child: the engine's thread may have held a stream's lock at the fork.
@@ -379,7 +436,7 @@ class Session(TableDisplay):
                 messages_json=history,
                 lora_path=str(options.lora_path) if options.lora_path else None,
                 temperature=options.temperature,
-                random_seed=options.random_seed,
+                random_seed=(options.random_seed + self._attempt) % SEEDS,
                 top_k=options.top_k,
                 top_p=options.top_p,
                 max_output_tokens=options.max_output_tokens,
@@ -389,10 +446,10 @@ class Session(TableDisplay):
 
     def _usable_conversation(self) -> Conversation:
         """The handle, or a fresh one with the turns replayed when it can take no more messages."""
-        conversation = self._held.conversation
+        conversation = self._holding.conversation
         if conversation is None or conversation.state is not HandleState.OPEN:
-            self._held.close()  # before the next is created: one KV cache at a time
-            conversation = self._held.conversation = self._create_conversation()
+            self._holding.close_conversation()  # before the next is created: one KV cache at a time
+            conversation = self._holding.conversation = self._create_conversation()
         return conversation
 
     def _conversation_with_room(self, turn: Turn) -> tuple[Conversation, int, int]:
@@ -414,7 +471,8 @@ class Session(TableDisplay):
             needed = prompt + reserve
             if limit <= 0 or used + needed <= limit:
                 return conversation, used, prompt
-            droppable = [other for other in self._turns if other is not turn]
+            place = self._turns.index(turn)
+            droppable, waiting = self._turns[:place], self._turns[place:]
             if self.context_policy == "error" or not droppable:
                 if turns is not self._turns:  # dropped for nothing
                     self._turns = turns
@@ -423,7 +481,8 @@ class Session(TableDisplay):
             # Down to three quarters: each trim costs a prefill of all that is kept.
             drop = turns_to_drop(droppable, used + needed - limit * 3 // 4)
             turn.trimmed_turns += drop
-            self._turns = [*droppable[drop:], turn]
+            self._turns = [*droppable[drop:], *waiting]
+            self._holding.drop_checkpoints()  # nobody can go back to what was forgotten
             conversation.retire("trimmed")
 
     def _prompt_tokens(self, conversation: Conversation, message: str) -> int:

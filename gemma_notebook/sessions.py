@@ -15,7 +15,7 @@ import contextlib
 import threading
 import weakref
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -23,7 +23,7 @@ from gemma_notebook import _reaper
 from gemma_notebook._shared import Shared
 from gemma_notebook._threads import in_thread
 from gemma_notebook.displays import Table, TableDisplay
-from gemma_notebook.engine import Engine
+from gemma_notebook.engine import Conversation, Engine
 from gemma_notebook.errors import (
     ClosedError,
     EngineError,
@@ -359,16 +359,21 @@ class SessionManager(TableDisplay):
                 self._creations.remove(creation)
                 self._changed.notify_all()
 
-    def _open(self, options: SessionOptions, history: Iterable[Turn] = ()) -> Session:
+    def _open(
+        self,
+        options: SessionOptions,
+        history: Iterable[Turn] = (),
+        begin: Callable[[], Conversation | None] | None = None,
+    ) -> Session:
         opening = object()
         try:
             with self._changed:
                 self._require_open()
                 self._check_limit()
                 self._opening.add(opening)
-            session = Session(self, options, history)
+            session = Session(self, options, history, begin)
             session._forgotten = weakref.finalize(
-                session, _reaper.close_later, session._held, "close it, or use it in a with statement"
+                session, _reaper.close_later, session._holding, "close it, or use it in a with statement"
             )
             session._forgotten.atexit = False
             self._admit(session)

@@ -47,6 +47,7 @@ class Turn:
         self.error: GemmaNotebookError | None = None
         self.deltas: list[Delta] = []
         self.trimmed_turns = 0
+        self.restored = False
         self._max_output_tokens = max_output_tokens
         self._driving = threading.Lock()
         self._done = threading.Event()
@@ -56,6 +57,16 @@ class Turn:
         self._context_before = 0
         self._prompt_tokens = 0
         self._context_limit = 0
+
+    @classmethod
+    def of_the_past(cls, message: str, reply: Reply | None) -> Turn:
+        """A turn that was not answered here: one of a saved chat."""
+        turn = cls(message, SendOptions())
+        turn.restored, turn.reply = True, reply
+        if reply is not None and reply.text:
+            turn.deltas.append(Delta(text=reply.text))
+        turn._done.set()
+        return turn
 
     def __repr__(self) -> str:
         state = "done" if self.done else "generating" if self._generation else "queued"
@@ -83,8 +94,11 @@ class Turn:
 
     @property
     def context_tokens(self) -> int | None:
-        """Tokens in the KV cache after this turn; None when it never reached the engine."""
-        if self.reply is None or self._generation is None:
+        """Tokens in the KV cache after this turn; None when it never reached the engine.
+
+        Of a restored turn the tokens of its text and of those before it, which the next send puts there.
+        """
+        if self.reply is None or (self._generation is None and not self.restored):
             return None
         return self.reply.usage.context_tokens
 
@@ -220,11 +234,14 @@ class Turn:
             conversation.retire(reason)
         if reason == "stop" and output > chunks:
             output -= 1
+        usage = Usage(self._prompt_tokens, output, context, self._context_limit)
+        timing = _timing(generation, self._prompt_tokens, output)
+        conversation.end_turn(reason or "error", usage, timing)
         self.reply = Reply(
             text=self.text,
             finish_reason=reason or "cancelled",
-            usage=Usage(self._prompt_tokens, output, context, self._context_limit),
-            timing=_timing(generation, self._prompt_tokens, output),
+            usage=usage,
+            timing=timing,
             thinking="".join(delta.thinking for delta in self.deltas),
             tool_calls=tuple(delta.tool_call for delta in self.deltas if delta.tool_call),
             trimmed_turns=self.trimmed_turns,
@@ -266,14 +283,17 @@ class TurnQueue:
         self._waiting: deque[Turn] = deque()
         self._active: Turn | None = None
 
-    def enter(self, turn: Turn) -> bool:
+    def join(self, turn: Turn) -> None:
+        """Take a place in the queue, to be followed by :meth:`wait`."""
+        with self._changed:
+            self._waiting.append(turn)
+
+    def wait(self, turn: Turn) -> bool:
         """Wait for the engine. False when the turn was cancelled meanwhile, and so must not start.
 
         The turn at the head sees to it that the active one comes to its end, also when nobody reads it.
         """
         try:
-            with self._changed:
-                self._waiting.append(turn)
             while True:
                 with self._changed:
                     if turn.cancel_requested:
@@ -289,10 +309,14 @@ class TurnQueue:
                 assert active is not None
                 active.wait_end(_WAIT_S)
         finally:
-            with self._changed:
-                if turn in self._waiting:
-                    self._waiting.remove(turn)
-                self._changed.notify_all()
+            self.leave(turn)
+
+    def leave(self, turn: Turn) -> None:
+        """Give the place in the queue up. Idempotent."""
+        with self._changed:
+            if turn in self._waiting:
+                self._waiting.remove(turn)
+            self._changed.notify_all()
 
 
 def _deltas(chunk: bytes) -> list[Delta]:

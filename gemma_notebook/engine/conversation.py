@@ -11,6 +11,7 @@ from gemma_notebook.engine.handles import HandleLife, HandleState
 from gemma_notebook.engine.library import call_keeping
 from gemma_notebook.engine.stream import WAIT_SLICE_S, Generation
 from gemma_notebook.errors import ClosedError, EngineError
+from gemma_notebook.messages import Timing, Usage
 from gemma_notebook.options import SendOptions
 
 if TYPE_CHECKING:
@@ -45,15 +46,17 @@ class ConversationOptions:
 class Conversation:
     """One native conversation: a KV cache with its handle. Safe to use from any thread."""
 
-    def __init__(self, engine: Engine, pointer: Any) -> None:
+    def __init__(
+        self, engine: Engine, pointer: Any, *, detail: str = "", checkpoint: bool = False, fresh: bool = True
+    ) -> None:
         self._engine = engine
         self._pointer = pointer
         self._generation: Generation | None = None
         self._sending = False
         self._cancelled = False
         self._cancelled_at = math.inf
-        self._fresh = True
-        self._life = HandleLife(engine.ledger)
+        self._fresh = fresh
+        self._life = HandleLife(engine.ledger, detail=detail, checkpoint=checkpoint)
 
     def __repr__(self) -> str:
         return f"Conversation(handle={self.number}, {self.state.value})"
@@ -72,6 +75,14 @@ class Conversation:
     def generation(self) -> Generation | None:
         """The generation that was begun and not yet settled."""
         return self._generation
+
+    @property
+    def running(self) -> Generation | None:
+        """The generation whose terminal event has not come yet, if that can still be waited for."""
+        generation = self._generation
+        if generation is None or self.lost or self.overdue or generation.wait_end(0):
+            return None
+        return generation
 
     @property
     def lost(self) -> str:
@@ -104,6 +115,7 @@ class Conversation:
         started: list[Any] = []
         # The handle cannot be deleted while this thread has the engine.
         with engine.lock:
+            engine.wait_for_quiet_calls()
             engine.require_open()
             self._life.begin_generation()
             self._fresh = False
@@ -164,6 +176,37 @@ class Conversation:
                 self._life.end_generation(
                     spent=self._cancelled or bool(generation.error), detail=generation.error
                 )
+
+    def end_turn(self, finish_reason: str, usage: Usage, timing: Timing) -> None:
+        """Note the numbers of a turn whose generation was settled."""
+        self._life.end_turn(finish_reason, usage, timing)
+
+    def clone(self, *, checkpoint: bool = False) -> Conversation:
+        """A second conversation that stands where this one stands; each goes its own way from there.
+
+        Args:
+            checkpoint: It is only kept to go back to, and counted apart until :meth:`promote`.
+
+        Raises:
+            ClosedError: The handle is closed.
+            EngineError: It is generating or spent, or the engine refused.
+        """
+        engine = self._engine
+        with engine.quiet():
+            engine.require_open()
+            self._life.require_open("clone", "be cloned")
+            return engine.adopt(
+                engine.library.lib.gn_conversation_clone,
+                self._require_pointer(),
+                operation="clone",
+                detail=f"{'checkpoint' if checkpoint else 'clone'} of handle {self.number}",
+                checkpoint=checkpoint,
+                fresh=self._fresh,
+            )
+
+    def promote(self) -> None:
+        """Note that a session runs on this checkpoint from now on."""
+        self._life.promote()
 
     def retire(self, reason: str) -> None:
         """Mark the handle as one that must not be sent to again."""

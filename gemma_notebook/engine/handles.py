@@ -13,7 +13,7 @@ from collections import deque
 
 from gemma_notebook._determinism import clock_is_fixed
 from gemma_notebook.errors import ClosedError, EngineError
-from gemma_notebook.messages import HandleCounts, HandleEvent, HandleEventKind
+from gemma_notebook.messages import HandleCounts, HandleEvent, HandleEventKind, Timing, Usage
 
 __all__ = ["HandleLedger", "HandleLife", "HandleState"]
 
@@ -44,7 +44,7 @@ class HandleLedger:
         self._closed = 0
         self._checkpoints: set[int] = set()
 
-    def created(self, *, checkpoint: bool = False) -> int:
+    def created(self, *, detail: str = "", checkpoint: bool = False) -> int:
         """Number and count a new handle; clones kept for undo are counted apart."""
         with self._lock:
             self._last_number += 1
@@ -52,8 +52,15 @@ class HandleLedger:
                 self._checkpoints.add(self._last_number)
             else:
                 self._created += 1
-            self._append(self._last_number, "created", "checkpoint" if checkpoint else "")
+            self._append(self._last_number, "created", detail)
             return self._last_number
+
+    def promoted(self, handle: int) -> None:
+        """Count a checkpoint as a handle that a session runs on from now on."""
+        with self._lock:
+            self._checkpoints.remove(handle)
+            self._created += 1
+            self._append(handle, "restored", "")
 
     def closed(self, handle: int) -> None:
         """Count a handle as deleted."""
@@ -69,6 +76,11 @@ class HandleLedger:
         with self._lock:
             self._append(handle, kind, detail)
 
+    def turn(self, handle: int, finish_reason: str, usage: Usage, timing: Timing) -> None:
+        """Note the numbers of a turn that has ended."""
+        with self._lock:
+            self._append(handle, "turn", finish_reason, usage, timing)
+
     @property
     def counts(self) -> HandleCounts:
         """The counts at this moment."""
@@ -82,9 +94,16 @@ class HandleLedger:
         with self._lock:
             return tuple(self._events)
 
-    def _append(self, handle: int, kind: HandleEventKind, detail: str) -> None:
+    def _append(
+        self,
+        handle: int,
+        kind: HandleEventKind,
+        detail: str,
+        usage: Usage | None = None,
+        timing: Timing | None = None,
+    ) -> None:
         at_s = 0.0 if clock_is_fixed() else time.monotonic() - self._opened_at
-        self._events.append(HandleEvent(handle, kind, detail, at_s))
+        self._events.append(HandleEvent(handle, kind, detail, at_s, usage, timing))
 
 
 class HandleLife:
@@ -95,13 +114,13 @@ class HandleLife:
     holds it.
     """
 
-    def __init__(self, ledger: HandleLedger, *, checkpoint: bool = False) -> None:
+    def __init__(self, ledger: HandleLedger, *, detail: str = "", checkpoint: bool = False) -> None:
         self.lock = threading.RLock()
         self.state = HandleState.OPEN
         self.lost = ""
         self._ledger = ledger
         self._closed = threading.Event()
-        self.number = ledger.created(checkpoint=checkpoint)
+        self.number = ledger.created(detail=detail, checkpoint=checkpoint)
 
     def begin_generation(self) -> None:
         """OPEN → GENERATING.
@@ -111,12 +130,7 @@ class HandleLife:
             EngineError: It is generating or spent: the engine would take the send and answer nothing.
         """
         with self.lock:
-            self.require_usable()
-            if self.state is not HandleState.OPEN:
-                raise EngineError(
-                    f"conversation handle {self.number} is {self.state.value} and cannot take a message",
-                    operation="send",
-                )
+            self.require_open("send", "take a message")
             self.state = HandleState.GENERATING
             self._ledger.record(self.number, "sent")
 
@@ -128,6 +142,12 @@ class HandleLife:
                 self.state = HandleState.OPEN
                 if spent:
                     self.retire(detail)
+
+    def end_turn(self, finish_reason: str, usage: Usage, timing: Timing) -> None:
+        """Note a turn's numbers, unless the handle is closed: its life is told to the end then."""
+        with self.lock:
+            if self.state is not HandleState.CLOSED:
+                self._ledger.turn(self.number, finish_reason, usage, timing)
 
     def retire(self, detail: str = "") -> None:
         """OPEN → SPENT: it must not be sent to again, for the reason given."""
@@ -166,6 +186,26 @@ class HandleLife:
     def wait_closed(self, timeout_s: float) -> bool:
         """Wait for whoever closes the handle."""
         return self._closed.wait(timeout_s)
+
+    def promote(self) -> None:
+        """Note that a checkpoint became a handle that a session runs on."""
+        with self.lock:
+            self.require_open("restore", "be gone back to")
+            self._ledger.promoted(self.number)
+
+    def require_open(self, operation: str, to_do: str) -> None:
+        """Raise unless the handle is OPEN: neither closed, nor generating or spent.
+
+        Raises:
+            ClosedError: The handle is closed or closing.
+            EngineError: It is generating or spent: the engine would do it and give nothing.
+        """
+        self.require_usable()
+        if self.state is not HandleState.OPEN:
+            raise EngineError(
+                f"conversation handle {self.number} is {self.state.value} and cannot {to_do}",
+                operation=operation,
+            )
 
     def require_usable(self) -> None:
         """Raise ClosedError unless the handle can still be asked something."""

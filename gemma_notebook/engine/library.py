@@ -60,6 +60,11 @@ class Library:
     def __repr__(self) -> str:
         return f"Library({str(self.path)!r})"
 
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """The functions of the library that are called, all of which it has."""
+        return tuple(self.text(self.lib.gn_api_symbols()).split("\n"))
+
     def new_error(self) -> Any:
         """A zeroed ``gn_error`` for one call."""
         return self.ffi.new("gn_error *")
