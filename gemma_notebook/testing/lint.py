@@ -24,7 +24,7 @@ _IGNORE = "or put '# NBVAL_IGNORE_OUTPUT' on a line of the cell"
 _VARYING = (
     (re.compile(r"\b0x[0-9a-f]{6,16}\b"), "the address of an object", "give the object a repr without one"),
     (
-        re.compile(r"\b\d+(\.\d+)? ?(ns|µs|us|ms|s|sec|seconds|min) \b(per loop|elapsed|total)|±"),
+        re.compile(r"\b\d+(\.\d+)? ?(ns|µs|us|ms|s|sec|seconds|min)\b.{0,12}\b(per loop|elapsed|total)\b|±"),
         "a measured time",
         "show what was measured in a plot or not at all",
     ),
