@@ -13,7 +13,7 @@ REGRESSION := notebooks/regression
 # Further arguments for `make lab`, for instance LAB_ARGS="--no-browser --port=8899".
 LAB_ARGS ?=
 PYTEST := $(BIN)/python -m pytest
-NBVAL := $(PYTEST) -q --nbval --nbval-current-env --nbval-cell-timeout=60 -W "ignore::DeprecationWarning" \
+NBVAL := $(PYTEST) --nbval --nbval-current-env --nbval-cell-timeout=60 -W "ignore::DeprecationWarning" \
   --nbval-sanitize-with=gemma_notebook/testing/sanitize.cfg
 ROOT_FLAG := $(if $(filter 0,$(shell id -u)),--allow-root)
 
