@@ -17,7 +17,7 @@ NBVAL := $(PYTEST) --nbval --nbval-current-env --nbval-cell-timeout=60 -W "ignor
   --nbval-sanitize-with=gemma_notebook/testing/sanitize.cfg
 ROOT_FLAG := $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: help build lab test test-js test-python test-notebooks test-browser lint format bench soak mutation wheel notebooks \
+.PHONY: help build lab test test-js test-python test-notebooks test-browser lint format bench soak fuzz mutation wheel notebooks \
         tiny-model tiny-model-eval system-tools clean
 
 help: ## this list
@@ -53,8 +53,10 @@ lab: build ## open JupyterLab on the quick start
 # What pip and npm cannot install. On Debian, as root, apt does; elsewhere say what is missing.
 system-tools:
 	@missing=; \
-	for tool in chromium valgrind; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
-	[ -e /etc/debian_version ] && ! dpkg -s libc6-dbg >/dev/null 2>&1 && missing="$$missing libc6-dbg"; \
+	for tool in chromium valgrind clang; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
+	for package in libc6-dbg libclang-rt-dev; do \
+	  [ -e /etc/debian_version ] && ! dpkg -s $$package >/dev/null 2>&1 && missing="$$missing $$package"; \
+	done; \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing >/dev/null; \
@@ -95,6 +97,9 @@ bench: build $(VENV)/.test-installed ## speed, against the official binding
 
 soak: build $(VENV)/.test-installed ## thousands of resets, hundreds of exits and damaged files: some minutes
 	$(PYTEST) -s tests/soak
+
+fuzz: build $(VENV)/.test-installed system-tools ## any events of an engine against the shim, for FUZZ_SECONDS (600)
+	$(BIN)/python tests/native/fuzzing.py
 
 mutation: build $(VENV)/.test-installed ## plant lifecycle bugs one at a time; the tests must catch each
 	$(BIN)/python tests/mutation/mutate.py

@@ -39,8 +39,9 @@ def load(
         threads: CPU threads; None for the cores that this process may use.
         cache_dir: A directory that exists and can be written, for compiled weights: large models load
             faster the second time. None keeps no cache.
-        vision_backend: The backend of the image encoder; None leaves it out.
-        audio_backend: The backend of the audio encoder; None leaves it out.
+        vision_backend: The backend of the image encoder; None for the CPU where the model has one, ``"off"``
+            to leave it out.
+        audio_backend: The same for the audio encoder.
         lora_rank: The rank of the LoRA files that sessions will use; None for no LoRA.
         max_sessions: How many sessions may be open at once; None for no limit.
         check: Try a file that was not opened before in a child process first, because some damaged files
@@ -54,6 +55,7 @@ def load(
         ModelLoadError: A directory, an empty or damaged file, or one that the backend cannot run.
         CacheDirectoryError: ``cache_dir`` cannot be written. A ModelLoadError and a ``ValueError``.
         LibraryLoadError: The engine library is missing or of another version.
+        UnsupportedError: A backend for an encoder that the model does not have.
         OptionValueError, OptionTypeError: An option is wrong. ``ValueError`` and ``TypeError``.
 
     Example:

@@ -31,7 +31,17 @@ __all__ = [
 Role = Literal["user", "assistant"]
 FinishReason = Literal["stop", "length", "cancelled", "context_full", "tool_calls"]
 HandleEventKind = Literal[
-    "created", "failed", "restored", "sent", "ended", "turn", "cancelled", "spent", "closed", "lost"
+    "created",
+    "failed",
+    "sent",
+    "ended",
+    "turn",
+    "cancelled",
+    "spent",
+    "closed",
+    "lost",
+    "checkpoint",
+    "checkpoint_closed",
 ]
 
 # What a reader should know of a reply that is not whole.
@@ -224,9 +234,10 @@ class HandleEvent(TableDisplay):
 
     Attributes:
         handle: The handle's number, counted from 1 in the order of creation; 0 for a creation that failed.
-        kind: ``created``, ``failed`` (to be created), ``restored`` (a checkpoint that a session runs on from
-            here), ``sent``, ``ended`` (the terminal event arrived), ``turn`` (the turn's numbers are known),
-            ``cancelled`` (a cancel was asked for), ``spent`` (it can answer no more), ``closed``, ``lost``.
+        kind: ``created``, ``failed`` (to be created), ``sent``, ``ended`` (the terminal event arrived),
+            ``turn`` (the turn's numbers are known), ``cancelled`` (a cancel was asked for), ``spent`` (it can
+            answer no more), ``closed``, ``lost``; ``checkpoint`` and ``checkpoint_closed`` of a clone that is
+            kept to go back to. One that is gone back to is ``created`` as a handle of its own then.
         detail: The rest in words, for instance the engine's error, or a turn's finish reason.
         at_s: Seconds since the engine was opened.
         usage: A turn's token counts; None for what is not a turn.

@@ -20,6 +20,7 @@ from gemma_notebook.errors import ModelNotFoundError, OptionTypeError, OptionVal
 __all__ = [
     "BACKENDS",
     "CONTEXT_POLICIES",
+    "NO_ENCODER",
     "SEEDS",
     "EngineOptions",
     "SendOptions",
@@ -31,6 +32,7 @@ Backend = Literal["cpu", "gpu", "npu"]
 ContextPolicy = Literal["trim", "error"]
 
 BACKENDS = ("auto", "cpu", "gpu", "npu")
+NO_ENCODER = "off"
 CONTEXT_POLICIES = ("trim", "error")
 
 # The engine takes these as C ints.
@@ -55,7 +57,7 @@ class EngineOptions:
         _one_of("backend", self.backend, BACKENDS)
         for name in ("vision_backend", "audio_backend"):
             if getattr(self, name) is not None:
-                _one_of(name, getattr(self, name), BACKENDS[1:])
+                _one_of(name, getattr(self, name), (*BACKENDS[1:], NO_ENCODER))
         _whole_number("context_tokens", self.context_tokens, 16, optional=True)
         _whole_number("threads", self.threads, 1, 1024, optional=True)
         _whole_number("lora_rank", self.lora_rank, 1, optional=True)

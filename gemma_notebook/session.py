@@ -7,6 +7,7 @@ holds the manager's condition or the engine's lock, and a Stop takes none of the
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Sequence
@@ -16,7 +17,7 @@ from gemma_notebook._shared import Shared
 from gemma_notebook._threads import in_thread
 from gemma_notebook.displays import Table, TableDisplay
 from gemma_notebook.engine import Conversation, ConversationOptions, Engine, HandleState
-from gemma_notebook.errors import ClosedError, GemmaNotebookError, OptionValueError
+from gemma_notebook.errors import ClosedError, EngineError, GemmaNotebookError, OptionValueError
 from gemma_notebook.holding import Holding
 from gemma_notebook.messages import Context, Message, Reply, Timing
 from gemma_notebook.options import SEEDS, ContextPolicy, SendOptions, SessionOptions
@@ -195,6 +196,7 @@ class Session(TableDisplay):
         self._restart(keep=0, options=options)
 
     def _reset_or_join(self) -> bool:
+        self._require_open()
         mine = Shared()
         try:
             with self._resetting_lock:
@@ -263,6 +265,8 @@ class Session(TableDisplay):
         Raises:
             EngineError: The engine never ended the generation; the handle is given up.
         """
+        if self._closed:  # also by a reload, which could not have the lock
+            return
         self._closing = True
         turns = tuple(self._turns)
         for turn in turns:
@@ -368,6 +372,27 @@ class Session(TableDisplay):
             ):
                 return None
             return conversation.clone()
+
+    def _stand_still(self, locks: contextlib.ExitStack, timeout_s: float) -> bool:
+        """For a reload: stop the turns and take the lock, which goes to ``locks``.
+
+        False when that cannot be had in time, since a call into the engine never returns: the session is
+        closed then, and what it held is left to the engine.
+        """
+        self.stop()
+        if not self._lock.acquire(timeout=timeout_s):
+            self._closed = True
+            self.manager._forget(self)
+            return False
+        locks.callback(self._lock.release)
+        return not self._closed
+
+    def _begin_again(self) -> None:
+        """After a reload: a handle on the new engine. The caller has the lock."""
+        self._see_off(self._turns)
+        self._holding.close()
+        with contextlib.suppress(EngineError):  # the next send tries again
+            self._holding.conversation = self._create_conversation()
 
     def _restart(
         self,
@@ -497,4 +522,5 @@ class Session(TableDisplay):
                 "this session is closed, or a newer session took its place; create a new one with "
                 "manager.create_session(), or use manager.open_session() to keep several"
             )
-        self._engine.require_open()
+        if not self.manager.reloading:
+            self._engine.require_open()

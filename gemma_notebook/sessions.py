@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from gemma_notebook import _reaper
 from gemma_notebook._shared import Shared
@@ -43,6 +44,9 @@ if TYPE_CHECKING:
 __all__ = ["Session", "SessionManager"]
 
 _WAIT_S = 0.1
+
+# How long a reload waits for each thing that the old engine still does before it gives that up.
+RELOAD_PATIENCE_S = 5.0
 
 
 class SessionManager(TableDisplay):
@@ -74,10 +78,9 @@ class SessionManager(TableDisplay):
         self._sessions: list[weakref.ref[Session]] = []
         self._session: Session | None = None
         self._state = "open"
-        # A manager that is forgotten, as when a cell with gn.load() runs again, gives its memory back.
+        self._finalizer: weakref.finalize[..., SessionManager] | None = None
         _reaper.start()
-        self._finalizer = weakref.finalize(self, _reaper.close_later, engine, "close its manager")
-        self._finalizer.atexit = False
+        self._close_engine_when_forgotten()
 
     def __repr__(self) -> str:
         counts = self.handles
@@ -114,7 +117,12 @@ class SessionManager(TableDisplay):
     @property
     def closed(self) -> bool:
         """It is closed or closing."""
-        return self._state != "open"
+        return self._state in {"closing", "closed"}
+
+    @property
+    def reloading(self) -> bool:
+        """A reload is under way; who sends or creates waits for it."""
+        return self._state == "reloading"
 
     @property
     def session(self) -> Session | None:
@@ -143,7 +151,9 @@ class SessionManager(TableDisplay):
             ClosedError: The manager is closed.
             OptionValueError: The text cannot be encoded.
         """
-        self._require_open()
+        with self._changed:
+            self._wait_while("reloading")
+            self._require_open()
         return len(self._engine.tokenize(encodable_text("text", text)))
 
     # The single-chat lane
@@ -266,6 +276,71 @@ class SessionManager(TableDisplay):
         """:meth:`open_chat` without blocking the event loop."""
         return await in_thread(self.open_chat, **options)
 
+    # Reloading
+
+    def reload(self) -> None:
+        """Load the model again, in place: for an engine that no longer answers.
+
+        Replies that run are stopped. The sessions stay, with what was said: each gets a handle on the new
+        engine, and its next message replays the turns. What the old engine does not give back in seconds,
+        a lost handle or a call that never returns, is given up with its memory. Sessions that are caught
+        inside such a call are closed; reset their chats to go on.
+
+        Raises:
+            ClosedError: The manager is closed.
+            ModelLoadError, LibraryLoadError: The model can no longer be loaded; the next reload tries again.
+        """
+        with self._changed:
+            self._wait_while("reloading")
+            self._require_open()
+            self._state = "reloading"
+        try:
+            self._give_creations_time()
+            with contextlib.ExitStack() as locks:
+                sessions = [one for one in self.sessions if one._stand_still(locks, RELOAD_PATIENCE_S)]
+                old = self._engine
+                if not old.closed:
+                    old.dispose(RELOAD_PATIENCE_S)
+                self._queue.abandon_active()
+                self._engine = old.reopened()
+                self._close_engine_when_forgotten()
+                for session in sessions:
+                    session._begin_again()
+        finally:
+            with self._changed:
+                self._state = "open"
+                self._changed.notify_all()
+
+    async def areload(self) -> None:
+        """:meth:`reload` without blocking the event loop."""
+        await in_thread(self.reload)
+
+    def _give_creations_time(self) -> None:
+        """Wait for the creations in flight; those that hang in the engine are given up, and their callers told."""
+        deadline = time.monotonic() + RELOAD_PATIENCE_S
+        with self._changed:
+            while (self._creations or self._opening) and time.monotonic() < deadline:
+                self._changed.wait(_WAIT_S)
+            for creation in self._creations:
+                creation.error = EngineError(
+                    "the engine did not create the session, and the model was reloaded; try again",
+                    operation="create conversation",
+                )
+                creation.done.set()
+            self._creations.clear()
+            self._opening.clear()
+
+    def _close_engine_when_forgotten(self) -> None:
+        # A manager that is forgotten, as when a cell with gn.load() runs again, gives its memory back.
+        if self._finalizer is not None:
+            self._finalizer.detach()
+        self._finalizer = weakref.finalize(self, _reaper.close_later, self._engine, "close its manager")
+        self._finalizer.atexit = False
+
+    def _wait_while(self, state: str) -> None:
+        while self._state == state:
+            self._changed.wait(_WAIT_S)
+
     # Ending
 
     def close(self) -> None:
@@ -275,8 +350,8 @@ class SessionManager(TableDisplay):
             EngineError: A generation never ended; its handle, and so the engine, is given up.
         """
         with self._changed:
-            while self._state == "closing":
-                self._changed.wait(_WAIT_S)
+            self._wait_while("reloading")
+            self._wait_while("closing")
             if self._state == "closed":
                 return
             try:
@@ -321,6 +396,7 @@ class SessionManager(TableDisplay):
             mine = _Creation(options)
             try:
                 with self._changed:
+                    self._wait_while("reloading")
                     self._require_open()
                     last = self._creations[-1] if self._creations else None
                     shared = last if last is not None and last.options == options else None
@@ -342,8 +418,10 @@ class SessionManager(TableDisplay):
     def _create_first(self, creation: _Creation) -> Session:
         """Make the session that every caller of this creation gets, when it is its turn."""
         with self._changed:
-            while self._creations[0] is not creation:
+            while self._creations and self._creations[0] is not creation:
                 self._changed.wait(_WAIT_S)
+            if not self._creations:
+                self._raise_reloaded()
             self._require_open()
             previous = self._session
         if previous is not None:
@@ -368,6 +446,7 @@ class SessionManager(TableDisplay):
         opening = object()
         try:
             with self._changed:
+                self._wait_while("reloading")
                 self._require_open()
                 self._check_limit()
                 self._opening.add(opening)
@@ -376,23 +455,25 @@ class SessionManager(TableDisplay):
                 session, _reaper.close_later, session._holding, "close it, or use it in a with statement"
             )
             session._forgotten.atexit = False
-            self._admit(session)
+            self._admit(session, opening)
             return session
         finally:
             with self._changed:
                 self._opening.discard(opening)
                 self._changed.notify_all()
 
-    def _admit(self, session: Session, creation: _Creation | None = None) -> None:
+    def _admit(self, session: Session, creation: object) -> None:
         try:
             with self._changed:
-                if self._state != "open":
+                if self.closed:
                     raise ClosedError(
                         "the model was closed while the session was being created; load it again"
                     )
+                if creation not in self._creations and creation not in self._opening:
+                    self._raise_reloaded()
                 self._sessions = [known for known in self._sessions if known() is not None]
                 self._sessions.append(weakref.ref(session))
-                if creation is not None:
+                if isinstance(creation, _Creation):
                     self._session = creation.session = session
                     # At once: who has this session already and asks for another must not get it again.
                     self._end_creation(creation)
@@ -426,8 +507,8 @@ class SessionManager(TableDisplay):
         ):
             if wanted and modality not in model.modalities:
                 raise UnsupportedError(
-                    f"the model {name!r} was not loaded with a {modality} encoder; load one that has it "
-                    f"with {modality}_backend='cpu', or leave enable_{modality}_modality out"
+                    f"the model {name!r} has no {modality} encoder, or was loaded without it; load one that has it "
+                    f"without {modality}_backend='off', or leave enable_{modality}_modality out"
                 )
         if checked.tools:
             raise UnsupportedError("this version of gemma_notebook does not call tools yet; leave tools out")
@@ -437,8 +518,12 @@ class SessionManager(TableDisplay):
             )
         return checked
 
+    @staticmethod
+    def _raise_reloaded() -> NoReturn:
+        raise ClosedError("the model was reloaded while the session was being created; try again")
+
     def _require_open(self) -> None:
-        if self._state != "open":
+        if self.closed:
             raise ClosedError("this model is closed; load it again with gemma_notebook.load()")
 
 

@@ -84,11 +84,21 @@ class ReplyStream:
         return turn.reply
 
     def close(self) -> None:
-        """Stop the generation if it still runs, and wait for its end. Idempotent."""
+        """Stop the generation if it still runs, and wait for its end. Idempotent.
+
+        The garbage collector, which closes a loop that was left and is part of a cycle, does not wait.
+        """
         self._closed = True
-        if not self._turn.done:
-            self._turn.cancel()
-            self._turn.drain()
+        if self._turn.done:
+            return
+        if _reaper.in_collection():
+            _reaper.run_later(self._end)
+        else:
+            self._end()
+
+    def _end(self) -> None:
+        self._turn.cancel()
+        self._turn.drain()
 
     def __enter__(self) -> Self:
         return self

@@ -146,11 +146,12 @@ class Turn:
             generation = self._generation
             if self.done or generation is None:
                 return
-            for chunk in generation.take(timeout_s):
+            chunks = generation.take(timeout_s)
+            for chunk in chunks:
                 self.deltas.extend(_deltas(chunk))
             if generation.ended:
                 self._finish(generation)
-            else:
+            elif not chunks:
                 self._watch()
 
     def wait_end(self, timeout_s: float) -> bool:
@@ -186,7 +187,10 @@ class Turn:
     def _watch(self) -> None:
         """End the turn when its terminal event will never come: nobody may wait for ever."""
         conversation = self._conversation
-        if conversation is None or not self._given_up:
+        if conversation is None:
+            return
+        conversation.watch()
+        if not self._given_up:
             return
         try:
             conversation.close(0)
@@ -194,7 +198,7 @@ class Turn:
                 return
             self.error = EngineError(
                 f"the engine never ended the reply, and conversation handle {conversation.number} is given up; "
-                "send the message again, and restart the kernel if that fails",
+                "send the message again, and reload the model with manager.reload() if that fails",
                 operation="generate",
             )
         except EngineError as error:
@@ -221,7 +225,13 @@ class Turn:
         # end-of-turn token included.
         output = max(chunks, context - self._context_before - self._prompt_tokens)
         reason = self._finish_reason(generation.error, output, context)
-        if reason is None:
+        if reason == "cancelled" and conversation.stalled and not self._cancel_requested:
+            self.error = EngineError(
+                "the engine stood still in the middle of the reply and was stopped; send the message again, "
+                "and reload the model with manager.reload() if that fails",
+                operation="generate",
+            )
+        elif reason is None:
             name = generation.error.partition(":")[0]
             self.error = EngineError(
                 f"the engine broke off the reply: {generation.error}; send the message again",
@@ -311,6 +321,12 @@ class TurnQueue:
         finally:
             self.leave(turn)
 
+    def abandon_active(self) -> None:
+        """Let the next turn in, whatever has become of the active one: its engine is given up."""
+        with self._changed:
+            self._active = None
+            self._changed.notify_all()
+
     def leave(self, turn: Turn) -> None:
         """Give the place in the queue up. Idempotent."""
         with self._changed:
@@ -330,8 +346,10 @@ def _deltas(chunk: bytes) -> list[Delta]:
             text = "".join(part.get("text", "") for part in content if part.get("type") == "text")
         thinking = "".join((message.get("channels") or {}).values())
         calls = [_tool_call(call) for call in message.get("tool_calls") or ()]
-    except (ValueError, AttributeError, TypeError):  # not as the engine writes them: show it all the same
+    except (ValueError, AttributeError, TypeError, RecursionError):  # not the engine's: show it all the same
         return [Delta(text=chunk.decode("utf-8", "replace"))]
+    # JSON may name half of a surrogate pair, which no file and no front end can take.
+    text, thinking = (part.encode("utf-8", "replace").decode() for part in (text, thinking))
     deltas = [Delta(text=text, thinking=thinking)] if text or thinking else []
     return deltas + [Delta(tool_call=call) for call in calls]
 

@@ -24,6 +24,11 @@ __all__ = ["Conversation", "ConversationOptions"]
 # is given up: deleting it would block for good.
 TERMINAL_TIMEOUT_S = 120.0
 
+# A generation that gives no token for this long has broken down, and is cancelled: a decode step takes far
+# less than a second. Before its first token it may have a long prompt to read on a slow machine.
+STALL_TIMEOUT_S = 120.0
+PREFILL_TIMEOUT_S = 900.0
+
 
 @dataclass(frozen=True, slots=True)
 class ConversationOptions:
@@ -47,23 +52,30 @@ class Conversation:
     """One native conversation: a KV cache with its handle. Safe to use from any thread."""
 
     def __init__(
-        self, engine: Engine, pointer: Any, *, detail: str = "", checkpoint: bool = False, fresh: bool = True
+        self,
+        engine: Engine,
+        pointer: Any,
+        *,
+        detail: str = "",
+        checkpoint_of: int | None = None,
+        fresh: bool = True,
     ) -> None:
         self._engine = engine
         self._pointer = pointer
         self._generation: Generation | None = None
         self._sending = False
         self._cancelled = False
+        self._stalled = False
         self._cancelled_at = math.inf
         self._fresh = fresh
-        self._life = HandleLife(engine.ledger, detail=detail, checkpoint=checkpoint)
+        self._life = HandleLife(engine.ledger, detail=detail, checkpoint_of=checkpoint_of)
 
     def __repr__(self) -> str:
         return f"Conversation(handle={self.number}, {self.state.value})"
 
     @property
     def number(self) -> int:
-        """The handle's number, from 1 in the order of creation."""
+        """The handle's number, from 1 in the order of creation; of a checkpoint, that of its origin."""
         return self._life.number
 
     @property
@@ -75,6 +87,24 @@ class Conversation:
     def generation(self) -> Generation | None:
         """The generation that was begun and not yet settled."""
         return self._generation
+
+    @property
+    def stalled(self) -> bool:
+        """Its generation was cancelled because it stood still."""
+        return self._stalled
+
+    def watch(self) -> None:
+        """Cancel a generation that has given no sign of life for too long. To be called while waiting for one."""
+        generation = self._generation
+        if generation is None or self._cancelled or not self._engine.in_this_process:
+            return
+        begun = generation.stats.chunks > 0
+        if generation.silent_s < (STALL_TIMEOUT_S if begun else PREFILL_TIMEOUT_S):
+            return
+        with self._life.lock:
+            if self._generation is generation and not self._cancelled:
+                self._stalled = True
+                self._cancel_once(f"it stood still for {generation.silent_s:.0f} s")
 
     @property
     def running(self) -> Generation | None:
@@ -199,8 +229,8 @@ class Conversation:
                 engine.library.lib.gn_conversation_clone,
                 self._require_pointer(),
                 operation="clone",
-                detail=f"{'checkpoint' if checkpoint else 'clone'} of handle {self.number}",
-                checkpoint=checkpoint,
+                detail=f"clone of handle {self.number}",
+                checkpoint_of=self.number if checkpoint else None,
                 fresh=self._fresh,
             )
 
@@ -301,9 +331,16 @@ class Conversation:
     def _never_ended(self) -> EngineError:
         return EngineError(
             f"conversation handle {self.number} is lost: no terminal event came after a cancel; "
-            "the chat goes on with a new handle, and a restart of the kernel frees the memory of this one",
+            "the chat goes on with a new handle; if that does not answer, reload the model with manager.reload()",
             operation="close",
         )
+
+    def give_up(self, why: str) -> None:
+        """Leave the native handle as it is, for good: its engine answers no more. Idempotent."""
+        with self._life.lock:
+            if self._life.state is not HandleState.CLOSED:
+                self._pointer = None
+                self._life.end_close(lost=why)
 
     def _delete(self) -> None:
         with self._life.lock:  # a cancel that is inside the engine now still needs the pointer
@@ -313,9 +350,9 @@ class Conversation:
         self._engine.forget(self)
         self._life.end_close()
 
-    def _cancel_once(self) -> None:
+    def _cancel_once(self, why: str = "") -> None:
         if not self._cancelled:
-            self._engine.ledger.record(self.number, "cancelled")
+            self._engine.ledger.record(self.number, "cancelled", why)
             self._cancelled = True
             self._cancelled_at = time.monotonic()
             self._native_cancel()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import dataclasses
 import os
 import threading
 import weakref
@@ -14,9 +15,15 @@ from gemma_notebook.engine.conversation import Conversation, ConversationOptions
 from gemma_notebook.engine.handles import HandleLedger
 from gemma_notebook.engine.library import CStrings, Library, call_keeping, load_library
 from gemma_notebook.engine.stream import WAIT_SLICE_S
-from gemma_notebook.errors import CacheDirectoryError, ClosedError, EngineError, OptionValueError
+from gemma_notebook.errors import (
+    CacheDirectoryError,
+    ClosedError,
+    EngineError,
+    OptionValueError,
+    UnsupportedError,
+)
 from gemma_notebook.messages import HandleCounts, ModelInfo
-from gemma_notebook.options import EngineOptions, usable_cores
+from gemma_notebook.options import NO_ENCODER, EngineOptions, usable_cores
 
 __all__ = ["Engine"]
 
@@ -41,6 +48,7 @@ class Engine:
         options: How to load.
         library: The library to use; None for the installed one.
         backend: The one backend to use, already chosen (``options.backend`` may say ``"auto"``).
+        ledger: The ledger to go on with; None for a new one.
 
     Attributes:
         refused_backends: Backends that were tried before this one, each with the reason against it.
@@ -52,14 +60,19 @@ class Engine:
     """
 
     def __init__(
-        self, options: EngineOptions, *, backend: str = "cpu", library: Library | None = None
+        self,
+        options: EngineOptions,
+        *,
+        backend: str = "cpu",
+        library: Library | None = None,
+        ledger: HandleLedger | None = None,
     ) -> None:
         _check_cache_dir(options)
         self.options = options
         self.backend = backend
         self.refused_backends: dict[str, str] = {}
         self.library = library or load_library()
-        self.ledger = HandleLedger()
+        self.ledger = ledger or HandleLedger()
         self.lock = threading.RLock()
         self._conversations: set[Conversation] = set()
         self._quiet = threading.Condition(self.lock)
@@ -68,9 +81,9 @@ class Engine:
         self._pid = os.getpid()
         self._pointer: Any = None
         try:
+            self.model = self._read_model_info()
             self._create()
             _open_engines.add(self)
-            self.model = self._read_model_info()
         except BaseException:
             self.close()
             raise
@@ -85,8 +98,8 @@ class Engine:
         native = library.ffi.new("gn_engine_options *")
         native.model_path = strings.path(options.model_path)
         native.backend = strings.text(self.backend)
-        native.vision_backend = strings.text(options.vision_backend)
-        native.audio_backend = strings.text(options.audio_backend)
+        native.vision_backend = strings.text(self._encoder_backend("vision"))
+        native.audio_backend = strings.text(self._encoder_backend("audio"))
         native.cache_dir = strings.path(options.cache_dir) if options.cache_dir else strings.text(_NO_CACHE)
         native.max_num_tokens = options.context_tokens or 0
         native.num_threads = (options.threads or usable_cores()) if self.backend == "cpu" else 0
@@ -116,11 +129,9 @@ class Engine:
                 f"context_tokens={asked} is more than the {file_limit} that {path.name} was made for; "
                 f"use {file_limit} or less"
             )
-        modalities = ["text"]
-        if info.supports_vision and self.options.vision_backend:
-            modalities.append("vision")
-        if info.supports_audio and self.options.audio_backend:
-            modalities.append("audio")
+        encoders = {"vision": bool(info.supports_vision), "audio": bool(info.supports_audio)}
+        for modality, there in encoders.items():
+            self._require_encoder(modality, there=there)
         return ModelInfo(
             name=path.stem,
             path=str(path),
@@ -128,7 +139,7 @@ class Engine:
             context_limit=asked or file_limit,
             supports_thinking=bool(info.supports_thinking),
             supports_tools=bool(info.supports_function_calling),
-            modalities=tuple(modalities),
+            modalities=("text", *(one for one, there in encoders.items() if there and self._wants(one))),
             default_sampler={
                 "type": _SAMPLER_NAMES.get(int(info.sampler_type), "unknown"),
                 "top_k": int(info.sampler_top_k),
@@ -136,6 +147,23 @@ class Engine:
                 "temperature": round(float(info.sampler_temperature), 6),
             },
         )
+
+    def _wants(self, modality: str) -> bool:
+        return bool(getattr(self.options, f"{modality}_backend") != NO_ENCODER)
+
+    def _require_encoder(self, modality: str, *, there: bool) -> None:
+        asked = getattr(self.options, f"{modality}_backend")
+        if asked not in {None, NO_ENCODER} and not there:
+            raise UnsupportedError(
+                f"{modality}_backend={asked!r} needs a model with a {modality} encoder, and "
+                f"{self.options.model_path.name} has none; leave {modality}_backend out"
+            )
+
+    def _encoder_backend(self, modality: str) -> str | None:
+        """The backend of an encoder: as asked, else the CPU; None when there is or should be none."""
+        if modality not in self.model.modalities:
+            return None
+        return getattr(self.options, f"{modality}_backend") or "cpu"
 
     @property
     def closed(self) -> bool:
@@ -188,7 +216,7 @@ class Engine:
         *arguments: Any,
         operation: str,
         detail: str,
-        checkpoint: bool = False,
+        checkpoint_of: int | None = None,
         fresh: bool = True,
     ) -> Conversation:
         """The conversation that a function of the shim makes. The caller holds the engine's lock.
@@ -206,7 +234,9 @@ class Engine:
                 failure = library.engine_error(error, operation)
                 self.ledger.record(0, "failed", str(failure))
                 raise failure
-            conversation = Conversation(self, made[0], detail=detail, checkpoint=checkpoint, fresh=fresh)
+            conversation = Conversation(
+                self, made[0], detail=detail, checkpoint_of=checkpoint_of, fresh=fresh
+            )
             self._conversations.add(conversation)
             return conversation
         except BaseException:  # a Ctrl-C: nobody will ever hold what was made
@@ -228,11 +258,16 @@ class Engine:
                     if generation is None or not self.in_this_process:
                         yield
                         return
-                generation.wait_end(WAIT_SLICE_S)
+                if not generation.wait_end(WAIT_SLICE_S):
+                    self._watch()
         finally:
             with self.lock:
                 self._wanting_quiet -= 1
                 self._quiet.notify_all()
+
+    def _watch(self) -> None:
+        for conversation in tuple(self._conversations):
+            conversation.watch()
 
     def wait_for_quiet_calls(self) -> None:
         """Let those go first who wait for :meth:`quiet`. The caller holds the lock, and generates nothing."""
@@ -312,9 +347,35 @@ class Engine:
         if pointer is not None and lost and self.in_this_process:
             raise EngineError(
                 f"the engine is given up, because conversation handle {lost[0]} never ended its reply; "
-                "restart the kernel to free its memory",
+                "its memory comes back when the kernel is restarted",
                 operation="close",
             )
+
+    def reopened(self) -> Engine:
+        """The same model, loaded again as this engine was, which must be closed; the ledger goes on.
+
+        Raises:
+            LibraryLoadError, ModelLoadError: As when it was loaded first.
+        """
+        self.ledger.write_off()
+        again = Engine(self.options, backend=self.backend, library=self.library, ledger=self.ledger)
+        again.model = dataclasses.replace(again.model, name=self.model.name)
+        again.refused_backends = self.refused_backends
+        return again
+
+    def dispose(self, timeout_s: float) -> None:
+        """:meth:`close`, whatever state the native engine is in: what does not end in time is given up.
+
+        Its memory then comes back when the process ends.
+        """
+        # A native call that never returns holds the lock for ever.
+        if self.lock.acquire(timeout=timeout_s):
+            self.lock.release()
+            with contextlib.suppress(EngineError):
+                self.close(timeout_s)
+        self._pointer = None
+        for conversation in tuple(self._conversations):
+            conversation.give_up("its engine is given up")
 
     def require_open(self) -> Any:
         """The native engine.
@@ -323,7 +384,9 @@ class Engine:
             ClosedError: It is closed, or belongs to the process that this one was forked from.
         """
         if self._pointer is None or self._closing:
-            raise ClosedError("the engine is closed; load the model again with gemma_notebook.load()")
+            raise ClosedError(
+                "the engine is closed; load the model again with manager.reload() or gemma_notebook.load()"
+            )
         if os.getpid() != self._pid:
             raise ClosedError(
                 "this model was loaded before the process was forked, and its threads stayed behind; "
@@ -347,8 +410,7 @@ def _close_open_engines() -> None:
     # The native threads must be idle before the process takes their memory away.
     for engine in tuple(_open_engines):
         if engine.in_this_process:
-            with contextlib.suppress(EngineError):
-                engine.close(_EXIT_TIMEOUT_S)
+            engine.dispose(_EXIT_TIMEOUT_S)
 
 
 def _check_cache_dir(options: EngineOptions) -> None:

@@ -42,34 +42,55 @@ class HandleLedger:
         self._last_number = 0
         self._created = 0
         self._closed = 0
-        self._checkpoints: set[int] = set()
+        self._last_checkpoint = 0
+        self._checkpoints: dict[int, int] = {}  # and the handle that each is a clone of
+        self._lost: set[int] = set()
 
-    def created(self, *, detail: str = "", checkpoint: bool = False) -> int:
-        """Number and count a new handle; clones kept for undo are counted apart."""
+    def created(self, detail: str = "") -> int:
+        """Number and count a new handle that a session runs on."""
         with self._lock:
             self._last_number += 1
-            if checkpoint:
-                self._checkpoints.add(self._last_number)
-            else:
-                self._created += 1
+            self._created += 1
             self._append(self._last_number, "created", detail)
             return self._last_number
 
-    def promoted(self, handle: int) -> None:
-        """Count a checkpoint as a handle that a session runs on from now on."""
-        with self._lock:
-            self._checkpoints.remove(handle)
-            self._created += 1
-            self._append(handle, "restored", "")
-
-    def closed(self, handle: int) -> None:
+    def closed(self, handle: int, detail: str = "") -> None:
         """Count a handle as deleted."""
         with self._lock:
-            if handle in self._checkpoints:
-                self._checkpoints.remove(handle)
-            else:
-                self._closed += 1
-            self._append(handle, "closed", "")
+            self._closed += 1
+            self._append(handle, "closed", detail)
+
+    def checkpoint(self, handle: int) -> int:
+        """Number and count a clone of a handle, kept to go back to; these have numbers of their own."""
+        with self._lock:
+            self._last_checkpoint += 1
+            self._checkpoints[self._last_checkpoint] = handle
+            self._append(handle, "checkpoint", f"checkpoint {self._last_checkpoint}")
+            return self._last_checkpoint
+
+    def checkpoint_closed(self, checkpoint: int) -> None:
+        """Count a checkpoint as deleted."""
+        with self._lock:
+            self._append(self._checkpoints.pop(checkpoint), "checkpoint_closed", f"checkpoint {checkpoint}")
+
+    def promoted(self, checkpoint: int) -> int:
+        """Count a checkpoint as a handle that a session runs on from now on; its number as such."""
+        with self._lock:
+            del self._checkpoints[checkpoint]
+            return self.created(f"from checkpoint {checkpoint}")
+
+    def lost(self, handle: int, why: str) -> None:
+        """Note that a handle was given up without being deleted; it stays counted as live."""
+        with self._lock:
+            self._lost.add(handle)
+            self._append(handle, "lost", why)
+
+    def write_off(self) -> None:
+        """Count lost handles as closed: their engine is given up, and no session can meet them again."""
+        with self._lock:
+            for handle in sorted(self._lost):
+                self.closed(handle, "given up with its engine")
+            self._lost.clear()
 
     def record(self, handle: int, kind: HandleEventKind, detail: str = "") -> None:
         """Note anything else that happened to a handle."""
@@ -114,13 +135,14 @@ class HandleLife:
     holds it.
     """
 
-    def __init__(self, ledger: HandleLedger, *, detail: str = "", checkpoint: bool = False) -> None:
+    def __init__(self, ledger: HandleLedger, *, detail: str = "", checkpoint_of: int | None = None) -> None:
         self.lock = threading.RLock()
         self.state = HandleState.OPEN
         self.lost = ""
         self._ledger = ledger
         self._closed = threading.Event()
-        self.number = ledger.created(detail=detail, checkpoint=checkpoint)
+        self._checkpoint = None if checkpoint_of is None else ledger.checkpoint(checkpoint_of)
+        self.number = ledger.created(detail) if checkpoint_of is None else checkpoint_of
 
     def begin_generation(self) -> None:
         """OPEN → GENERATING.
@@ -177,8 +199,10 @@ class HandleLife:
         with self.lock:
             self.state = HandleState.CLOSED
             self.lost = lost
-            if lost:
-                self._ledger.record(self.number, "lost", lost)
+            if self._checkpoint is not None:
+                self._ledger.checkpoint_closed(self._checkpoint)
+            elif lost:
+                self._ledger.lost(self.number, lost)
             else:
                 self._ledger.closed(self.number)
         self._closed.set()
@@ -191,7 +215,9 @@ class HandleLife:
         """Note that a checkpoint became a handle that a session runs on."""
         with self.lock:
             self.require_open("restore", "be gone back to")
-            self._ledger.promoted(self.number)
+            if self._checkpoint is not None:
+                self.number = self._ledger.promoted(self._checkpoint)
+                self._checkpoint = None
 
     def require_open(self, operation: str, to_do: str) -> None:
         """Raise unless the handle is OPEN: neither closed, nor generating or spent.

@@ -289,14 +289,13 @@ def test_the_partial_reply_is_replayed_to_the_fresh_handle(fake, fake_manager):
     assert stream.reply.finish_reason == "cancelled"
     fake.set(gate=None, reply=None)
     chat.send("What is my name?")
-    turns = fake.turns(chat.handle_id)
+    lane = [line for line in fake.log if line.split()[0] in ("create", "delete")]
+    assert lane[:2] == ["create 1", "delete 1"]
+    assert len(lane) == 3
+    turns = fake.turns(int(lane[2].split()[1]))
     assert turns[0] == "user: My name is Ada."
     assert turns[2:4] == ["user: Count.", "assistant: one two"]
-    assert [line for line in fake.log if line.split()[0] in ("create", "delete")] == [
-        "create 1",
-        "delete 1",
-        f"create {chat.handle_id}",
-    ]
+    assert kinds(fake_manager, "created", "closed") == [("created", 1), ("closed", 1), ("created", 2)]
 
 
 def test_a_late_stop_is_a_no_op_and_keeps_the_handle(manager):

@@ -25,8 +25,11 @@
  *   refuse_after_end    "1": send_message_stream ends the stream and then returns -1
  *   refuse_after_chunk  "1": it delivers one chunk, no end, and then returns -1
  *   spent               "silent": a cancelled conversation ends later sends without text or error
+ *   serial              "1": create, clone, get_token_count and send_message_stream return only when no
+ *                       generation of the engine runs, as the real ones do
  * Other:
- *   strict              "1": abort where the real engine only blocks or leaves things dangling
+ *   strict              "1": abort where the real engine only blocks, leaves things dangling, or clones what
+ *                       nobody can use
  *   crash_on_load       "1": abort in engine_create, as a file with a bad tokenizer makes the real one do
  *   backends            the backends that exist, as "cpu,gpu" (default "cpu")
  *   info_<field>        a number for litert_lm_loaded_file_<field>; info_version for the version text
