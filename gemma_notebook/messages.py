@@ -212,7 +212,7 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
-class HandleCounts(TableDisplay):
+class HandleCounts:
     """Native conversation handles of one manager: how many were made, deleted, and are alive now.
 
     ``created - closed == live`` at every moment. Clones kept for undo are counted in ``checkpoints`` alone.
@@ -223,9 +223,13 @@ class HandleCounts(TableDisplay):
     live: int
     checkpoints: int
 
-    def _table(self) -> Table:
-        heads = ("handles created", "closed", "live", "checkpoints")
-        return Table(heads, ((self.created, self.closed, self.live, self.checkpoints),))
+    # Four numbers with their names are read more easily in a line than in a table.
+
+    def _repr_html_(self) -> str:
+        return f"<code>{self!r}</code>"
+
+    def _repr_markdown_(self) -> str:
+        return f"`{self!r}`"
 
 
 @dataclass(frozen=True, slots=True)
