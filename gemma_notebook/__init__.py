@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from gemma_notebook.panel.widget import ChatPanel as ChatPanel
     from gemma_notebook.sessions import Session as Session
     from gemma_notebook.sessions import SessionManager as SessionManager
+    from gemma_notebook.transcript import Transcript as Transcript
 
 __version__ = "0.1.0"
 
@@ -53,6 +54,7 @@ _HOME = {
     "Session": "sessions",
     "SessionManager": "sessions",
     "Timing": "messages",
+    "Transcript": "transcript",
     "Usage": "messages",
     "errors": "",
     "load": "loading",

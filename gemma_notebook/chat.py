@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from gemma_notebook._threads import in_thread
@@ -15,6 +17,7 @@ from gemma_notebook.streams import AsyncReplyStream, ReplyStream
 
 if TYPE_CHECKING:
     from gemma_notebook.sessions import Session, SessionManager
+    from gemma_notebook.transcript import Transcript
 
 __all__ = ["Chat"]
 
@@ -342,6 +345,51 @@ class Chat(TableDisplay):
     async def afork(self) -> Chat:
         """:meth:`fork` without blocking the event loop."""
         return await in_thread(self.fork)
+
+    # Keeping
+
+    def transcript(self) -> Transcript:
+        """The chat as it stands, to show as an output that stays in the notebook, or to export. Never waits."""
+        from gemma_notebook.transcript import Transcript
+
+        return Transcript.of(self)
+
+    def export(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        format: str | None = None,  # noqa: A002
+        overwrite: bool = False,
+    ) -> Path:
+        """Write the chat to a file: ``.md``, ``.html``, or ``.json`` for :meth:`Transcript.from_json`.
+
+        Args:
+            path: Where; its ending says as what.
+            format: ``"markdown"``, ``"html"`` or ``"json"``, whatever the name ends in.
+            overwrite: Replace a file that is there.
+
+        Returns:
+            The path.
+
+        Raises:
+            ExportExistsError: There is a file, and ``overwrite`` is not set.
+            ExportError: The file cannot be written.
+            OptionValueError: The name's ending, or ``format``, is none of the three.
+
+        Example:
+            >>> chat.export("chat.md")
+        """
+        return self.transcript().export(path, format=format, overwrite=overwrite)
+
+    async def aexport(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        format: str | None = None,  # noqa: A002
+        overwrite: bool = False,
+    ) -> Path:
+        """:meth:`export` without blocking the event loop."""
+        return await in_thread(self.export, path, format=format, overwrite=overwrite)
 
     # Ending
 

@@ -14,6 +14,8 @@ __all__ = [
     "ContextFullError",
     "DownloadError",
     "EngineError",
+    "ExportError",
+    "ExportExistsError",
     "GemmaNotebookError",
     "LibraryLoadError",
     "ModelLoadError",
@@ -24,6 +26,7 @@ __all__ = [
     "SessionLimitError",
     "StoreError",
     "ToolError",
+    "TranscriptError",
     "UnsupportedError",
 ]
 
@@ -156,3 +159,18 @@ class SessionLimitError(GemmaNotebookError):
 
 class ToolError(GemmaNotebookError):
     """A tool cannot be declared, or its call failed."""
+
+
+class ExportError(GemmaNotebookError, OSError):
+    """A chat cannot be written to the file that was asked for."""
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
+
+
+class ExportExistsError(ExportError, FileExistsError):
+    """There is a file of that name already; ``overwrite=True`` replaces it."""
+
+
+class TranscriptError(GemmaNotebookError, ValueError):
+    """What was to be read is no saved chat; the message says which part is wrong."""

@@ -30,8 +30,11 @@ def load(
 ) -> SessionManager:
     """Load a model and get the manager of its chats.
 
+    What the engine logs goes to Python's logger ``gemma_notebook.engine``, at the level that it has now.
+
     Args:
-        model: ``"tiny"``, the bundled model, or the path of a ``.litertlm`` file.
+        model: ``"tiny"``, the bundled model; the name of one that is installed, as :func:`gemma_notebook.models`
+            lists them; or the path of a ``.litertlm`` file. Nothing is ever fetched for it.
         backend: ``"cpu"``, ``"gpu"``, ``"npu"``, or ``"auto"``: the GPU if the file runs there, else the CPU;
             ``manager.active_backend`` tells which, ``manager.refused_backends`` why not the others. The
             bundled model is small enough for the CPU always.
@@ -51,7 +54,8 @@ def load(
         The manager. Close it, or use ``with``, to give the memory back.
 
     Raises:
-        ModelNotFoundError: No such file. A ``FileNotFoundError``.
+        ModelNotFoundError: No such file, or no such name. A ``FileNotFoundError``.
+        ModelNotInstalledError: The catalogue knows the name; :func:`gemma_notebook.pull` fetches it.
         ModelLoadError: A directory, an empty or damaged file, or one that the backend cannot run.
         CacheDirectoryError: ``cache_dir`` cannot be written. A ModelLoadError and a ``ValueError``.
         LibraryLoadError: The engine library is missing or of another version.

@@ -39,9 +39,6 @@ def run(command: click.Command) -> NoReturn:
     except GemmaNotebookError as error:
         click.echo(f"error: {error}", err=True)
         status = exit_status(error)
-    except BrokenPipeError:  # `… | head` has seen enough
-        sys.stderr.close()  # or the interpreter would complain of stdout at its end
-        status = 0
     sys.exit(status if isinstance(status, int) else 0)
 
 

@@ -81,9 +81,11 @@ class Engine:
         self._pid = os.getpid()
         self._pointer: Any = None
         try:
+            self.library.follow_logging()
             self.model = self._read_model_info()
             self._create()
             _open_engines.add(self)
+            self.library.drain_logs()
         except BaseException:
             self.close()
             raise
@@ -342,6 +344,7 @@ class Engine:
                 lost = sorted(one.number for one in self._conversations)
                 if pointer is not None and not lost and self.in_this_process:
                     self.library.lib.gn_engine_delete(self.library.api, pointer)
+            self.library.drain_logs()
         finally:
             self._closing = False
         if pointer is not None and lost and self.in_this_process:

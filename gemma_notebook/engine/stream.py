@@ -18,7 +18,7 @@ __all__ = ["WAIT_SLICE_S", "Generation", "GenerationStats"]
 WAIT_SLICE_S = 0.1
 
 # The shortest time between two takes: a screen shows nothing faster.
-GATHER_S = 0.004
+GATHER_S = 0.016
 
 
 @dataclass(frozen=True, slots=True)

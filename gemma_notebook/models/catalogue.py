@@ -19,11 +19,17 @@ from gemma_notebook.errors import ModelNotFoundError, OptionTypeError, OptionVal
 from gemma_notebook.models.machine import Machine
 from gemma_notebook.models.store import Store, checked_name
 
-__all__ = ["ABILITIES", "CatalogueModel", "ModelList", "models"]
+__all__ = [
+    "ABILITIES", "TABLE_HEADS", "CatalogueModel", "ModelList", "bytes_text", "load_entries", "models", "table_row",
+    "unknown_model",
+]  # fmt: skip
 
 ABILITIES = ("chat", "tools", "thinking", "vision", "audio")
 _SHIPPED = Path(__file__).with_name("catalogue.toml")
 _BUNDLED = "tiny"
+# What is here comes second: a narrow terminal cuts the end.
+TABLE_HEADS = ("Name", "Here", "Size", "Memory", "Context", "Licence", "Can", "Model")
+_WORDY_COLUMNS = 3
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -134,18 +140,15 @@ class ModelList(Sequence[CatalogueModel]):
         return f"ModelList({', '.join(self.names)})"
 
     def _repr_html_(self) -> str:
-        heads = ("Name", "Model", "Size", "Memory", "Context", "Can", "Licence", "Here")
-        rows = [
-            "".join(f"<td style='text-align:left'>{html.escape(cell)}</td>" for cell in table_row(item))
+        heads = "".join(f"<th style='text-align:left'>{head}</th>" for head in TABLE_HEADS)
+        rows = "".join(
+            f"<tr>{''.join(_cell(number, text) for number, text in enumerate(table_row(item)))}</tr>"
             for item in self._items
-        ]
+        )
         return (
-            "<table><thead><tr>"
-            + "".join(f"<th style='text-align:left'>{head}</th>" for head in heads)
-            + "</tr></thead><tbody>"
-            + "".join(f"<tr>{row}</tr>" for row in rows)
-            + '</tbody></table><p><code>gn.load("NAME")</code> loads one that is installed; in a terminal, '
-            "<code>gemma-notebook models pull NAME</code> fetches one. ≈ marks an estimate.</p>"
+            f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
+            '<p><code>gn.pull("NAME")</code> fetches one, <code>gn.load("NAME")</code> loads one that is '
+            "installed; in a terminal it is <code>gemma-notebook models pull NAME</code>. ≈ marks an estimate.</p>"
         )
 
 
@@ -203,22 +206,33 @@ def unknown_model(name: str, known: Sequence[str]) -> ModelNotFoundError:
 
 
 def table_row(item: CatalogueModel) -> tuple[str, ...]:
-    """What the tables show of a model, as text."""
+    """What the tables show of a model, as text, below :data:`TABLE_HEADS`."""
 
     def about(field: str, text: str) -> str:
         return f"≈ {text}" if field in item.unverified and text else text
 
-    here = "installed" if item.installed else item.obstacle or "fits"
     return (
         item.name,
-        item.title,
+        _here(item),
         about("size_bytes", bytes_text(item.size_bytes)),
         about("memory_bytes", bytes_text(item.memory_bytes)),
         about("context_tokens", f"{item.context_tokens:,}" if item.context_tokens else ""),
-        ", ".join(item.abilities),
         item.licence + (", to be accepted" if item.gated else ""),
-        f"installed; {item.obstacle}" if item.installed and item.obstacle else here,
+        ", ".join(item.abilities),
+        item.title,
     )
+
+
+def _here(item: CatalogueModel) -> str:
+    if item.installed:
+        return f"installed; {item.obstacle}" if item.obstacle else "installed"
+    return item.obstacle or "fits"
+
+
+def _cell(number: int, text: str) -> str:
+    # Names, sizes and figures stay in one line; the last columns are words.
+    wrap = "normal" if number >= len(TABLE_HEADS) - _WORDY_COLUMNS else "nowrap"
+    return f"<td style='text-align:left;white-space:{wrap}'>{html.escape(text)}</td>"
 
 
 def bytes_text(count: int) -> str:
@@ -233,7 +247,7 @@ def bytes_text(count: int) -> str:
 
 
 def _placed(entry: CatalogueModel, path: Path | None, machine: Machine) -> CatalogueModel:
-    if entry.name == _BUNDLED and path is None:
+    if entry.name == _BUNDLED:  # as gn.load does, whatever lies in the store
         path = Path(__file__).with_name("tiny") / "model.litertlm"
     needed = 0 if path is not None else entry.size_bytes
     return dataclasses.replace(entry, path=path, obstacle=machine.obstacle(entry.memory_bytes, needed))

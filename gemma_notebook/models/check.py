@@ -21,6 +21,7 @@ from typing import Any
 
 import platformdirs
 
+from gemma_notebook.engine.logs import LOGS_VARIABLE, STDERR
 from gemma_notebook.errors import ModelLoadError
 from gemma_notebook.models.store import HOME_VARIABLE
 
@@ -86,7 +87,11 @@ def child_environment() -> dict[str, str]:
     """The environment of a child that imports this package, also one that is not installed."""
     home = str(Path(__file__).parents[2])
     others = os.environ.get("PYTHONPATH")
-    return {**os.environ, "PYTHONPATH": f"{home}{os.pathsep}{others}" if others else home}
+    return {
+        **os.environ,
+        "PYTHONPATH": f"{home}{os.pathsep}{others}" if others else home,
+        LOGS_VARIABLE: STDERR,  # where its last words are looked for
+    }
 
 
 def _verdict(output: bytes) -> dict[str, Any] | None:
@@ -118,7 +123,7 @@ def _key(path: Path, backend: str, context_tokens: int | None) -> str:
 def verdict_files() -> tuple[Path, ...]:
     """Where verdicts are kept: in the home, or, when that is read-only, in the user's cache."""
     home, cache = os.environ.get(HOME_VARIABLE), platformdirs.user_cache_path("gemma_notebook")
-    folders = (Path(home), cache) if home else (cache,)
+    folders = (Path(home).expanduser(), cache) if home else (cache,)
     return tuple(folder / "checked-models.json" for folder in folders)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -50,7 +51,7 @@ def pull(
     *,
     force: bool = False,
     store: Store | None = None,
-    on_progress: Callable[[str], None] | None = None,
+    on_progress: Callable[[str], None] | None = print,
 ) -> InstalledModel:
     """Fetch a model of the catalogue, unless it is here already. Shows a progress bar, also in a notebook.
 
@@ -62,7 +63,7 @@ def pull(
         name: Its name in the catalogue.
         force: Fetch it also when a file of that name is here, and replace that.
         store: Where to put it; None for the user's store.
-        on_progress: Told in a sentence what is being done.
+        on_progress: Told in a sentence what is being done; None for silence.
 
     Returns:
         The model; ``gn.load(name)`` finds it.
@@ -146,7 +147,8 @@ def _fetch(
         )
     else:
         tell(f"fetching {entry.name}, {bytes_text(remote.size_bytes)}, from {entry.repo}")
-    _download(remote, part, store)
+    if not _copied_from_cache(entry, remote, part, tell):
+        _download(remote, part, store)
     expected = entry.sha256 or (remote.etag if _SHA256.fullmatch(remote.etag) else "")
     tell("checking the checksum")
     found = _sha256(part)
@@ -161,6 +163,20 @@ def _fetch(
             reason="checksum",
         )
     return part, found
+
+
+def _copied_from_cache(
+    entry: CatalogueModel, remote: _Remote, part: Path, tell: Callable[[str], None]
+) -> bool:
+    """Take the file from the cache that other programs share, if one of them has fetched it."""
+    from huggingface_hub import try_to_load_from_cache
+
+    cached = try_to_load_from_cache(entry.repo, entry.file, revision=remote.commit)
+    if not isinstance(cached, str) or Path(cached).stat().st_size != remote.size_bytes:
+        return False
+    tell("copying it from the cache of huggingface_hub, where it is already")
+    shutil.copyfile(cached, part)
+    return True
 
 
 def part_name(etag: str) -> str:

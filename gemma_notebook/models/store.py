@@ -192,9 +192,10 @@ class Store:
                 file = near
             file.chmod(0o644)  # a shared store is read by others
             _sync(file)
-            # The note first: a model without one is fine, one with another's note is not.
-            _write_note(target.with_suffix(".json"), origin)
+            # Wherever this is broken off: a model may be without a note, and never has another's.
+            target.with_suffix(".json").unlink(missing_ok=True)
             file.replace(target)
+            _write_note(target.with_suffix(".json"), origin)
         except OSError as error:
             raise self._unwritable(error) from error
         shutil.rmtree(self.directory / ".staging" / name, ignore_errors=True)

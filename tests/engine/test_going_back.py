@@ -325,7 +325,7 @@ def test_a_trim_does_not_drop_a_turn_that_waits(fake, make_fake_manager, in_thre
 
 def test_a_creation_waits_for_a_reply_without_the_engine(fake, fake_manager, in_thread):
     talking = fake_manager.open_chat()
-    fake.set(gate="1", reply="one two three")
+    fake.set(gate="1", reply="one two three", serial="1")
     stream = talking.stream("Count.")
     creating = in_thread(fake_manager.create_session)
     wait_until(lambda: fake_manager._engine._wanting_quiet == 1)

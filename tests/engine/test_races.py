@@ -395,3 +395,21 @@ def test_a_forgotten_session_does_not_keep_its_place_under_the_cap(make_fake_man
     for _ in range(5):
         manager.open_session()
     wait_until(lambda: manager.handles.live == 0)
+
+
+def test_a_loop_that_the_garbage_collector_finds_is_ended_on_another_thread(fake, fake_manager):
+    fake.set(gate="1", reply="one two three", hold_conversation_cancel_process="1")
+    chat = fake_manager.create_chat()
+    loop = [iter(chat.stream("Count."))]
+    fake.allow(1)
+    next(loop[0])
+    loop.append(loop)
+    del loop
+    gc.collect()  # would wait for the cancel, which is held
+    fake.wait("conversation_cancel_process", 1)
+    assert not chat.session.turns[0].done
+    fake.set(hold_conversation_cancel_process=None)
+    wait_until(lambda: chat.session.turns[0].done)
+    assert chat.messages[-1].finish_reason == "cancelled"
+    fake.let_go()
+    assert chat.send("Hello").finish_reason == "stop"

@@ -7,6 +7,7 @@
  *   fail_<f>            "count[:code[:message]]": the next `count` calls fail (-1: all). An empty message:
  *                       fail without saying why. For functions that can fail.
  *   hold_<f>            "1": the call waits inside until the key is unset.
+ *   print_<f>           the call prints these lines on stderr, separated by U+001E.
  * What a reply is (default: the stub's own memory of the chat, else an echo of the last user message):
  *   reply               text, split before each space into chunks; several, separated by U+001E, are
  *                       used in turn and the last one for ever

@@ -214,6 +214,7 @@ def test_ctrl_c_stops_a_pull_and_keeps_what_came(command: Command, hub: Hub):
     _, words = pulling.communicate(timeout=60)
     assert pulling.returncode == 130
     assert "Traceback" not in words
+    assert "what came is kept" in words
     assert_nothing_is_installed(command)
     assert list(command.home.rglob("*.part"))
 
@@ -231,6 +232,16 @@ def test_two_processes_that_pull_at_once_share_one_download(command: Command, hu
         assert process.returncode == 0
     assert len(hub.downloads) == 1
     assert pulled(command).read_bytes() == TINY
+
+
+def test_what_another_program_has_fetched_is_not_fetched_again(command: Command, hub: Hub, tmp_path: Path):
+    hub.content = TINY
+    snapshot = tmp_path / "huggingface" / "hub" / "models--acme--small" / "snapshots" / COMMIT
+    snapshot.mkdir(parents=True)
+    (snapshot / "model.litertlm").write_bytes(TINY)
+    assert "copying it from the cache" in command("models", "pull", "small").stderr
+    assert pulled(command).read_bytes() == TINY
+    assert not hub.downloads
 
 
 def test_too_little_space_is_seen_before_anything_is_fetched(command: Command, hub: Hub):

@@ -21,7 +21,7 @@ def bug(name: str, file: str, *texts: str) -> Bug:
 
 
 SESSIONS, SESSION, TURNS, STREAMS, CHAT = "sessions.py", "session.py", "turns.py", "streams.py", "chat.py"
-PROMPTS = "prompts.py"
+PROMPTS, HOLDING = "prompts.py", "holding.py"
 ENGINE, CONVERSATION = "engine/engine.py", "engine/conversation.py"
 HANDLES, STREAM = "engine/handles.py", "engine/stream.py"
 
@@ -63,7 +63,7 @@ BUGS = (
     bug(
         "a session that was made while the manager closed is handed out",
         SESSIONS,
-        """                if self._state != "open":
+        """                if self.closed:
                     raise ClosedError(
                         "the model was closed while""",
         """                if self._state == "gone":
@@ -73,7 +73,7 @@ BUGS = (
     bug(
         "a closed manager creates",
         SESSIONS,
-        """        if self._state != "open":
+        """        if self.closed:
             raise ClosedError("this model is closed""",
         """        if self._state == "gone":
             raise ClosedError("this model is closed""",
@@ -82,8 +82,8 @@ BUGS = (
     bug(
         "a handle made by an interrupted call is lost",
         ENGINE,
-        "                elif made:\n",
-        "                elif False:\n",
+        "            elif made:\n",
+        "            elif False:\n",
     ),
     # Closing
     bug(
@@ -102,14 +102,14 @@ BUGS = (
     bug(
         "an interrupted close is taken for a close",
         SESSION,
-        "            if self._held.closed:  # else",
+        "            if self._holding.closed:  # else",
         "            if True:  # else",
     ),
     bug(
         "an interrupted close loses the handle",
-        SESSION,
+        HOLDING,
         """        finally:
-            if conversation.state is HandleState.CLOSED:
+            if _is_closed(conversation):
 """,
         """        finally:
             if True:
@@ -189,8 +189,8 @@ BUGS = (
     bug(
         "a closed handle is not counted",
         HANDLES,
-        "                self._closed += 1\n",
-        "                pass\n",
+        "            self._closed += 1\n",
+        "            pass\n",
     ),
     bug(
         "a chat that was closed while it took its lane back leaves a session",
@@ -287,11 +287,11 @@ BUGS = (
     bug(
         "a cancelled turn blocks the queue",
         TURNS,
-        """                if turn in self._waiting:
-                    self._waiting.remove(turn)
+        """            if turn in self._waiting:
+                self._waiting.remove(turn)
 """,
-        """                if turn in self._waiting and not turn.cancel_requested:
-                    self._waiting.remove(turn)
+        """            if turn in self._waiting and not turn.cancel_requested:
+                self._waiting.remove(turn)
 """,
     ),
     bug(
@@ -321,19 +321,19 @@ BUGS = (
     bug(
         "leaving the loop does not cancel",
         STREAMS,
-        """            self._turn.cancel()
-            self._turn.drain()
+        """        self._turn.cancel()
+        self._turn.drain()
 """,
-        """            self._turn.drain()
+        """        self._turn.drain()
 """,
     ),
     bug(
         "leaving the loop does not wait for the end",
         STREAMS,
-        """            self._turn.cancel()
-            self._turn.drain()
+        """        self._turn.cancel()
+        self._turn.drain()
 """,
-        """            self._turn.cancel()
+        """        self._turn.cancel()
 """,
     ),
     bug(
@@ -386,20 +386,21 @@ BUGS = (
     bug(
         "a reset keeps the turns",
         SESSION,
-        "                self._turns = self._turns[:kept]\n",
-        "",
+        "                self._turns = [*self._turns[:kept], *then]\n",
+        "                self._turns = [*self._turns, *then]\n",
     ),
     bug(
         "a reset creates the next handle before it closes the last",
         SESSION,
-        """                self._turns = self._turns[:kept]
-                self._held.close()
-                self._held.conversation = self._create_conversation()
+        """                self._holding.close_conversation()
+                if not self._holding.go_back(self._turns):
+                    self._holding.conversation = self._create_conversation()
+                if reset is not None:
 """,
-        """                self._turns = self._turns[:kept]
-                fresh = self._create_conversation()
-                self._held.close()
-                self._held.conversation = fresh
+        """                fresh = self._create_conversation()
+                self._holding.close()
+                self._holding.conversation = fresh
+                if reset is not None:
 """,
     ),
     bug(
@@ -442,6 +443,173 @@ BUGS = (
         CHAT,
         "        session._new_turn(message, max_output_tokens)",
         "        #",
+    ),
+    # Going back
+    bug(
+        "a reset leaves the clones",
+        HOLDING,
+        "        self._close(later)\n",
+        "",
+    ),
+    bug(
+        "a close leaves the clones",
+        HOLDING,
+        "            self.drop_checkpoints()\n        finally:\n",
+        "            pass\n        finally:\n",
+    ),
+    bug(
+        "clones are not bounded",
+        HOLDING,
+        "        self.drop_checkpoints(keep=CHECKPOINTS_KEPT)\n",
+        "",
+    ),
+    bug(
+        "a chat goes back to a clone of another moment",
+        HOLDING,
+        "if one.turns == wanted)",
+        "if len(one.turns) <= len(wanted))",
+    ),
+    bug(
+        "a clone is taken after the message is sent",
+        SESSION,
+        """                self._keep_checkpoint(turn)
+                turn.start(conversation, message_json(turn.message), used=used, prompt=prompt, limit=limit)
+""",
+        """                turn.start(conversation, message_json(turn.message), used=used, prompt=prompt, limit=limit)
+                turn.drain()
+                self._keep_checkpoint(turn)
+""",
+    ),
+    bug(
+        "a chat that samples goes back by clones",
+        SESSION,
+        "if self.keeps_checkpoints and self.options.greedy and",
+        "if self.keeps_checkpoints and",
+    ),
+    bug(
+        "a fork shares its parent's handle",
+        SESSION,
+        "            return conversation.clone()\n",
+        "            return conversation\n",
+    ),
+    bug(
+        "a fork clones what has turns to come",
+        SESSION,
+        "                or self._turns != list(turns)\n",
+        "",
+        "                or conversation.state is not HandleState.OPEN\n",
+        "",
+    ),
+    bug(
+        "a trim keeps clones of what it forgot",
+        SESSION,
+        "            self._holding.drop_checkpoints()  # nobody can go back to what was forgotten\n",
+        "",
+    ),
+    bug(
+        "a trim drops turns that wait",
+        SESSION,
+        "            droppable, waiting = self._turns[:place], self._turns[place:]\n",
+        "            droppable, waiting = [*self._turns[:place], *self._turns[place + 1 :]], [turn]\n",
+    ),
+    bug(
+        "the turns of a chat are answered in another order than they stand",
+        TURNS,
+        "            self._waiting.append(turn)\n",
+        "            self._waiting.insert(len(self._waiting) // 2, turn)\n",
+    ),
+    bug(
+        "regenerate begins with the same seed",
+        SESSION,
+        "        self._attempt += again\n",
+        "",
+    ),
+    bug(
+        "restored messages are not replayed",
+        PROMPTS,
+        "        turns.append(Turn.of_the_past(text, reply))\n",
+        "        turns.append(Turn.of_the_past(text, None))\n",
+    ),
+    bug(
+        "messages that cannot be restored are found too late",
+        SESSION,
+        "        turns = turns_of(messages, self._engine)\n",
+        "        self._restart(keep=0)\n        turns = turns_of(messages, self._engine)\n",
+    ),
+    # Waiting and reloading
+    bug(
+        "a creation waits inside the engine",
+        ENGINE,
+        "if (g := one.running)), None)",
+        "if (g := one.running) and False), None)",
+    ),
+    bug(
+        "the next reply goes before a creation that waits",
+        CONVERSATION,
+        "            engine.wait_for_quiet_calls()\n",
+        "",
+    ),
+    bug(
+        "a reply that stands still is waited for",
+        CONVERSATION,
+        "        if generation.silent_s < (",
+        "        if True or generation.silent_s < (",
+    ),
+    bug(
+        "a prefill is taken for a standstill",
+        CONVERSATION,
+        "(STALL_TIMEOUT_S if begun else PREFILL_TIMEOUT_S)",
+        "STALL_TIMEOUT_S",
+    ),
+    bug(
+        "a reload forgets what was said",
+        SESSION,
+        "        self._see_off(self._turns)\n        self._holding.close()\n",
+        "        self._see_off(self._turns)\n        self._turns = []\n        self._holding.close()\n",
+    ),
+    bug(
+        "a reload waits for a call that never returns",
+        SESSION,
+        "        if not self._lock.acquire(timeout=timeout_s):\n",
+        "        if not self._lock.acquire():\n",
+    ),
+    bug(
+        "a reload leaves the engine that hangs in the way",
+        ENGINE,
+        "        if self.lock.acquire(timeout=timeout_s):\n            self.lock.release()\n",
+        "        if True:\n",
+    ),
+    bug(
+        "lost handles stay counted after a reload",
+        ENGINE,
+        "        self.ledger.write_off()\n",
+        "",
+    ),
+    bug(
+        "a reload that failed cannot be tried again",
+        SESSIONS,
+        """                    session._begin_again()
+        finally:
+            with self._changed:
+                self._state = "open"
+""",
+        """                    session._begin_again()
+                self._state = "open"
+        finally:
+            with self._changed:
+""",
+    ),
+    bug(
+        "who sends during a reload is refused",
+        SESSION,
+        "        if not self.manager.reloading:\n",
+        "        if True:\n",
+    ),
+    bug(
+        "the garbage collector waits for a reply",
+        STREAMS,
+        "        if _reaper.in_collection():\n",
+        "        if False:\n",
     ),
     # Forgetting
     bug(

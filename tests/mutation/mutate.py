@@ -25,9 +25,18 @@ COPIED = ("gemma_notebook", "tests", "native", "pyproject.toml")
 # The quick ones first: a bug is caught by the first test that fails.
 TESTS = tuple(
     f"tests/engine/test_{name}.py"
-    for name in ("lifecycle", "races", "interrupts", "context", "process", "state_machine")
+    for name in (
+        "lifecycle",
+        "going_back",
+        "races",
+        "interrupts",
+        "context",
+        "reload",
+        "process",
+        "state_machine",
+    )
 )
-TIMEOUT_S = 300.0
+TIMEOUT_S = 600.0
 TEST_TIMEOUT_S = 20
 # How long a test waits for what a bug keeps from happening, in place of the time in support.py.
 WAIT_S = 8.0

@@ -18,11 +18,10 @@ def command(*, installed: bool, as_json: bool) -> None:
     ≈ marks an estimate, or a figure that one source alone reports. HERE says whether a model is installed,
     or whether this machine has the memory and the disk for it.
     """
-    from gemma_notebook.models.catalogue import models, table_row
+    from gemma_notebook.models.catalogue import TABLE_HEADS, models, table_row
 
     found = [model for model in models() if model.installed or not installed]
     if as_json:
         print_json([model.to_dict() for model in found])
         return
-    heads = ("NAME", "MODEL", "SIZE", "MEMORY", "CONTEXT", "CAN", "LICENCE", "HERE")
-    print_table(heads, [table_row(model) for model in found])
+    print_table([head.upper() for head in TABLE_HEADS], [table_row(model) for model in found])

@@ -35,7 +35,13 @@ def command(name: str, *, force: bool, quiet: bool, as_json: bool) -> None:
 
     if quiet or not sys.stderr.isatty():
         _no_progress_bar()
-    model = pull(name, force=force, on_progress=None if quiet else lambda words: click.echo(words, err=True))
+    try:
+        model = pull(
+            name, force=force, on_progress=None if quiet else lambda words: click.echo(words, err=True)
+        )
+    except KeyboardInterrupt:
+        click.echo("\nwhat came is kept; pull again to go on with it", err=True)
+        raise
     if as_json:
         print_json(
             {"name": model.name, "path": str(model.path), "size_bytes": model.size_bytes, **model.origin}

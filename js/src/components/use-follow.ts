@@ -28,7 +28,8 @@ export function useFollow(element: RefObject<HTMLElement | null>) {
     else toEnd(box);
   });
 
-  // Narrower, the same text is longer: what was at the end would slip below the edge.
+  // Narrower, the same text is longer, and what comes into sight may be taller than was thought: what was at the
+  // end would slip below the edge.
   const followed = useRef(following);
   followed.current = following;
   useLayoutEffect(() => {
@@ -36,6 +37,7 @@ export function useFollow(element: RefObject<HTMLElement | null>) {
     if (!box) return;
     const observer = new ResizeObserver(() => followed.current && toEnd(box));
     observer.observe(box);
+    if (box.firstElementChild) observer.observe(box.firstElementChild);
     return () => observer.disconnect();
   }, [element]);
 

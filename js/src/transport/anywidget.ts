@@ -1,5 +1,6 @@
 import type { AnyModel } from "@anywidget/types";
-import type { PanelMessage } from "../protocol";
+import type { Outgoing } from "../protocol";
+import { type JupyterKernel, kernelOf, whenLost } from "./jupyter";
 import type { Transport } from "./transport";
 
 /**
@@ -8,15 +9,27 @@ import type { Transport } from "./transport";
  * Not synced traits: the front end delays those while one is pending, and saves them with the notebook.
  */
 export class AnywidgetTransport implements Transport {
-  constructor(private readonly model: AnyModel) {}
+  readonly interrupt?: () => void;
+  private readonly kernel: JupyterKernel | undefined;
 
-  send(message: PanelMessage): void {
-    this.model.send(message);
+  constructor(private readonly model: AnyModel) {
+    const kernel = kernelOf(model);
+    this.kernel = kernel;
+    const interrupt = kernel?.interrupt?.bind(kernel);
+    if (interrupt) this.interrupt = () => void interrupt().catch(() => {});
+  }
+
+  send(message: Outgoing, buffers: ArrayBuffer[] = []): void {
+    this.model.send(message, undefined, buffers);
   }
 
   onMessage(callback: (raw: unknown) => void): () => void {
     const listener = (content: unknown) => callback(content);
     this.model.on("msg:custom", listener);
     return () => this.model.off("msg:custom", listener);
+  }
+
+  onLost(callback: (why: string) => void): () => void {
+    return whenLost(this.model, this.kernel, callback);
   }
 }

@@ -1,2 +1,3 @@
 export { AnywidgetTransport } from "./anywidget";
+export { ChatTransport } from "./chat";
 export type { Transport } from "./transport";

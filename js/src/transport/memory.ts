@@ -1,17 +1,21 @@
-import type { PanelMessage } from "../protocol";
+import type { Outgoing } from "../protocol";
 import type { Transport } from "./transport";
 
 /** A transport whose kernel is the test or the development page. */
 export class MemoryTransport implements Transport {
-  readonly sent: PanelMessage[] = [];
+  readonly sent: Outgoing[] = [];
+  readonly buffers: ArrayBuffer[][] = [];
   /** When set, `send` throws it, as a dead kernel connection does. */
   broken: Error | null = null;
-  onSend: ((message: PanelMessage) => void) | null = null;
+  onSend: ((message: Outgoing) => void) | null = null;
+  interrupt?: () => void;
   private readonly listeners = new Set<(raw: unknown) => void>();
+  private readonly mourners = new Set<(why: string) => void>();
 
-  send(message: PanelMessage): void {
+  send(message: Outgoing, buffers: ArrayBuffer[] = []): void {
     if (this.broken) throw this.broken;
     this.sent.push(message);
+    this.buffers.push(buffers);
     this.onSend?.(message);
   }
 
@@ -20,7 +24,16 @@ export class MemoryTransport implements Transport {
     return () => this.listeners.delete(callback);
   }
 
+  onLost(callback: (why: string) => void): () => void {
+    this.mourners.add(callback);
+    return () => this.mourners.delete(callback);
+  }
+
   receive(raw: unknown): void {
     for (const listener of this.listeners) listener(raw);
+  }
+
+  lose(why: string): void {
+    for (const mourner of this.mourners) mourner(why);
   }
 }

@@ -1,19 +1,19 @@
 import type { AnyModel } from "@anywidget/types";
 import { afterEach, expect, it } from "vitest";
 import { page } from "vitest/browser";
-import type { PanelMessage } from "../../src/protocol";
+import type { Outgoing } from "../../src/protocol";
 import widget from "../../src/widget";
 import { ScriptedKernel } from "../support/kernel";
 
 /** The part of an anywidget model that the panel uses. */
 class FakeModel {
-  readonly sent: PanelMessage[] = [];
-  readonly listeners = new Set<(content: unknown) => void>();
-  send = (content: PanelMessage) => this.sent.push(content);
-  on = (_event: string, listener: (content: unknown) => void) => this.listeners.add(listener);
+  readonly sent: Outgoing[] = [];
+  readonly listeners = new Map<(content: unknown) => void, string>();
+  send = (content: Outgoing) => this.sent.push(content);
+  on = (event: string, listener: (content: unknown) => void) => this.listeners.set(listener, event);
   off = (_event: string, listener: (content: unknown) => void) => this.listeners.delete(listener);
-  receive(raw: unknown) {
-    for (const listener of this.listeners) listener(raw);
+  receive(raw: unknown, name = "msg:custom") {
+    for (const [listener, event] of this.listeners) if (event === name) listener(raw);
   }
 }
 
@@ -44,10 +44,10 @@ async function open() {
 
 it("asks for a snapshot once for each model, before there is a view", async () => {
   const { fake, view } = await open();
-  expect(fake.sent.map((m) => m.type)).toEqual(["snapshot_request"]);
+  expect(fake.sent.map((m) => m.type)).toEqual(["snapshot_request", "chats_request"]);
   await view();
   await view();
-  expect(fake.sent).toHaveLength(1);
+  expect(fake.sent).toHaveLength(2);
 });
 
 it("keeps several views in step, drafts included", async () => {
@@ -74,10 +74,28 @@ it("shows a late view what there is", async () => {
 
 it("leaves nothing behind when a view and then the model go", async () => {
   const { fake, view, dispose } = await open();
+  const before = fake.listeners.size;
   const { el, close } = await view();
   close();
   expect(el.childElementCount).toBe(0);
-  expect(fake.listeners.size).toBe(1);
+  expect(fake.listeners.size).toBe(before);
   dispose();
   expect(fake.listeners.size).toBe(0);
+});
+
+it("can only be read when its kernel has been started again", async () => {
+  const { fake, view } = await open();
+  await view();
+  fake.receive(
+    new ScriptedKernel().snapshot([{ turn: 1, role: "user", text: "Hello", state: "done" }]),
+  );
+  fake.receive(undefined, "comm_live_update");
+  await expect
+    .element(page.getByRole("status", { name: "Chat status" }))
+    .toHaveTextContent("The kernel was started again");
+  await expect.element(page.getByRole("textbox", { name: "Message" })).toHaveAttribute("readonly");
+  await expect.element(page.getByRole("article", { name: "You" })).toHaveTextContent("Hello");
+  const sent = fake.sent.length;
+  (page.getByRole("button", { name: "Reset chat" }).element() as HTMLElement).click();
+  expect(fake.sent).toHaveLength(sent);
 });
