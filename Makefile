@@ -10,6 +10,8 @@ STATIC := gemma_notebook/panel/static/widget.js
 SHIM := gemma_notebook/engine/_shim.abi3.so
 QUICK_START := notebooks/teaching/01-quick-start.ipynb
 REGRESSION := notebooks/regression
+# Further arguments for `make mutation`, for instance MUTATION_ARGS=--notebooks.
+MUTATION_ARGS ?=
 # Further arguments for `make lab`, for instance LAB_ARGS="--no-browser --port=8899".
 LAB_ARGS ?=
 PYTEST := $(BIN)/python -m pytest
@@ -102,7 +104,7 @@ fuzz: build $(VENV)/.test-installed system-tools ## any events of an engine agai
 	$(BIN)/python tests/native/fuzzing.py
 
 mutation: build $(VENV)/.test-installed ## plant lifecycle bugs one at a time; the tests must catch each
-	$(BIN)/python tests/mutation/mutate.py
+	$(BIN)/python tests/mutation/mutate.py $(MUTATION_ARGS)
 
 # Make
 

@@ -74,16 +74,14 @@ class Session(TableDisplay):
         return f"Session(handle={self.handle_id}, turns={len(self._turns)}, {self.context})"
 
     def _table(self) -> Table:
-        if self.closed:
-            return Table((), (("session", "closed"),))
-        context = self.context
+        context, closed = self.context, self.closed
         rows = (
             ("session with", self.manager.model.name),
             ("turns", len(self.turns)),
             ("context", f"{context.tokens:,} of {context.limit:,} tokens"),
             ("handle", self.handle_id or "none"),
         )
-        return Table((), rows)
+        return Table((), (("session", "closed"),) if closed else rows)
 
     # What it is
 
