@@ -16,11 +16,11 @@ from gemma_notebook.cli.running import run
 __all__ = ["COMMANDS", "command", "main"]
 
 COMMANDS = (
-    "bench",
     "chat",
     "check-notebooks",
     "doctor",
     "models",
+    "bench",
     "new",
 )
 
