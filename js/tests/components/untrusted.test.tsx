@@ -78,7 +78,11 @@ describe.each(Object.entries(corpus))("hostile text: %s", (_, texts) => {
     ]);
     panel = mount(messages);
     const articles = page.getByRole("log").getByRole("article");
-    await expect.poll(() => articles.elements().length, { timeout: 20_000 }).toBe(messages.length);
+    const shown = () => {
+      panel?.root.querySelector<HTMLElement>(".gn-earlier")?.click();
+      return articles.elements().length;
+    };
+    await expect.poll(shown, { timeout: 20_000 }).toBe(messages.length);
     for (const fold of panel.root.querySelectorAll("details")) fold.open = true;
     for (const button of panel.root.querySelectorAll<HTMLElement>("[aria-expanded=false]"))
       button.click();
