@@ -10,9 +10,13 @@ STATIC := gemma_notebook/panel/static/widget.js
 SHIM := gemma_notebook/engine/_shim.abi3.so
 QUICK_START := notebooks/teaching/01-quick-start.ipynb
 REGRESSION := notebooks/regression
+# Further arguments for `make mutation`, for instance MUTATION_ARGS=--notebooks.
+MUTATION_ARGS ?=
 # Further arguments for `make lab`, for instance LAB_ARGS="--no-browser --port=8899".
 LAB_ARGS ?=
 PYTEST := $(BIN)/python -m pytest
+NBVAL := $(PYTEST) --nbval --nbval-current-env --nbval-cell-timeout=60 -W "ignore::DeprecationWarning" \
+  --nbval-sanitize-with=gemma_notebook/testing/sanitize.cfg
 ROOT_FLAG := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .PHONY: help build lab test test-js test-python test-notebooks test-browser lint format bench soak fuzz mutation wheel notebooks \
@@ -70,9 +74,10 @@ test-js: $(STATIC) system-tools ## the panel's TypeScript
 test-python: build $(VENV)/.test-installed system-tools ## the shim, the engine, sessions, kernels, the wheel
 	$(PYTEST) tests --ignore=tests/browser --ignore=tests/bench --ignore=tests/soak
 
-test-notebooks: build $(VENV)/.test-installed ## the regression notebooks against their reference outputs
-	$(PYTEST) --nbval --nbval-current-env --nbval-sanitize-with=$(REGRESSION)/sanitize.cfg \
-	  --nbval-cell-timeout=60 -W "ignore::DeprecationWarning" $(REGRESSION)
+# Twice, in an order that differs each time: a notebook may depend on nothing but itself.
+test-notebooks: build $(VENV)/.test-installed ## the regression notebooks against their reference outputs, in two random orders
+	$(BIN)/gemma-notebook check-notebooks $(REGRESSION) notebooks/teaching
+	for round in 1 2; do $(NBVAL) $$($(BIN)/python $(REGRESSION)/shuffled.py) || exit 1; done
 
 test-browser: build $(VENV)/.test-installed system-tools ## the panel in JupyterLab, in Chromium, with the real model
 	$(PYTEST) tests/browser
@@ -99,7 +104,7 @@ fuzz: build $(VENV)/.test-installed system-tools ## any events of an engine agai
 	$(BIN)/python tests/native/fuzzing.py
 
 mutation: build $(VENV)/.test-installed ## plant lifecycle bugs one at a time; the tests must catch each
-	$(BIN)/python tests/mutation/mutate.py
+	$(BIN)/python tests/mutation/mutate.py $(MUTATION_ARGS)
 
 # Make
 
@@ -109,8 +114,7 @@ wheel: $(STATIC) $(VENV)/.test-installed ## the wheel and the source distributio
 	$(BIN)/abi3audit --strict --summary dist/*.whl
 
 notebooks: build $(VENV)/.test-installed ## run the notebooks again and keep their outputs as the reference
-	$(BIN)/jupyter nbconvert --to notebook --execute --inplace \
-	  --ExecutePreprocessor.store_widget_state=False --ExecutePreprocessor.record_timing=False notebooks/teaching/*.ipynb $(REGRESSION)/*.ipynb
+	$(BIN)/python notebooks/execute.py
 
 # The recipe of the bundled model, in an environment of its own: maintainers only.
 

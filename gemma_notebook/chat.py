@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from gemma_notebook._threads import in_thread
+from gemma_notebook.displays import Table, TableDisplay
 from gemma_notebook.errors import ClosedError, OptionTypeError, OptionValueError, UnsupportedError
 from gemma_notebook.messages import Context, Message, Reply, Timing
 from gemma_notebook.options import SendOptions, SessionOptions, checked_context_policy
@@ -23,7 +24,7 @@ __all__ = ["Chat"]
 _TOOL_CHOICES = ("auto", "required", "none")
 
 
-class Chat:
+class Chat(TableDisplay):
     """Turns over a session. Safe to use from any thread and any event loop.
 
     Made by :meth:`SessionManager.create_chat` (on the single-chat lane) or
@@ -68,6 +69,18 @@ class Chat:
         if self._closed:
             return "Chat(closed)"
         return f"Chat(turns={len(self._session.turns)}, {self.context})"
+
+    def _table(self) -> Table:
+        if self.closed:
+            return Table((), (("chat", "closed"),))
+        context = self.context
+        rows = (
+            ("chat with", self.manager.model.name),
+            ("turns", len(self._session.turns)),
+            ("context", f"{context.tokens:,} of {context.limit:,} tokens"),
+            ("handle", self.handle_id or "none"),
+        )
+        return Table((), rows)
 
     # What it is
 

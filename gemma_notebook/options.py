@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from gemma_notebook._determinism import with_fixed_options
 from gemma_notebook.errors import ModelNotFoundError, OptionTypeError, OptionValueError
 
 __all__ = [
@@ -105,7 +106,7 @@ class SessionOptions:
             options["tools"] = _tuple_of_callables(options["tools"])
         if options.get("lora_path") is not None:
             options["lora_path"] = _existing_file("lora_path", options["lora_path"])
-        return cls(**options)
+        return cls(**with_fixed_options(options))
 
     def __post_init__(self) -> None:
         _number("temperature", self.temperature, 0.0, None)

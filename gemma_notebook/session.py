@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Self
 
 from gemma_notebook._shared import Shared
 from gemma_notebook._threads import in_thread
+from gemma_notebook.displays import Table, TableDisplay
 from gemma_notebook.engine import Conversation, ConversationOptions, Engine, HandleState
 from gemma_notebook.errors import ClosedError, EngineError, GemmaNotebookError, OptionValueError
 from gemma_notebook.holding import Holding
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["Session"]
 
 
-class Session:
+class Session(TableDisplay):
     """One conversation with the model. Safe to use from any thread and any event loop.
 
     Made by :meth:`SessionManager.create_session` or :meth:`SessionManager.open_session`. A session has one
@@ -71,6 +72,16 @@ class Session:
         if self._closed:
             return "Session(closed)"
         return f"Session(handle={self.handle_id}, turns={len(self._turns)}, {self.context})"
+
+    def _table(self) -> Table:
+        context, closed = self.context, self.closed
+        rows = (
+            ("session with", self.manager.model.name),
+            ("turns", len(self.turns)),
+            ("context", f"{context.tokens:,} of {context.limit:,} tokens"),
+            ("handle", self.handle_id or "none"),
+        )
+        return Table((), (("session", "closed"),) if closed else rows)
 
     # What it is
 

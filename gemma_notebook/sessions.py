@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 from gemma_notebook import _reaper
 from gemma_notebook._shared import Shared
 from gemma_notebook._threads import in_thread
+from gemma_notebook.displays import Table, TableDisplay
 from gemma_notebook.engine import Conversation, Engine
 from gemma_notebook.errors import (
     ClosedError,
@@ -32,7 +33,7 @@ from gemma_notebook.errors import (
     SessionLimitError,
     UnsupportedError,
 )
-from gemma_notebook.messages import HandleCounts, HandleEvent, ModelInfo
+from gemma_notebook.messages import HandleCounts, HandleEvents, ModelInfo
 from gemma_notebook.options import SessionOptions, encodable_text
 from gemma_notebook.session import Session
 from gemma_notebook.turns import Turn, TurnQueue
@@ -48,7 +49,7 @@ _WAIT_S = 0.1
 RELOAD_PATIENCE_S = 5.0
 
 
-class SessionManager:
+class SessionManager(TableDisplay):
     """A loaded model and the sessions on it. Safe to use from any thread and any event loop.
 
     Made by :func:`gemma_notebook.load`; usable in ``with`` and ``async with``.
@@ -84,6 +85,17 @@ class SessionManager:
     def __repr__(self) -> str:
         counts = self.handles
         return f"SessionManager({self.model.name!r}, {self._state}, live={counts.live})"
+
+    def _table(self) -> Table:
+        counts = self.handles
+        rows = (
+            ("model", self.model.name),
+            ("state", self._state),
+            ("backend", self.active_backend),
+            ("context", f"{self.model.context_limit:,} tokens"),
+            ("handles", f"{counts.live} live, {counts.created} created, {counts.closed} closed"),
+        )
+        return Table((), rows)
 
     # What it is
 
@@ -128,9 +140,9 @@ class SessionManager:
         return self._engine.counts
 
     @property
-    def events(self) -> tuple[HandleEvent, ...]:
-        """What happened to the native handles, in order; the latest 4,096."""
-        return self._engine.ledger.events
+    def events(self) -> HandleEvents:
+        """What happened to the native handles, in order; the latest 4,096. A tuple, shown as a table."""
+        return HandleEvents(self._engine.ledger.events)
 
     def count_tokens(self, text: str) -> int:
         """Tokens of ``text`` by the model's own tokenizer, without the markers of the chat template.

@@ -12,6 +12,7 @@ import threading
 from collections import deque
 from typing import Any
 
+from gemma_notebook._determinism import clock_is_fixed
 from gemma_notebook.engine import Conversation, Generation
 from gemma_notebook.errors import ClosedError, EngineError, GemmaNotebookError
 from gemma_notebook.messages import Delta, FinishReason, Message, Reply, Timing, ToolCall, Usage
@@ -359,6 +360,8 @@ def _tool_call(call: dict[str, Any]) -> ToolCall:
 
 
 def _timing(generation: Generation, prompt_tokens: int, output_tokens: int) -> Timing:
+    if clock_is_fixed():
+        return Timing(None, None, None, 0.0)
     stats = generation.stats
     first = stats.first_chunk_s - stats.sent_s if stats.first_chunk_s else None
     decoding = stats.last_chunk_s - stats.first_chunk_s

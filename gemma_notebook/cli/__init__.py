@@ -17,8 +17,10 @@ __all__ = ["COMMANDS", "command", "main"]
 
 COMMANDS = (
     "chat",
+    "check-notebooks",
     "doctor",
     "models",
+    "new",
 )
 
 _HELP = """Talk to a Gemma model that runs on your own machine.
@@ -28,6 +30,8 @@ _HELP = """Talk to a Gemma model that runs on your own machine.
   gemma-notebook models list             which models there are, and which fit this machine
   gemma-notebook models pull gemma3-1b   fetch one
   gemma-notebook chat gemma3-1b          talk to it; in a notebook: gn.load("gemma3-1b")
+  gemma-notebook new regression "Title"  write a notebook that is a test
+  gemma-notebook check-notebooks DIR     find what makes a notebook no test
   gemma-notebook doctor                  what is installed, what works, and what to do about the rest
 
 \b

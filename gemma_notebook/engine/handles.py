@@ -11,6 +11,7 @@ import threading
 import time
 from collections import deque
 
+from gemma_notebook._determinism import clock_is_fixed
 from gemma_notebook.errors import ClosedError, EngineError
 from gemma_notebook.messages import HandleCounts, HandleEvent, HandleEventKind, Timing, Usage
 
@@ -122,7 +123,7 @@ class HandleLedger:
         usage: Usage | None = None,
         timing: Timing | None = None,
     ) -> None:
-        at_s = time.monotonic() - self._opened_at
+        at_s = 0.0 if clock_is_fixed() else time.monotonic() - self._opened_at
         self._events.append(HandleEvent(handle, kind, detail, at_s, usage, timing))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["BUGS", "Bug"]
+__all__ = ["BUGS", "SEEN_BY_NOTEBOOKS", "Bug"]
 
 
 @dataclass(frozen=True)
@@ -629,4 +629,51 @@ BUGS = (
         self._closed = False
 """,
     ),
+)
+
+# Bugs that a notebook's outputs show. The others need threads, interrupts, a failing engine or a fork to be seen.
+SEEN_BY_NOTEBOOKS = (
+    "a cancelled handle is not spent",
+    "a cancelled turn that waits is started",
+    "a chat goes back to a clone of another moment",
+    "a chat that samples goes back by clones",
+    "a clone is taken after the message is sent",
+    "a close leaves the clones",
+    "a closed handle is not counted",
+    "a closed session answers",
+    "a closed session stays on the manager's list",
+    "a creation waits inside the engine",
+    "a finished generation is not settled",
+    "a forgotten session is not closed",
+    "a fork clones what has turns to come",
+    "a fork shares its parent's handle",
+    "a late cancel spends the handle",
+    "a late close clears the live session",
+    "a message that cannot fit empties the chat",
+    "a partial reply is not replayed",
+    "a reply cut by its limit keeps the handle",
+    "a reset creates the next handle before it closes the last",
+    "a reset joins one that is over",
+    "a reset keeps the turns",
+    "a reset leaves the clones",
+    "a reset that joined an interrupted one has done nothing",
+    "a reset waits for the one whose message is being sent",
+    "a spent handle is used again",
+    "a stop stops whatever the engine runs",
+    "a stream does not keep its session",
+    "a trim drops turns that wait",
+    "a trim keeps clones of what it forgot",
+    "an edit forgets before it checks",
+    "clones are not bounded",
+    "leaving the loop does not cancel",
+    "messages that cannot be restored are found too late",
+    "regenerate begins with the same seed",
+    "restored messages are not replayed",
+    "the cap lets one more in",
+    "the guard of a reset is not cleared",
+    "the lane creates the next handle before it closes the last",
+    "the next reply goes before a creation that waits",
+    "the replay is dropped",
+    "the turns of a chat are answered in another order than they stand",
+    "two turns generate at once",
 )
