@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import litert_lm
-from bench import gil_held, greedy
+from bench import gil_held
 
 import gemma_notebook as gn
 from gemma_notebook.models.resolve import resolve_model
@@ -28,6 +28,11 @@ from gemma_notebook.options import usable_cores
 
 PROMPT = "Go on: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12,"
 TOKENS = 64
+
+
+def greedy() -> Any:
+    """The sampling that our sessions have by default."""
+    return litert_lm.SamplerConfig(top_k=1, top_p=1.0, temperature=0.8, seed=1)
 
 
 def rate(chunks: Iterable[Any]) -> float:
