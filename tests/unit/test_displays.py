@@ -126,6 +126,11 @@ def test_code_in_a_fence_stays_as_it_is_also_in_a_list():
     assert "\n```html\n<b>&amp;</b>\n  `x`\n```\n" in code
 
 
+def test_a_fence_that_begins_a_list_item_is_one():
+    assert "\n```html\n<b>\n```\n" in harmless_markdown("1. ```html\n   <b>\n   ```\n<b>")
+    assert harmless_markdown("- ```\n  a\n  ```\n<b>").endswith("&lt;b>")
+
+
 def test_a_fence_that_is_never_closed_is_closed():
     assert harmless_markdown("```\n<b>").count("```") == 2
 
