@@ -28,6 +28,8 @@ const alias = Object.fromEntries(
 export default defineConfig({
   resolve: { alias },
   test: {
+    // Of a busy machine: what hangs is found all the same.
+    testTimeout: 30_000,
     projects: [
       {
         extends: true,
@@ -52,7 +54,9 @@ export default defineConfig({
         },
         test: {
           name: "components",
-          include: ["tests/components/**/*.test.tsx"],
+          include: [
+            process.env.PERF ? "tests/perf/**/*.perf.tsx" : "tests/components/**/*.test.tsx",
+          ],
           browser: {
             enabled: true,
             headless: true,

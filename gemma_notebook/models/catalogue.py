@@ -17,7 +17,7 @@ from typing import Any, overload
 
 from gemma_notebook.errors import ModelNotFoundError, OptionTypeError, OptionValueError
 from gemma_notebook.models.machine import Machine
-from gemma_notebook.models.store import Store, checked_name
+from gemma_notebook.models.store import InstalledModel, Store, checked_name
 
 __all__ = [
     "ABILITIES", "TABLE_HEADS", "CatalogueModel", "ModelList", "bytes_text", "load_entries", "models", "table_row",
@@ -171,14 +171,9 @@ def models(*, store: Store | None = None) -> ModelList:
     machine = Machine.here(store)
     entries = load_entries(store)
     installed = {model.name: model for model in store.installed()}
-    found = [
-        _placed(entry, installed[name].path if name in installed else None, machine)
-        for name, entry in entries.items()
-    ]
+    found = [_placed(entry, installed.get(name), machine) for name, entry in entries.items()]
     found += [
-        _placed(
-            CatalogueModel(name, title="(installed here)", size_bytes=model.size_bytes), model.path, machine
-        )
+        _placed(_uncatalogued(model), model, machine)
         for name, model in installed.items()
         if name not in entries
     ]
@@ -246,11 +241,32 @@ def bytes_text(count: int) -> str:
     )
 
 
-def _placed(entry: CatalogueModel, path: Path | None, machine: Machine) -> CatalogueModel:
+def _placed(entry: CatalogueModel, installed: InstalledModel | None, machine: Machine) -> CatalogueModel:
     if entry.name == _BUNDLED:  # as gn.load does, whatever lies in the store
-        path = Path(__file__).with_name("tiny") / "model.litertlm"
-    needed = 0 if path is not None else entry.size_bytes
-    return dataclasses.replace(entry, path=path, obstacle=machine.obstacle(entry.memory_bytes, needed))
+        return dataclasses.replace(entry, path=Path(__file__).with_name("tiny") / "model.litertlm")
+    if installed is None:
+        return dataclasses.replace(entry, obstacle=machine.obstacle(entry.memory_bytes, entry.size_bytes))
+    return dataclasses.replace(
+        entry,
+        path=installed.path,
+        size_bytes=installed.size_bytes,
+        unverified=tuple(name for name in entry.unverified if name != "size_bytes"),
+        obstacle=machine.obstacle(entry.memory_bytes, 0),
+    )
+
+
+def _uncatalogued(model: InstalledModel) -> CatalogueModel:
+    """What the note beside a file tells of a model that no catalogue has."""
+
+    def told(field: str) -> str:
+        return str(model.origin.get(field, ""))
+
+    return CatalogueModel(
+        model.name,
+        title=told("title") or "(installed here)",
+        licence=told("licence"),
+        licence_url=told("licence_url"),
+    )
 
 
 def _read(path: Path) -> dict[str, CatalogueModel]:

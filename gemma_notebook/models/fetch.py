@@ -133,7 +133,13 @@ def _ask_hub(entry: CatalogueModel) -> _Remote:
 
 
 def _fetch(
-    entry: CatalogueModel, remote: _Remote, folder: Path, store: Store, tell: Callable[[str], None]
+    entry: CatalogueModel,
+    remote: _Remote,
+    folder: Path,
+    store: Store,
+    tell: Callable[[str], None],
+    *,
+    use_cache: bool = True,
 ) -> tuple[Path, str]:
     """The finished file in the staging directory, and its checksum."""
     part = folder / part_name(remote.etag)
@@ -147,16 +153,17 @@ def _fetch(
         )
     else:
         tell(f"fetching {entry.name}, {bytes_text(remote.size_bytes)}, from {entry.repo}")
-    if not _copied_from_cache(entry, remote, part, tell):
+    copied = use_cache and _copied_from_cache(entry, remote, part, tell)
+    if not copied:
         _download(remote, part, store)
     expected = entry.sha256 or (remote.etag if _SHA256.fullmatch(remote.etag) else "")
     tell("checking the checksum")
     found = _sha256(part)
     if expected and found != expected:
         part.unlink()
-        if resumed:  # perhaps the old beginning was bad
+        if resumed or copied:  # perhaps what there was of it was bad
             tell("what there was of it is damaged; fetching it anew")
-            return _fetch(entry, remote, folder, store, tell)
+            return _fetch(entry, remote, folder, store, tell, use_cache=False)
         raise DownloadError(
             f"what came for {entry.name!r} is damaged: its sha256 is {found[:12]}…, not {expected[:12]}…; "
             "it was thrown away, so pull again; if it happens again, something between here and the hub alters it",

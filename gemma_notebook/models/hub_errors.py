@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import ssl
 from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
@@ -84,12 +85,25 @@ def _no_connection(error: Exception, http: Any) -> str:
         return f"there is no way to {where}: {_words(error)}; check HTTPS_PROXY and NO_PROXY"
     if isinstance(error, http.TimeoutException):
         return f"{where} did not answer in time ({type(error).__name__}); check the connection"
+    if _is_about_a_certificate(error):
+        return (
+            f"the certificate of {where} is not one that is trusted here ({_words(error)}); where a company's proxy "
+            "reads along, set SSL_CERT_FILE to its certificate"
+        )
     if isinstance(error, http.ConnectError):
         return (
             f"there is no connection to {where} ({_words(error)}); check the network, and HTTPS_PROXY if this "
             "machine needs a proxy"
         )
     return f"the connection to {where} broke off ({_words(error)})"
+
+
+def _is_about_a_certificate(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, ssl.SSLError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _refusal(error: Any, entry: CatalogueModel, again: str) -> DownloadError:
@@ -112,6 +126,12 @@ def _refusal(error: Any, entry: CatalogueModel, again: str) -> DownloadError:
             f"the hub forbids {entry.repo} to this token ({_words(error)}); give the token read access to gated "
             f"repositories at {_host()}/settings/tokens",
             reason="token",
+        )
+    if status == 407:
+        return DownloadError(
+            "the proxy wants a name and a password; put them into HTTPS_PROXY and HTTP_PROXY: "
+            "http://name:password@proxy:port",
+            reason="network",
         )
     if status == 429:
         return DownloadError(

@@ -117,7 +117,11 @@ class ChatPanel(anywidget.AnyWidget):
     def _static_view(self) -> dict[str, str]:
         if not self._persist:
             return {"text/markdown": f"*{_GONE}*", "text/html": f"<p><em>{_GONE}</em></p>"}
-        return Transcript.of(cast("TranscribedChat", self.chat))._repr_mimebundle_()
+        kept = [Transcript.of(cast("TranscribedChat", chat))._repr_mimebundle_() for chat in self.chats]
+        return {
+            "text/markdown": "\n---\n\n".join(one["text/markdown"] for one in kept),
+            "text/html": "<hr>\n".join(one["text/html"] for one in kept),
+        }
 
     def _on_message(self, _widget: object, content: Any, buffers: Sequence[Any] | None) -> None:
         self._tabs.handle(content, buffers)

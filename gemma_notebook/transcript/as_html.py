@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from html import escape
 
 from gemma_notebook.transcript.as_markdown import remarks, shown_json, speaker
+from gemma_notebook.transcript.markdown_html import render_html
 from gemma_notebook.transcript.record import Entry, Transcript
-from gemma_notebook.transcript.safe_markdown import render_html
 
 __all__ = ["fragment", "page"]
 
@@ -23,15 +23,19 @@ _STYLE = """\
 border-radius:.5em;background:none;white-space:pre}
 .gn-transcript code{font-family:var(--jp-code-font-family,ui-monospace,monospace);font-size:.92em}
 .gn-transcript .gn-scroll{overflow-x:auto}
-.gn-transcript table{border-collapse:collapse}
-.gn-transcript :is(th,td){padding:.3em .7em;border:1px solid rgba(128,128,128,.4);vertical-align:top}
-.gn-transcript blockquote{margin:.6em 0;padding:0 0 0 .9em;border-left:3px solid rgba(128,128,128,.5)}
+.gn-transcript table{width:max-content;border-collapse:collapse;font-size:.95em}
+.gn-transcript :is(th,td){padding:.3em .7em;border:1px solid rgba(128,128,128,.4);vertical-align:top;max-width:22rem;overflow-wrap:normal}
+.gn-transcript :is(h3,h4,h5,h6){margin:1.1em 0 .4em;font-size:1.1em;line-height:1.3}
+.gn-transcript blockquote{margin:.6em 0;padding:0;padding-inline-start:.9em;border:0;border-inline-start:3px solid rgba(128,128,128,.5)}
 .gn-transcript .gn-note{margin:.3em 0 0;font-size:.85em;opacity:.75}
 .gn-transcript .gn-error{color:#c62828;opacity:1}
 .gn-transcript dl{display:grid;grid-template-columns:max-content 1fr;gap:0 1em;margin:0 0 1.5em;font-size:.9em}
 .gn-transcript dd{margin:0}
 """
-_PAGE_STYLE = "body{margin:2rem auto;max-width:60rem;padding:0 1rem}\n" + _STYLE
+_PAGE_STYLE = (
+    "body{margin:2rem auto;max-width:60rem;padding:0 1rem;font-family:system-ui,sans-serif}\nh1{font-size:1.5em}\n"
+    + _STYLE
+)
 
 
 def fragment(transcript: Transcript) -> str:
@@ -108,8 +112,7 @@ def _reply(entry: Entry, *, numbers: bool) -> Iterator[str]:
         result = "" if call.result is None else f"<pre>{escape(shown_json(call.result))}</pre>"
         arguments = f"<pre>{escape(shown_json(call.arguments))}</pre>"
         yield f"<details><summary>Tool: {escape(call.name)}</summary>\n{arguments}{result}</details>\n"
-    html = render_html(entry.text)
-    yield html.replace("<table>", '<div class="gn-scroll"><table>').replace("</table>", "</table></div>")
+    yield render_html(entry.text)
     notes = " · ".join(remarks(entry, numbers=numbers))
     if notes:
         kind = "gn-note gn-error" if entry.error is not None else "gn-note"

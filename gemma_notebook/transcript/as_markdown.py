@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
+from gemma_notebook.transcript.neutral_markdown import escaped, fenced, neutral, one_line
 from gemma_notebook.transcript.record import Entry, Transcript
-from gemma_notebook.transcript.safe_markdown import escaped, fenced, neutral
 
 __all__ = ["body", "document"]
 
@@ -70,11 +70,6 @@ def _quoted(markdown: str) -> str:
 def speaker(model: str) -> str:
     """The model's name as a speaker's, which is not mistaken for the user's."""
     return f"{model} (model)" if model.strip().casefold() in ("", "you", "system instruction") else model
-
-
-def one_line(text: str) -> str:
-    """A name, as text in a line of Markdown."""
-    return escaped(" ".join(text.split()))
 
 
 def shown_json(value: object) -> str:

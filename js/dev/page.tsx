@@ -45,7 +45,7 @@ transport.interrupt = () => {};
 const first = kernels.get(open());
 if (first) SCENES[parameters.get("scene") ?? "chat"]?.(first);
 document.documentElement.dir = parameters.get("dir") ?? "ltr";
-Object.assign(window, { lose: (why: string) => transport.lose(why) });
+Object.assign(window, { transport });
 
 const target = document.getElementById("panel");
 if (target) render(<Panel hub={new PanelHub(transport)} />, target);

@@ -94,6 +94,7 @@ OPERATIONS = {
     "regenerate": lambda machine, chat: machine.as_chat(chat).regenerate(),
     "fork": lambda machine, chat: machine.keep(machine.as_chat(chat).fork()),
     "restore": lambda machine, chat: chat.restore(SAID),
+    "reload": lambda machine, chat: machine.manager.reload(),
     "reset to other options": lambda machine, chat: machine.as_chat(chat).reset(temperature=0.5),
     "close": lambda machine, chat: chat.close(),
     "create": lambda machine, chat: machine.keep(machine.manager.create_session()),
@@ -282,6 +283,13 @@ class Lifecycle(RuleBasedStateMachine):
             chat.restore(SAID)
             assert chat.messages[:2] == (SAID[0], gn.Message("assistant", SAID[1].text, "stop"))
             assert "Ada" in chat.send(PROBE).text
+
+    @rule(chat=anyone)
+    def reload(self, chat):
+        chat = self.chat(chat)
+        self.manager.reload()
+        with contextlib.suppress(ClosedError, ContextFullError):
+            self.check_reply(chat.send("Hello."))
 
     @rule(chat=anyone)
     def close(self, chat):

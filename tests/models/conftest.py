@@ -1,75 +1,18 @@
-"""The real command, in a home of its own."""
+"""A hub, an address with a bad certificate, and the real command in a home of its own."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+import contextlib
+import socket
+import ssl
+import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+import trustme
+from installed_command import Command
 from loopback_hub import Hub, running_hub
-
-# What a developer's own environment must not decide here.
-_FOREIGN = ("HF_", "GEMMA_NOTEBOOK", "HUGGING", "XDG_", "PYTEST")
-
-
-class Command:
-    """``gemma-notebook`` in a process of its own, with a home of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.home = folder / "home"
-        self.home.mkdir()
-        self.environment = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(_FOREIGN) and not name.lower().endswith("_proxy")
-        } | {
-            "GEMMA_NOTEBOOK_HOME": str(self.home),
-            "HF_HOME": str(folder / "huggingface"),
-            "XDG_DATA_DIRS": str(folder / "site"),
-            "PYTHONWARNINGS": "error",
-        }
-
-    def __call__(
-        self, *arguments: object, status: int | None = 0, **options: Any
-    ) -> subprocess.CompletedProcess[str]:
-        """Run it to its end. Environment variables are given in capitals; ``status`` is what it must end with."""
-        environment, options = self._split(options)
-        done = subprocess.run(
-            self.line(*arguments),
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=100,
-            **options,
-        )
-        assert status is None or done.returncode == status, (
-            f"{arguments} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
-        )
-        return done
-
-    def start(self, *arguments: object, **options: Any) -> subprocess.Popen[str]:
-        """Begin to run it."""
-        environment, options = self._split(options)
-        return subprocess.Popen(
-            self.line(*arguments),
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            **options,
-        )
-
-    def line(self, *arguments: object) -> list[str]:
-        return [sys.executable, "-m", "gemma_notebook", *map(str, arguments)]
-
-    def _split(self, options: dict[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
-        variables = {name: str(options.pop(name)) for name in tuple(options) if name.isupper()}
-        return self.environment | variables, options
 
 
 @pytest.fixture
@@ -86,3 +29,24 @@ def hub(command: Command) -> Iterator[Hub]:
             '[small]\ntitle = "Small"\nrepo = "acme/small"\nfile = "model.litertlm"\nlicence = "Gemma"\n'
         )
         yield hub
+
+
+@pytest.fixture
+def tls_address() -> Iterator[str]:
+    """An address where every connection is answered with a certificate that nobody trusts."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            with contextlib.suppress(OSError):  # the end of the test
+                while True:
+                    connection, _ = listener.accept()
+                    with contextlib.suppress(OSError), context.wrap_socket(connection, server_side=True):
+                        pass
+
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        yield f"https://127.0.0.1:{listener.getsockname()[1]}"
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -103,8 +104,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         hub = self.state
+        asked = self.path  # a proxy is asked for a whole address
+        self.path = urlsplit(asked).path
         hub.requests.append(
-            Request(self.command, self.path, self.headers.get("Range"), self.headers.get("Authorization"))
+            Request(self.command, asked, self.headers.get("Range"), self.headers.get("Authorization"))
         )
         if self.path.startswith("/cdn/"):
             self._bytes()

@@ -11,7 +11,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from conftest import Command
+from installed_command import Command
 from loopback_hub import COMMIT, Hub
 
 from gemma_notebook.models.fetch import part_name
@@ -105,6 +105,7 @@ def test_the_token_goes_to_the_hub_and_not_to_where_the_hub_sends_us(command: Co
         ((404, "RevisionNotFound", ""), "has no revision 'main'"),
         ((404, "EntryNotFound", ""), "has no file 'model.litertlm'"),
         ((403, "", "Forbidden"), "forbids acme/small to this token"),
+        ((407, "", "Proxy Authentication Required"), "the proxy wants a name and a password"),
         ((429, "", "Too many"), "asks to wait"),
         ((500, "", "Oops"), "answered 500 (Oops)"),
         ((503, "", ""), "answered 503"),
@@ -128,6 +129,20 @@ def test_no_way_to_the_hub_is_a_sentence_with_a_remedy(command: Command, hub: Hu
     said = failure(command, hub, **variables)
     assert words in said
     assert "secret" not in said
+
+
+def test_a_proxy_is_used(command: Command, hub: Hub):
+    """The hub stands for the proxy: the address that is asked for leads nowhere."""
+    hub.content = TINY
+    command("models", "pull", "small", HF_ENDPOINT="http://hub.invalid", HTTP_PROXY=hub.address)
+    assert pulled(command).read_bytes() == TINY
+    assert hub.requests[-2].path.startswith("http://hub.invalid/acme/small/resolve/")
+
+
+def test_a_certificate_that_is_not_trusted_is_named(command: Command, tls_address: str):
+    said = command("models", "pull", "gemma3-1b", status=4, HF_ENDPOINT=tls_address).stderr
+    assert "is not one that is trusted here" in said
+    assert "SSL_CERT_FILE" in said
 
 
 def test_a_page_that_is_no_hub_is_recognised(command: Command, hub: Hub):
@@ -242,6 +257,9 @@ def test_what_another_program_has_fetched_is_not_fetched_again(command: Command,
     assert "copying it from the cache" in command("models", "pull", "small").stderr
     assert pulled(command).read_bytes() == TINY
     assert not hub.downloads
+    (snapshot / "model.litertlm").write_bytes(bytes(len(TINY)))
+    assert "fetching it anew" in command("models", "pull", "small", "--force").stderr
+    assert pulled(command).read_bytes() == TINY
 
 
 def test_too_little_space_is_seen_before_anything_is_fetched(command: Command, hub: Hub):

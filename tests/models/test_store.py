@@ -59,6 +59,14 @@ def test_a_file_copied_there_by_hand_is_a_model(store: Store):
     assert gn.models()["by-hand"].installed
 
 
+def test_what_was_noted_of_a_model_is_listed(store: Store):
+    put(store, "mine", b"12345", title="Mine", licence="MIT", size_bytes="nonsense")
+    model = gn.models()["mine"]
+    assert (model.title, model.licence, model.size_bytes) == ("Mine", "MIT", 5)
+    put(store, "gemma3-1b", b"1234567")
+    assert gn.models()["gemma3-1b"].size_bytes == 7, "the size of what is here, not of what could be fetched"
+
+
 def test_a_model_is_readable_by_others(store: Store):
     path = put(store, "mine")
     assert path.stat().st_mode & 0o044 == 0o044

@@ -64,7 +64,7 @@ def _look(*, kernel: bool) -> Iterator[Finding]:
 
 def _show(finding: Finding) -> None:
     mark, colour = _MARKS[finding.status]
-    click.echo(f"{click.style(mark, fg=colour)} {finding.topic:<25} {printable(finding.words)}")
+    click.echo(f"{click.style(mark, fg=colour)} {finding.topic:<26} {printable(finding.words)}")
 
 
 def _advise(found: list[Finding]) -> None:

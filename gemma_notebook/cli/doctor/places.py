@@ -42,7 +42,7 @@ def look_at_store() -> Iterator[Finding]:
         "installed": [model.name for model in installed],
         "directories": [str(folder) for folder in store.directories],
     }
-    words = f"{store.directory}: {len(installed)} models, {bytes_text(free or 0) or 'nothing'} free"
+    words = f"{store.directory}: {len(installed)} {'model' if len(installed) == 1 else 'models'}, {bytes_text(free or 0) or 'nothing'} free"
     if writable:
         yield Finding("store", "ok", words, facts=facts)
     else:

@@ -35,6 +35,8 @@ def command(model: str, *, backend: str, as_json: bool) -> None:
     from gemma_notebook.models.resolve import resolve_model
 
     path = resolve_model(model)
+    if not as_json and sys.stderr.isatty():
+        click.echo(f"trying {path} …", err=True)
     results: list[dict[str, Any]] = []
     for result in _steps(path, backend):
         results.append(result)

@@ -13,13 +13,13 @@ __all__ = ["command"]
 @click.argument("name", required=False)
 @json_option
 def command(name: str | None, *, as_json: bool) -> None:
-    r"""Print where a model lies, or without NAME where models are kept.
+    """Print where a model lies, or without NAME where models are kept.
 
     \b
     Set GEMMA_NOTEBOOK_HOME to keep them elsewhere. A catalogue.toml beside the models directory
     adds models of your own to the list. Models in the site's directory, which an administrator
     fills, are found by every user of the machine.
-    """
+    """  # noqa: D301  # \b is for click: leave the lines below as they are
     from gemma_notebook.models.resolve import resolve_model
     from gemma_notebook.models.store import Store
 

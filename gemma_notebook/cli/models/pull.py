@@ -18,7 +18,7 @@ __all__ = ["command"]
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar and no words unless it fails.")
 @json_option
 def command(name: str, *, force: bool, quiet: bool, as_json: bool) -> None:
-    r"""Fetch a model by its name in `gemma-notebook models list`.
+    """Fetch a model by its name in `gemma-notebook models list`.
 
     A broken download goes on where it broke off. Nothing is installed before its checksum is right.
 
@@ -29,7 +29,7 @@ def command(name: str, *, force: bool, quiet: bool, as_json: bool) -> None:
       3. run `hf auth login`, or set HF_TOKEN
 
     Behind a proxy set HTTPS_PROXY; for a mirror of the hub set HF_ENDPOINT.
-    """
+    """  # noqa: D301  # \b is for click: leave the lines below as they are
     from gemma_notebook.models.catalogue import bytes_text
     from gemma_notebook.models.fetch import pull
 

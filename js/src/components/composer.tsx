@@ -1,4 +1,4 @@
-import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import {
   type Attached,
   attachObstacle,
@@ -15,7 +15,6 @@ import { useRecall } from "./use-recall";
 
 export function Composer({ store, state }: { store: PanelStore; state: PanelState }) {
   const box = useRef<HTMLTextAreaElement>(null);
-  const form = useRef<HTMLFormElement>(null);
   const [files, setFiles] = useState<readonly Attached[]>([]);
   const [dragged, setDragged] = useState(false);
   const replying = isReplying(state);
@@ -24,7 +23,6 @@ export function Composer({ store, state }: { store: PanelStore; state: PanelStat
   const recall = useRecall(store, state);
 
   useGrow(box, state.draft);
-  useKeptFocus(form, box, replying);
 
   const send = () => {
     if (store.send(store.state.draft, files)) setFiles([]);
@@ -45,7 +43,6 @@ export function Composer({ store, state }: { store: PanelStore; state: PanelStat
   return (
     <form
       class="gn-composer"
-      ref={form}
       data-dragged={dragged}
       onSubmit={(event) => {
         event.preventDefault();
@@ -123,18 +120,4 @@ export function Composer({ store, state }: { store: PanelStore; state: PanelStat
       )}
     </form>
   );
-}
-
-/** When the button that has the focus makes room for the other one, the focus goes to the text box. */
-function useKeptFocus(
-  form: { current: HTMLFormElement | null },
-  box: { current: HTMLTextAreaElement | null },
-  replying: boolean,
-): void {
-  const had = useRef(false);
-  had.current ||= form.current?.querySelector(".gn-action") === document.activeElement;
-  useLayoutEffect(() => {
-    if (had.current && !form.current?.contains(document.activeElement)) box.current?.focus();
-    had.current = false;
-  }, [replying]);
 }

@@ -4,15 +4,15 @@ import { DownIcon } from "./icons";
 import { Message } from "./message";
 import { Notice } from "./notice";
 import { Prompt } from "./prompt";
-import { useEarlier } from "./use-earlier";
 import { useFollow } from "./use-follow";
+import { useWindow } from "./use-window";
 import { Welcome } from "./welcome";
 
 export function Conversation({ store, state }: { store: PanelStore; state: PanelState }) {
   const log = useRef<HTMLDivElement>(null);
   const { messages } = state;
-  const shown = useEarlier(messages.length, log);
   const { following, follow, onScroll } = useFollow(log);
+  const { first, earlier, nearTop } = useWindow(messages.length, log, following);
   const unsent = state.outbox.filter((o) => o.turn === null && o.epoch === state.epoch);
 
   // Whoever sends a message, or resets, wants to see what comes of it.
@@ -32,11 +32,18 @@ export function Conversation({ store, state }: { store: PanelStore; state: Panel
         // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
         tabIndex={0}
         ref={log}
-        onScroll={onScroll}
+        onScroll={() => {
+          if (onScroll()) nearTop();
+        }}
       >
         <div class="gn-said">
           {messages.length + unsent.length === 0 && <Welcome store={store} state={state} />}
-          <Messages store={store} state={state} shown={shown} />
+          {first > 0 && (
+            <button type="button" class="gn-button gn-earlier" onClick={earlier}>
+              {first} earlier messages
+            </button>
+          )}
+          <Messages store={store} state={state} first={first} />
           {unsent.map((o) => (
             <Prompt key={o.id} text={o.text} files={o.files} />
           ))}
@@ -56,13 +63,12 @@ export function Conversation({ store, state }: { store: PanelStore; state: Panel
 interface MessagesProps {
   store: PanelStore;
   state: PanelState;
-  shown: number;
+  first: number;
 }
 
-function Messages({ store, state, shown }: MessagesProps) {
+function Messages({ store, state, first }: MessagesProps) {
   const { messages } = state;
   const known = forgotten(messages);
-  const first = messages.length - shown;
   const last = messages.at(-1);
   return (
     <>

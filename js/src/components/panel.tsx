@@ -9,6 +9,7 @@ import { SettingsDrawer } from "./settings-drawer";
 import { onShortcut } from "./shortcuts";
 import { StatusBar } from "./status-bar";
 import { TabBar } from "./tab-bar";
+import { useKeptFocus } from "./use-kept-focus";
 import { useStore } from "./use-store";
 
 /** What lies over the conversation. */
@@ -21,6 +22,8 @@ export function Panel({ hub }: { hub: PanelHub }) {
   const [drawer, setDrawer] = useState<Drawer>(null);
   const panel = useRef<HTMLElement>(null);
   const opened = useRef<Element | null>(null);
+
+  useKeptFocus(panel);
 
   const toggle = (which: Drawer) => {
     if (drawer === null) opened.current = document.activeElement;

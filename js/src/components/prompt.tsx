@@ -22,7 +22,11 @@ export function Prompt({ text, message, store, files = message?.files ?? [] }: P
   const button = useRef<HTMLButtonElement>(null);
   const wasEditing = useRef(false);
   useLayoutEffect(() => {
-    if (wasEditing.current && !editing) button.current?.focus();
+    if (wasEditing.current && !editing) {
+      button.current?.focus();
+      // Hidden, because the answer is on its way.
+      if (document.activeElement !== button.current) toComposer(button.current);
+    }
     wasEditing.current = editing;
   }, [editing]);
   return (
@@ -63,6 +67,11 @@ export function Prompt({ text, message, store, files = message?.files ?? [] }: P
       )}
     </article>
   );
+}
+
+function toComposer(from: Element | null): void {
+  const panel = from?.closest(".gn-panel");
+  panel?.querySelector<HTMLElement>(".gn-composer textarea")?.focus();
 }
 
 interface EditorProps {

@@ -70,7 +70,7 @@ export function SettingsDrawer({ store, state, close }: Props) {
             </button>
           )}
         </div>
-        <p class="gn-muted gn-hint" aria-live="polite">
+        <p class="gn-muted gn-hint">
           {settings.pending !== null
             ? "These changes wait for the next chat: this one goes on as it began."
             : "This chat goes on as it began; changes are for a new one."}

@@ -41,11 +41,13 @@ export function useFollow(element: RefObject<HTMLElement | null>) {
     return () => observer.disconnect();
   }, [element]);
 
-  const onScroll = () => {
+  /** Whether the end is left behind, now that the box was scrolled. */
+  const onScroll = (): boolean => {
     const box = element.current;
-    if (!box) return;
+    if (!box) return false;
     if (scrolledUp(box)) setFollowing(false);
     else if (isAtEnd(box)) setFollowing(true);
+    return !isAtEnd(box);
   };
 
   const follow = () => {

@@ -1,16 +1,11 @@
-import { useEffect, useState } from "preact/hooks";
+import { Component, type ComponentChildren } from "preact";
 import { CopyButton } from "../components/copy-button";
 import { highlight, type Piece } from "./highlight";
 import { whenIdle } from "./idle";
+import { sectionsOf } from "./sections";
 
-interface Coloured {
-  code: string;
-  pieces: Piece[];
-}
-
-/** Code with its language and a button that copies it. Colours come when the page has time. */
+/** Code with its language and a button that copies it. */
 export function CodeBlock({ code, language }: { code: string; language: string }) {
-  const coloured = useColours(code, language);
   return (
     <div class="gn-code" role="group" aria-label={language === "" ? "Code" : `Code, ${language}`}>
       <div class="gn-code-head">
@@ -20,26 +15,69 @@ export function CodeBlock({ code, language }: { code: string; language: string }
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard */}
       <pre class="gn-code-text" dir="ltr" tabIndex={0}>
         <code>
-          {coloured?.pieces.map(([text, kind]) =>
-            kind === "" ? text : <span class={`gn-tok-${kind}`}>{text}</span>,
-          )}
-          {code.slice(coloured?.code.length ?? 0)}
+          {sectionsOf(code).map((section, i) => (
+            <Section key={i} code={section} language={language} />
+          ))}
         </code>
       </pre>
     </div>
   );
 }
 
-/** The colours of the code as far as they are known. */
-function useColours(code: string, language: string): Coloured | null {
-  const [coloured, setColoured] = useState<Coloured | null>(null);
-  useEffect(
-    () =>
-      whenIdle(() => {
-        const pieces = highlight(code, language);
-        setColoured(pieces && { code, pieces });
-      }),
-    [code, language],
-  );
-  return coloured && code.startsWith(coloured.code) ? coloured : null;
+interface Props {
+  code: string;
+  language: string;
+}
+
+interface Coloured extends Props {
+  pieces: Piece[];
+}
+
+/** A part of the code, rendered when it changes. Colours come when the page has time. */
+class Section extends Component<Props, { coloured: Coloured | null }> {
+  override state = { coloured: null };
+  private takeBack = () => {};
+
+  override shouldComponentUpdate(next: Props, state: { coloured: Coloured | null }): boolean {
+    const { code, language } = this.props;
+    return (
+      next.code !== code || next.language !== language || state.coloured !== this.state.coloured
+    );
+  }
+
+  override componentDidMount() {
+    this.colour();
+  }
+
+  override componentDidUpdate(before: Props) {
+    const { code, language } = this.props;
+    if (before.code !== code || before.language !== language) this.colour();
+  }
+
+  override componentWillUnmount() {
+    this.takeBack();
+  }
+
+  private colour() {
+    this.takeBack();
+    this.takeBack = whenIdle(() => {
+      const { code, language } = this.props;
+      const pieces = highlight(code, language);
+      this.setState({ coloured: pieces && { code, language, pieces } });
+    });
+  }
+
+  override render({ code, language }: Props, { coloured }: { coloured: Coloured | null }) {
+    const known = coloured?.language === language && code.startsWith(coloured.code);
+    return (
+      <span class="gn-code-section">
+        {known && coloured.pieces.map(spanOf)}
+        {known ? code.slice(coloured.code.length) : code}
+      </span>
+    );
+  }
+}
+
+function spanOf([text, kind]: Piece): ComponentChildren {
+  return kind === "" ? text : <span class={`gn-tok-${kind}`}>{text}</span>;
 }

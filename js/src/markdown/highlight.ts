@@ -1,8 +1,8 @@
 import { type ShjToken, tokenizeWith } from "@speed-highlight/core/tokenize";
 import { grammarOf, languages } from "./languages";
 
-/** Longer code stays plain: colouring it would hold the page up. */
-export const HIGHLIGHT_LIMIT = 20_000;
+/** A longer piece, such as one line of minified code, stays plain: colouring it would hold the page up. */
+export const HIGHLIGHT_LIMIT = 8_000;
 
 export type Piece = [text: string, kind: ShjToken | ""];
 

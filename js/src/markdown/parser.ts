@@ -190,9 +190,21 @@ class InlineReader {
     for (let token = this.tokens[this.at]; token; token = this.tokens[this.at]) {
       this.at++;
       if (token.nesting === -1) break;
-      append(nodes, this.node(token));
+      for (const node of this.nodes(token)) append(nodes, node);
     }
     return nodes;
+  }
+
+  private nodes(token: Token): Inline[] {
+    if (token.type !== "link_open" && token.type !== "image") return [this.node(token)];
+    const href = safeAddress(attribute(token, token.type === "image" ? "src" : "href"));
+    const title = attribute(token, "title");
+    // markdown-it does not ask about an empty address.
+    if (token.type === "image") {
+      return [href === null ? token.content : { type: "image", href, alt: token.content }];
+    }
+    const children = this.read();
+    return href === null ? children : [{ type: "link", href, title, children }];
   }
 
   private node(token: Token): Inline {
@@ -206,12 +218,6 @@ class InlineReader {
         return { type: "code", text: token.content };
       case "math":
         return { type: "math", text: token.content, display: token.info === "display" };
-      case "image":
-        return { type: "image", href: attribute(token, "src"), alt: token.content };
-      case "link_open": {
-        const href = attribute(token, "href");
-        return { type: "link", href, title: attribute(token, "title"), children: this.read() };
-      }
       default:
         return token.content;
     }

@@ -15,7 +15,7 @@ export function describeStatus(state: PanelState): string {
     case "queued":
       return "Waiting for the model…";
     case "generating":
-      return "Generating…";
+      return asksFor(state) ?? "Generating…";
     case "stopping":
       return "Stopping…";
     case "failed":
@@ -25,6 +25,11 @@ export function describeStatus(state: PanelState): string {
     case "idle":
       return state.outbox.length > 0 ? "Sending…" : describeLast(state.messages.at(-1));
   }
+}
+
+function asksFor({ messages }: PanelState): string | null {
+  const call = messages.at(-1)?.tool_calls?.find((c) => c.state === "asking");
+  return call ? `The model asks whether it may call ${call.name}.` : null;
 }
 
 function waits(type: PanelMessage["type"]): string {

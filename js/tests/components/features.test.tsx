@@ -125,6 +125,42 @@ describe("the keyboard", () => {
   });
 });
 
+describe("the focus", () => {
+  it("goes to the text box when the control that has it is hidden or goes", async () => {
+    await expect.element(button("Regenerate")).toBeVisible();
+    (button("Regenerate").element() as HTMLElement).focus();
+    await userEvent.keyboard("{Enter}");
+    await expect.element(panel.box).toHaveFocus();
+    const { id } = lastSent(panel.transport.sent, "regenerate");
+    panel.tell(panel.kernel.branch(3, [], id), panel.kernel.reply(id), panel.kernel.end());
+    panel.tell(panel.kernel.state("idle"));
+    await panel.reset.click();
+    panel.tell(panel.kernel.newEpoch(lastSent(panel.transport.sent, "reset").id));
+    await expect.element(panel.reset).toHaveFocus();
+    await button("Save it").click();
+    await button("Dismiss").click();
+    await expect.element(panel.box).toHaveFocus();
+  });
+
+  it("goes to the text box when an edited prompt is sent", async () => {
+    await panel.prompts.first().getByRole("button", { name: "Edit", exact: true }).click();
+    await page.getByRole("textbox", { name: "Edited prompt" }).fill("My name is Grace.");
+    await userEvent.keyboard("{Enter}");
+    await expect.element(panel.box).toHaveFocus();
+  });
+
+  it("stays elsewhere when somebody is elsewhere", async () => {
+    const other = document.body.appendChild(document.createElement("input"));
+    other.focus();
+    await ask(panel, "Hello");
+    other.focus();
+    panel.tell(panel.kernel.end(), panel.kernel.state("idle"));
+    await expect.element(panel.send).toBeVisible();
+    expect(document.activeElement).toBe(other);
+    other.remove();
+  });
+});
+
 describe("thinking and tools", () => {
   it("thoughts are open while they come and folded when the answer begins", async () => {
     await ask(panel, "Hard one");
@@ -144,6 +180,7 @@ describe("thinking and tools", () => {
     panel.tell(panel.kernel.next("tool", { turn: 6, call: { ...call, state: "asking" } }));
     const question = page.getByRole("group", { name: "Permission for delete_file" });
     await expect.element(question).toHaveTextContent("/tmp/x");
+    await expect.element(panel.status).toHaveTextContent("asks whether it may call delete_file");
     await question.getByRole("button", { name: "Allow" }).click();
     const decision = lastSent(panel.transport.sent, "tool_decision");
     expect(decision).toMatchObject({ call: "7", allow: true });
@@ -312,15 +349,23 @@ describe("the rest", () => {
     expect(interrupt).toHaveBeenCalledOnce();
   });
 
-  it("a long chat is there in the end, the latest at once", async () => {
-    const long = Array.from({ length: 60 }, (_, i) => ({ ...SAID[i % 4], turn: i + 1 }));
+  it("of a long chat the end is there, and the rest for who asks or scrolls up", async () => {
+    const long = Array.from({ length: 200 }, (_, i) => ({ ...SAID[i % 4], turn: i + 1 }));
     panel.unmount();
     panel = mount(long as ChatMessage[]);
-    await expect.poll(() => page.getByRole("article").elements().length).toBe(60);
+    const shown = () => page.getByRole("article").elements().length;
     const log = panel.log.element();
+    await expect.poll(shown).toBe(24);
     await expect
       .poll(() => log.scrollHeight - log.scrollTop - log.clientHeight)
       .toBeLessThanOrEqual(1);
+    const top = page.getByRole("article").elements()[0] as Element;
+    log.scrollTop = 100;
+    const where = top.getBoundingClientRect().top;
+    await expect.poll(shown).toBe(48);
+    expect(Math.abs(top.getBoundingClientRect().top - where)).toBeLessThan(2);
+    click("152 earlier messages");
+    await expect.poll(shown).toBe(72);
   });
 });
 

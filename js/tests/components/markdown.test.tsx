@@ -107,6 +107,7 @@ describe("links", () => {
     "#top",
     "https:x",
     "blob:null/1",
+    "",
     "about:blank",
   ])("to %s are text", (address) => {
     const shown = show(`[text](${address}) ![text](${address})\n\n[r]\n\n[r]: ${address}`);
@@ -147,8 +148,22 @@ describe("code", () => {
 
   it("of a language that nobody knows, or too long to colour, is plain", () => {
     expect(show("```constructor\nx\n```").querySelector("pre")?.textContent).toBe("x");
-    const long = "x = 1\n".repeat(5000);
-    expect(show(`\`\`\`py\n${long}\`\`\``).querySelector("pre")?.textContent).toBe(long.trimEnd());
+    const long = "x = 1;".repeat(5000);
+    expect(show(`\`\`\`py\n${long}\n\`\`\``).querySelector("pre")?.textContent).toBe(long);
+  });
+
+  it("that is long is the same text in its sections, also when somebody selects it", async () => {
+    const long = Array.from({ length: 300 }, (_, i) => `x = ${i}${i % 7 ? "" : "\n"}`).join("\n");
+    const pre = show(`\`\`\`py\n${long}\n\`\`\``).querySelector("pre") ?? root;
+    expect(pre.querySelectorAll(".gn-code-section").length).toBeGreaterThan(1);
+    await expect.poll(() => pre.querySelectorAll(".gn-tok-num").length).toBe(300);
+    expect(pre.textContent).toBe(long);
+    getSelection()?.selectAllChildren(pre);
+    expect(getSelection()?.toString().trimEnd()).toBe(long.trimEnd());
+    getSelection()?.removeAllRanges();
+    const lines = long.split("\n").length;
+    const height = Number.parseFloat(getComputedStyle(pre).lineHeight);
+    expect(Math.round((pre.clientHeight - 20) / height)).toBe(lines);
   });
 
   it("scrolls inside itself", () => {

@@ -1,5 +1,5 @@
 import type { AnyModel } from "@anywidget/types";
-import { afterEach, expect, it } from "vitest";
+import { afterEach, expect, it, vi } from "vitest";
 import { page } from "vitest/browser";
 import type { Outgoing } from "../../src/protocol";
 import widget from "../../src/widget";
@@ -7,6 +7,7 @@ import { ScriptedKernel } from "../support/kernel";
 
 /** The part of an anywidget model that the panel uses. */
 class FakeModel {
+  widget_manager: unknown = {};
   readonly sent: Outgoing[] = [];
   readonly listeners = new Map<(content: unknown) => void, string>();
   send = (content: Outgoing) => this.sent.push(content);
@@ -23,8 +24,9 @@ afterEach(() => {
   for (const cleanup of cleanups.splice(0).reverse()) cleanup();
 });
 
-async function open() {
+async function open(kernel?: unknown) {
   const fake = new FakeModel();
+  fake.widget_manager = { kernel };
   const model = fake as unknown as AnyModel;
   const { initialize, render } = await (typeof widget === "function" ? widget() : widget);
   const props = { model, signal: new AbortController().signal } as never;
@@ -98,4 +100,44 @@ it("can only be read when its kernel has been started again", async () => {
   const sent = fake.sent.length;
   (page.getByRole("button", { name: "Reset chat" }).element() as HTMLElement).click();
   expect(fake.sent).toHaveLength(sent);
+});
+
+/** A kernel's connection, as JupyterLab's widget manager has it. */
+class FakeKernel {
+  readonly slots = new Set<(sender: unknown, status: string) => void>();
+  readonly interrupt = vi.fn(async () => {});
+  readonly statusChanged = {
+    connect: (slot: (sender: unknown, status: string) => void) => this.slots.add(slot),
+    disconnect: (slot: (sender: unknown, status: string) => void) => this.slots.delete(slot),
+  };
+  become(status: string) {
+    for (const slot of this.slots) slot(this, status);
+  }
+}
+
+it("hears from JupyterLab how its kernel fares, and lets go of it", async () => {
+  const kernel = new FakeKernel();
+  const { fake, view, dispose } = await open(kernel);
+  await view();
+  fake.receive(new ScriptedKernel().snapshot());
+  const status = page.getByRole("status", { name: "Chat status" });
+  kernel.become("busy");
+  kernel.become("idle");
+  await expect.element(status).toHaveTextContent("Ready");
+  kernel.become("dead");
+  await expect.element(status).toHaveTextContent("The kernel has ended");
+  dispose();
+  expect(kernel.slots.size).toBe(0);
+});
+
+it("can interrupt the cell that keeps the kernel busy, where JupyterLab is the host", async () => {
+  const kernel = new FakeKernel();
+  const { fake, view } = await open(kernel);
+  await view();
+  fake.receive(new ScriptedKernel().snapshot());
+  await page.getByRole("button", { name: "Reset chat" }).click();
+  const button = page.getByRole("button", { name: "Interrupt the cell" });
+  await expect.element(button, { timeout: 4000 }).toBeVisible();
+  await button.click();
+  expect(kernel.interrupt).toHaveBeenCalledOnce();
 });

@@ -97,7 +97,7 @@ describe("a text that streams in", () => {
           expect(treeOf(document)).toEqual(parseMarkdown(whole.slice(0, end)));
         }
       }),
-      { numRuns: 1500, seed: 20260801 },
+      { numRuns: 400, seed: 20260801 },
     );
   });
 
@@ -109,14 +109,14 @@ describe("a text that streams in", () => {
         document.update(whole);
         expect(treeOf(document)).toEqual(parseMarkdown(whole));
       }),
-      { numRuns: 700, seed: 20260802 },
+      { numRuns: 200, seed: 20260802 },
     );
   });
 });
 
 describe("the work for a text that streams in", () => {
-  const whole = replyOf(60);
-  const STEP = 8;
+  const whole = replyOf(30);
+  const STEP = 12;
 
   it("is proportional to what is new: no block that is complete is read again", () => {
     const document = new StreamingDocument();
@@ -124,7 +124,7 @@ describe("the work for a text that streams in", () => {
       document.update(whole.slice(0, end), true);
     document.update(whole);
     const blocks = document.entries.length;
-    expect(blocks).toBe(60 * 7);
+    expect(blocks).toBe(30 * 7);
     expect(document.work.readBlocks).toBeLessThanOrEqual(blocks);
     // Each delta parses the block that it belongs to, never more than the longest one.
     expect(document.work.parsedCharacters / (whole.length / STEP)).toBeLessThan(600);
@@ -140,7 +140,7 @@ describe("the work for a text that streams in", () => {
       before = document.work.parsedCharacters;
     }
     const worst = (part: number[]) => Math.max(...part);
-    const period = Math.ceil(whole.length / 60 / STEP);
+    const period = Math.ceil(whole.length / 30 / STEP);
     expect(worst(costs.slice(-2 * period))).toBeLessThan(1.2 * worst(costs.slice(0, 2 * period)));
   });
 

@@ -1,0 +1,44 @@
+import type { RefObject } from "preact";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
+
+const AT_ONCE = 24;
+const AT_MOST = 120;
+const NEAR_TOP_PX = 300;
+
+/**
+ * From which of `total` messages on to show them: a long chat is on the page with its end, and the earlier messages
+ * come when somebody scrolls up to them or asks for them. So what is new costs the same after a thousand turns.
+ */
+export function useWindow(total: number, box: RefObject<HTMLElement | null>, following: boolean) {
+  const [first, setFirst] = useState(() => Math.max(0, total - AT_ONCE));
+  const before = useRef<{ height: number; top: number } | null>(null);
+
+  // Another chat, or less of this one; or so much came at the end that the beginning can go.
+  const tooLate = first > 0 && first > total - 2;
+  const tooMuch = following && total - first > AT_MOST;
+  const shown = tooLate || tooMuch ? Math.max(0, total - AT_ONCE) : first;
+  if (shown !== first) setFirst(shown);
+
+  const earlier = () => {
+    const log = box.current;
+    if (!log || shown === 0) return;
+    before.current = { height: log.scrollHeight, top: log.scrollTop };
+    setFirst(Math.max(0, shown - AT_ONCE));
+  };
+
+  // What is read stays where it is, though something grew above it.
+  useLayoutEffect(() => {
+    const log = box.current;
+    const was = before.current;
+    before.current = null;
+    if (log && was) log.scrollTop = was.top + log.scrollHeight - was.height;
+  }, [shown, box]);
+
+  /** To be called when the box was scrolled away from its end. */
+  const nearTop = () => {
+    const log = box.current;
+    if (log && log.scrollTop < NEAR_TOP_PX) earlier();
+  };
+
+  return { first: shown, earlier, nearTop };
+}
