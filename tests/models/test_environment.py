@@ -55,6 +55,8 @@ def has(environment, package):
     return found.returncode == 0
 
 
+# Real environments, and pip in them: slow on a busy machine.
+@pytest.mark.timeout(600)
 def test_the_converter_goes_into_an_environment_of_its_own_and_never_into_the_users(
     make, tmp_path, packages, monkeypatch
 ):
