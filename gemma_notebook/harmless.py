@@ -16,7 +16,10 @@ from collections.abc import Iterable, Iterator
 
 __all__ = ["harmless_markdown"]
 
-_FENCE = re.compile(r"(?P<indent>[ \t]*)(?P<fence>`{3,}|~{3,})[ \t]*(?P<info>[\w+#.-]*)[ \t]*$")
+_FENCE = re.compile(
+    r"(?P<indent>(?P<item>[ \t]*(?:[-*+]|\d{1,9}[.)])[ \t]+)?[ \t]*)"
+    r"(?P<fence>`{3,}|~{3,})[ \t]*(?P<info>[\w+#.-]*)[ \t]*$"
+)
 _TICKS = re.compile(r"`+")
 _ESCAPE = re.compile(r"\\[!-/:-@\[-`{-~]")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
@@ -49,10 +52,12 @@ def _blocks(lines: Iterator[str], *, maths: bool) -> Iterator[str]:
         if opening is None:
             yield _prose(line, maths=maths)
             continue
-        indent = opening["indent"]
-        code = [line.removeprefix(indent) for line in _until_closed(lines, opening["fence"])]
+        indent = re.compile(rf"[ \t]{{0,{len(opening['indent'])}}}")
+        code = [indent.sub("", line, count=1) for line in _until_closed(lines, opening["fence"])]
         longest = max((len(run) for run in _TICKS.findall("\n".join(code))), default=0)
         fence = "`" * max(3, longest + 1)
+        if opening["item"]:  # the list goes on after it
+            yield opening["item"].rstrip()
         yield from ("", fence + opening["info"], *code, fence, "")
 
 

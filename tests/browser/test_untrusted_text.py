@@ -59,6 +59,14 @@ def sendable(texts: list[str]) -> list[str]:
     return [text for text in texts if text.strip() and not any(c in text for c in UNSENDABLE)]
 
 
+def shown(page: Page) -> int:
+    """How many messages are on the page; of a long chat, the earlier ones are asked for."""
+    earlier = page.locator(".gn-earlier")
+    if earlier.count():
+        earlier.dispatch_event("click")
+    return page.get_by_role("article").count()
+
+
 def test_the_watch_sees_what_runs_and_what_is_fetched(watched: Watched, browser: Browser):
     watched.pages["/bad"] = (
         "text/html",
@@ -79,6 +87,9 @@ def test_prompts_and_replies_in_the_panel(part, watched, open_panel, fake_manage
     chat = fake_manager.create_chat()
     chat.restore([Message(role, text) for text in texts for role in ("user", "assistant")])
     page, _ = open_panel(chat)
+    expect(page.get_by_role("article").first).to_be_visible()
+    while page.locator(".gn-earlier").count():
+        shown(page)
     expect(page.get_by_role("article")).to_have_count(2 * len(texts))
     assert watched.trouble(page, "#root") == []
 
@@ -114,8 +125,7 @@ def test_json_that_is_imported(watched, open_panel, line, fake_manager):
     page.get_by_role("button", name="Export", exact=True).click()
     chosen = {"name": "<img src=x onerror=alert(1)>.json", "mimeType": "application/json", "buffer": file}
     page.get_by_label("File to import").set_input_files(chosen)
-    articles = page.get_by_role("article")
-    line.carry(page, panel, lambda: articles.count() == len(entries))
+    line.carry(page, panel, lambda: shown(page) == len(entries))
     assert watched.trouble(page, "#root") == []
 
 

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 from urllib.parse import urlsplit
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from nbconvert.filters import markdown2html
 
@@ -83,6 +83,7 @@ def acting(markdown: str) -> list[str]:
     return parser.found
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(st.lists(st.sampled_from(PIECES), max_size=14).map("".join))
 @example("<img src=x onerror=alert(1)>")
 @example("![a](https://a.b/c.png)")
@@ -124,6 +125,11 @@ def test_harmless_markdown_stays_as_it_is(text: str):
 def test_code_in_a_fence_stays_as_it_is_also_in_a_list():
     code = harmless_markdown("1. so:\n    ```html\n    <b>&amp;</b>\n      `x`\n    ```\nend")
     assert "\n```html\n<b>&amp;</b>\n  `x`\n```\n" in code
+
+
+def test_a_fence_that_begins_a_list_item_is_one():
+    assert "\n```html\n<b>\n```\n" in harmless_markdown("1. ```html\n   <b>\n   ```\n<b>")
+    assert harmless_markdown("- ```\n  a\n  ```\n<b>").endswith("&lt;b>")
 
 
 def test_a_fence_that_is_never_closed_is_closed():

@@ -3,6 +3,7 @@ import { useLayoutEffect, useRef, useState } from "preact/hooks";
 
 const AT_ONCE = 24;
 const AT_MOST = 120;
+const MANY = 40;
 const NEAR_TOP_PX = 300;
 
 /**
@@ -11,12 +12,16 @@ const NEAR_TOP_PX = 300;
  */
 export function useWindow(total: number, box: RefObject<HTMLElement | null>, following: boolean) {
   const [first, setFirst] = useState(() => Math.max(0, total - AT_ONCE));
+  const known = useRef(total);
   const before = useRef<{ height: number; top: number } | null>(null);
 
-  // Another chat, or less of this one; or so much came at the end that the beginning can go.
-  const tooLate = first > 0 && first > total - 2;
-  const tooMuch = following && total - first > AT_MOST;
-  const shown = tooLate || tooMuch ? Math.max(0, total - AT_ONCE) : first;
+  // Less of the chat than was shown, or much of it at once, as a snapshot has it; or one message after the other came
+  // until the beginning can go.
+  const less = first > 0 && first > total - 2;
+  const atOnce = total - known.current > MANY;
+  const tooMuch = following && total > known.current && total - first > AT_MOST;
+  known.current = total;
+  const shown = less || atOnce || tooMuch ? Math.max(0, total - AT_ONCE) : first;
   if (shown !== first) setFirst(shown);
 
   const earlier = () => {
