@@ -6,9 +6,11 @@ import { AnywidgetTransport } from "./transport";
 
 /** The anywidget adapter: one store for each model, one tree for each view. */
 const widget: AnyWidget = () => {
+  let transport: AnywidgetTransport | undefined;
   let store: PanelStore | undefined;
   const open = (model: AnyModel) => {
-    store ??= new PanelStore(new AnywidgetTransport(model));
+    transport ??= new AnywidgetTransport(model);
+    store ??= new PanelStore(transport);
     return store;
   };
   return {
@@ -16,7 +18,8 @@ const widget: AnyWidget = () => {
       open(model);
       return () => {
         store?.dispose();
-        store = undefined;
+        transport?.dispose();
+        store = transport = undefined;
       };
     },
     render({ model, el }) {

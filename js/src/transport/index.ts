@@ -1,2 +1,2 @@
 export { AnywidgetTransport } from "./anywidget";
-export type { Transport } from "./transport";
+export type { KernelState, Transport } from "./transport";
