@@ -144,6 +144,13 @@ class Notebook:
         self.question.fill(text)
         self.question.press("Enter")
 
+    def restart(self) -> None:
+        """Restart the kernel by the menu, and wait until there is a new one."""
+        self.page.get_by_role("menuitem", name="Kernel", exact=True).click()
+        self.page.get_by_role("menuitem", name=re.compile("^Restart Kernel…")).first.click()
+        self.page.get_by_role("dialog").get_by_role("button", name="Confirm Kernel Restart").click()
+        self.wait_for_kernel()
+
     def save(self) -> None:
         """Save and wait until it lies on the disk."""
         with self.page.expect_response(lambda r: r.request.method == "PUT" and "/api/contents/" in r.url):
