@@ -10,13 +10,17 @@ STATIC := gemma_notebook/panel/static/widget.js
 SHIM := gemma_notebook/engine/_shim.abi3.so
 QUICK_START := notebooks/teaching/01-quick-start.ipynb
 REGRESSION := notebooks/regression
+# Further arguments for `make mutation`, for instance MUTATION_ARGS=--notebooks.
+MUTATION_ARGS ?=
 # Further arguments for `make lab`, for instance LAB_ARGS="--no-browser --port=8899".
 LAB_ARGS ?=
 KERNELS := $(patsubst %,$(VENV)/ipykernel-%/.installed,6.31 7.3 7.4)
 PYTEST := $(BIN)/python -m pytest
+NBVAL := $(PYTEST) --nbval --nbval-current-env --nbval-cell-timeout=60 -W "ignore::DeprecationWarning" \
+  --nbval-sanitize-with=gemma_notebook/testing/sanitize.cfg
 ROOT_FLAG := $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: help build lab test test-js test-python test-notebooks test-browser lint format bench soak mutation wheel notebooks \
+.PHONY: help build lab test test-js test-python test-notebooks test-browser lint format bench soak fuzz mutation wheel notebooks \
         tiny-model tiny-model-eval system-tools clean
 
 help: ## this list
@@ -36,7 +40,7 @@ $(STATIC): js/node_modules/.package-lock.json js/build.mjs $(shell find js/src -
 	cd js && npm run build
 	@touch $@
 
-$(SHIM) $(VENV)/.installed &: $(VENV)/pyvenv.cfg pyproject.toml setup.py native/build.py native/shim.c native/shim.h native/litert_lm.h | $(STATIC)
+$(SHIM) $(VENV)/.installed &: $(VENV)/pyvenv.cfg pyproject.toml setup.py native/build.py native/shim.c native/logs.c native/shim.h native/litert_lm.h | $(STATIC)
 	$(BIN)/python -m pip install --quiet --editable ".[lab]"
 	@touch $(SHIM) $(VENV)/.installed
 
@@ -57,8 +61,10 @@ lab: build ## open JupyterLab on the quick start
 # What pip and npm cannot install. On Debian, as root, apt does; elsewhere say what is missing.
 system-tools:
 	@missing=; \
-	for tool in chromium valgrind; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
-	[ -e /etc/debian_version ] && ! dpkg -s libc6-dbg >/dev/null 2>&1 && missing="$$missing libc6-dbg"; \
+	for tool in chromium valgrind clang; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
+	for package in libc6-dbg libclang-rt-dev; do \
+	  [ -e /etc/debian_version ] && ! dpkg -s $$package >/dev/null 2>&1 && missing="$$missing $$package"; \
+	done; \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing >/dev/null; \
@@ -74,9 +80,10 @@ test-js: $(STATIC) system-tools ## the panel's TypeScript
 test-python: build $(VENV)/.test-installed $(KERNELS) system-tools ## the shim, the engine, sessions, kernels, the wheel
 	$(PYTEST) tests --ignore=tests/browser --ignore=tests/bench --ignore=tests/soak
 
-test-notebooks: build $(VENV)/.test-installed ## the regression notebooks against their reference outputs
-	$(PYTEST) --nbval --nbval-current-env --nbval-sanitize-with=$(REGRESSION)/sanitize.cfg \
-	  --nbval-cell-timeout=60 -W "ignore::DeprecationWarning" $(REGRESSION)
+# Twice, in an order that differs each time: a notebook may depend on nothing but itself.
+test-notebooks: build $(VENV)/.test-installed ## the regression notebooks against their reference outputs, in two random orders
+	$(BIN)/gemma-notebook check-notebooks $(REGRESSION) notebooks/teaching
+	for round in 1 2; do $(NBVAL) $$($(BIN)/python $(REGRESSION)/shuffled.py) || exit 1; done
 
 test-browser: build $(VENV)/.test-installed system-tools ## the panel in JupyterLab, in Chromium, with the real model
 	$(PYTEST) tests/browser
@@ -99,8 +106,11 @@ bench: build $(VENV)/.test-installed ## speed, against the official binding
 soak: build $(VENV)/.test-installed ## thousands of resets, hundreds of exits and damaged files: some minutes
 	$(PYTEST) -s tests/soak
 
+fuzz: build $(VENV)/.test-installed system-tools ## any events of an engine against the shim, for FUZZ_SECONDS (600)
+	$(BIN)/python tests/native/fuzzing.py
+
 mutation: build $(VENV)/.test-installed ## plant lifecycle bugs one at a time; the tests must catch each
-	$(BIN)/python tests/mutation/mutate.py
+	$(BIN)/python tests/mutation/mutate.py $(MUTATION_ARGS)
 
 # Make
 
@@ -110,8 +120,7 @@ wheel: $(STATIC) $(VENV)/.test-installed ## the wheel and the source distributio
 	$(BIN)/abi3audit --strict --summary dist/*.whl
 
 notebooks: build $(VENV)/.test-installed ## run the notebooks again and keep their outputs as the reference
-	$(BIN)/jupyter nbconvert --to notebook --execute --inplace \
-	  --ExecutePreprocessor.store_widget_state=False --ExecutePreprocessor.record_timing=False notebooks/teaching/*.ipynb $(REGRESSION)/*.ipynb
+	$(BIN)/python notebooks/execute.py
 
 # The recipe of the bundled model, in an environment of its own: maintainers only.
 

@@ -14,6 +14,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
     from gemma_notebook import errors as errors
     from gemma_notebook.chat import Chat as Chat
     from gemma_notebook.loading import load as load
@@ -21,14 +23,18 @@ if TYPE_CHECKING:
     from gemma_notebook.messages import Delta as Delta
     from gemma_notebook.messages import HandleCounts as HandleCounts
     from gemma_notebook.messages import HandleEvent as HandleEvent
+    from gemma_notebook.messages import HandleEvents as HandleEvents
     from gemma_notebook.messages import Message as Message
     from gemma_notebook.messages import ModelInfo as ModelInfo
     from gemma_notebook.messages import Reply as Reply
     from gemma_notebook.messages import Timing as Timing
     from gemma_notebook.messages import Usage as Usage
+    from gemma_notebook.models.catalogue import models as models
+    from gemma_notebook.models.fetch import pull as pull
     from gemma_notebook.panel.widget import ChatPanel as ChatPanel
     from gemma_notebook.sessions import Session as Session
     from gemma_notebook.sessions import SessionManager as SessionManager
+    from gemma_notebook.transcript import Transcript as Transcript
 
 __version__ = "0.1.0"
 
@@ -41,15 +47,19 @@ _HOME = {
     "Delta": "messages",
     "HandleCounts": "messages",
     "HandleEvent": "messages",
+    "HandleEvents": "messages",
     "Message": "messages",
     "ModelInfo": "messages",
     "Reply": "messages",
     "Session": "sessions",
     "SessionManager": "sessions",
     "Timing": "messages",
+    "Transcript": "transcript",
     "Usage": "messages",
     "errors": "",
     "load": "loading",
+    "models": "",
+    "pull": "models.fetch",
 }
 
 __all__ = ["__version__", *sorted(_HOME)]  # noqa: PLE0604
@@ -70,3 +80,17 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted(set(globals()) | set(_HOME))
+
+
+def load_ipython_extension(shell: InteractiveShell) -> None:
+    """Called by ``%load_ext gemma_notebook``, for ``%%gemma`` and the other magics."""
+    from gemma_notebook import magics
+
+    magics.load_ipython_extension(shell)
+
+
+def unload_ipython_extension(shell: InteractiveShell) -> None:
+    """Called by ``%unload_ext gemma_notebook``."""
+    from gemma_notebook import magics
+
+    magics.unload_ipython_extension(shell)

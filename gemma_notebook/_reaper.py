@@ -7,6 +7,7 @@ holds. Closing an engine or a handle waits for native threads, so it is only han
 from __future__ import annotations
 
 import functools
+import gc
 import logging
 import queue
 import threading
@@ -14,7 +15,7 @@ import warnings
 from collections.abc import Callable
 from typing import Protocol
 
-__all__ = ["close_later", "run_later", "start"]
+__all__ = ["close_later", "in_collection", "run_later", "start"]
 
 _log = logging.getLogger(__name__)
 
@@ -22,6 +23,7 @@ _log = logging.getLogger(__name__)
 _jobs: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
 _start_lock = threading.Lock()
 _thread: threading.Thread | None = None
+_collecting = threading.local()
 
 
 class Closable(Protocol):
@@ -40,12 +42,23 @@ def start() -> None:
         if _thread is None or not _thread.is_alive():
             _thread = threading.Thread(target=_reap, name="gemma_notebook-reaper", daemon=True)
             _thread.start()
+        if _note_collection not in gc.callbacks:
+            gc.callbacks.append(_note_collection)
 
 
 def close_later(forgotten: Closable, remedy: str) -> None:
     """Have something that nobody holds any more closed soon, with a ResourceWarning."""
     if not forgotten.closed:
         run_later(functools.partial(_close, forgotten, remedy))
+
+
+def in_collection() -> bool:
+    """Whether this thread is inside the garbage collector, and so perhaps inside any lock: nothing may wait."""
+    return getattr(_collecting, "now", False)
+
+
+def _note_collection(phase: str, _info: object) -> None:
+    _collecting.now = phase == "start"
 
 
 def run_later(job: Callable[[], object]) -> None:

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from gemma_notebook._threads import in_thread
+from gemma_notebook.displays import Table, TableDisplay
 from gemma_notebook.errors import ClosedError, OptionTypeError, OptionValueError, UnsupportedError
 from gemma_notebook.messages import Context, Message, Reply, Timing
 from gemma_notebook.options import SendOptions, SessionOptions, checked_context_policy
-from gemma_notebook.turns import AsyncReplyStream, ReplyStream
+from gemma_notebook.streams import AsyncReplyStream, ReplyStream
 
 if TYPE_CHECKING:
     from gemma_notebook.sessions import Session, SessionManager
+    from gemma_notebook.transcript import Transcript
 
 __all__ = ["Chat"]
 
 _TOOL_CHOICES = ("auto", "required", "none")
 
 
-class Chat:
+class Chat(TableDisplay):
     """Turns over a session. Safe to use from any thread and any event loop.
 
     Made by :meth:`SessionManager.create_chat` (on the single-chat lane) or
@@ -45,7 +49,6 @@ class Chat:
         session: Session | None = None,
     ) -> None:
         self.manager = manager
-        self.options = options
         self._own_lane = own_lane
         self._policy = checked_context_policy(context_policy)
         if tool_choice not in _TOOL_CHOICES:
@@ -60,13 +63,24 @@ class Chat:
             )
         self._lock = threading.Lock()
         self._closed = False
-        self._session = session or self._new_session()
-        self._session.context_policy = self._policy
+        self._session = self._set_up(session or self._new_session(options))
 
     def __repr__(self) -> str:
         if self._closed:
             return "Chat(closed)"
         return f"Chat(turns={len(self._session.turns)}, {self.context})"
+
+    def _table(self) -> Table:
+        if self.closed:
+            return Table((), (("chat", "closed"),))
+        context = self.context
+        rows = (
+            ("chat with", self.manager.model.name),
+            ("turns", len(self._session.turns)),
+            ("context", f"{context.tokens:,} of {context.limit:,} tokens"),
+            ("handle", self.handle_id or "none"),
+        )
+        return Table((), rows)
 
     # What it is
 
@@ -74,6 +88,11 @@ class Chat:
     def session(self) -> Session:
         """The session it runs on."""
         return self._session
+
+    @property
+    def options(self) -> SessionOptions:
+        """The options of its session; :meth:`reset` changes them."""
+        return self._session.options
 
     @property
     def closed(self) -> bool:
@@ -188,26 +207,59 @@ class Chat:
 
     # Starting over
 
-    def reset(self) -> None:
+    def reset(self, **changes: Any) -> None:
         """Forget everything: the old handle is deleted before a new one is created.
 
         A chat whose place a newer one has taken on the single-chat lane takes it back.
 
+        Args:
+            **changes: Options of :meth:`SessionManager.create_session` that the new chat shall have
+                instead of the old one's. They are checked before anything is forgotten.
+
         Raises:
             ClosedError: The chat or the model is closed.
             EngineError: The engine refused the new handle; the old one is gone all the same.
+            UnsupportedError, OptionValueError, OptionTypeError: A change cannot be made.
+
+        Example:
+            >>> chat.reset(system_instruction="Answer in upper case.", top_k=40)
         """
         self._require_open()
+        options = self._changed_options(changes)
         try:
-            self._session.reset()
+            if changes:
+                self._session._reset_to(options)
+            else:
+                self._session.reset()
         except ClosedError:
             if not self._session.closed:  # the engine is, or belongs to another process
                 raise
-            self._replace_closed_session()
+            self._replace_closed_session(options)
 
-    async def areset(self) -> None:
+    async def areset(self, **changes: Any) -> None:
         """:meth:`reset` without blocking the event loop."""
-        await in_thread(self.reset)
+        await in_thread(self.reset, **changes)
+
+    def restore(self, messages: Iterable[Message]) -> None:
+        """Forget what was said, and go on from ``messages``: a saved chat, or another branch of this one.
+
+        The model reads them with the next message that is sent.
+
+        Args:
+            messages: The user's and the assistant's in turn, as :attr:`messages` gives them.
+
+        Raises:
+            ClosedError: The chat is closed, or a newer one took its place.
+            OptionTypeError, OptionValueError: They are no messages of a chat; nothing is forgotten then.
+
+        Example:
+            >>> chat.restore([gn.Message("user", "I am Bo."), gn.Message("assistant", "Hello, Bo!")])
+        """
+        self._usable_session().restore(messages)
+
+    async def arestore(self, messages: Iterable[Message]) -> None:
+        """:meth:`restore` without blocking the event loop."""
+        await in_thread(self.restore, tuple(messages))
 
     # Going back
 
@@ -217,11 +269,14 @@ class Chat:
         Raises:
             OptionValueError: There is nothing to undo.
         """
+        return self._take_back()
+
+    def _take_back(self, *, again: bool = False) -> Message:
         session = self._usable_session()
         turns = session.turns
         if not turns:
-            raise OptionValueError("there is no turn to undo; the chat is empty")
-        session._rewind_before(turns[-1])
+            raise OptionValueError("there is no turn to take back; the chat is empty")
+        session._rewind_before(turns[-1], again=again)
         return turns[-1].messages[0]
 
     async def aundo(self) -> Message:
@@ -229,18 +284,22 @@ class Chat:
         return await in_thread(self.undo)
 
     def regenerate(self, *, max_output_tokens: int | None = None) -> Reply:
-        """Take back the last reply and answer its message again. Greedy, that gives the same reply.
+        """Take back the last reply and answer its message again.
+
+        Greedy (``top_k=1``, the default), that gives the same reply; else the sampler begins with the next
+        seed, and the replies that come of it are the same each time this is done.
 
         Raises:
             OptionValueError: There is no reply yet.
         """
         SendOptions(max_output_tokens=max_output_tokens)  # raises before anything is forgotten for it
-        return self.send(self.undo().text, max_output_tokens=max_output_tokens)
+        return self.send(self._take_back(again=True).text, max_output_tokens=max_output_tokens)
 
     async def aregenerate(self, *, max_output_tokens: int | None = None) -> Reply:
         """:meth:`regenerate` without blocking the event loop."""
         SendOptions(max_output_tokens=max_output_tokens)
-        return await self.asend((await self.aundo()).text, max_output_tokens=max_output_tokens)
+        message = await in_thread(self._take_back, again=True)
+        return await self.asend(message.text, max_output_tokens=max_output_tokens)
 
     def edit(self, index: int, message: str, *, max_output_tokens: int | None = None) -> Reply:
         """Replace one of the user's messages, forget all that came after it, and answer.
@@ -278,13 +337,59 @@ class Chat:
         Raises:
             SessionLimitError: ``max_sessions`` are open already.
         """
-        turns = [turn for turn in self._usable_session().turns if turn.done]
-        session = self.manager._open(self.options, turns)
+        parent = self._usable_session()
+        turns = [turn for turn in parent.turns if turn.done]
+        session = self.manager._open(parent.options, turns, lambda: parent._clone(turns))
         return Chat(self.manager, self.options, own_lane=True, context_policy=self._policy, session=session)
 
     async def afork(self) -> Chat:
         """:meth:`fork` without blocking the event loop."""
         return await in_thread(self.fork)
+
+    # Keeping
+
+    def transcript(self) -> Transcript:
+        """The chat as it stands, to show as an output that stays in the notebook, or to export. Never waits."""
+        from gemma_notebook.transcript import Transcript
+
+        return Transcript.of(self)
+
+    def export(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        format: str | None = None,  # noqa: A002
+        overwrite: bool = False,
+    ) -> Path:
+        """Write the chat to a file: ``.md``, ``.html``, or ``.json`` for :meth:`Transcript.from_json`.
+
+        Args:
+            path: Where; its ending says as what.
+            format: ``"markdown"``, ``"html"`` or ``"json"``, whatever the name ends in.
+            overwrite: Replace a file that is there.
+
+        Returns:
+            The path.
+
+        Raises:
+            ExportExistsError: There is a file, and ``overwrite`` is not set.
+            ExportError: The file cannot be written.
+            OptionValueError: The name's ending, or ``format``, is none of the three.
+
+        Example:
+            >>> chat.export("chat.md")
+        """
+        return self.transcript().export(path, format=format, overwrite=overwrite)
+
+    async def aexport(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        format: str | None = None,  # noqa: A002
+        overwrite: bool = False,
+    ) -> Path:
+        """:meth:`export` without blocking the event loop."""
+        return await in_thread(self.export, path, format=format, overwrite=overwrite)
 
     # Ending
 
@@ -311,17 +416,25 @@ class Chat:
 
     # Inside
 
-    def _new_session(self) -> Session:
+    def _new_session(self, options: SessionOptions) -> Session:
         create = self.manager._open if self._own_lane else self.manager._create
-        return create(self.options)
+        return create(options)
 
-    def _replace_closed_session(self) -> None:
+    def _set_up(self, session: Session) -> Session:
+        session.context_policy = self._policy
+        session.keeps_checkpoints = True
+        return session
+
+    def _changed_options(self, changes: dict[str, Any]) -> SessionOptions:
+        if not changes:
+            return self.options
+        return self.manager._checked(**{**self.options.as_keywords(), **changes})
+
+    def _replace_closed_session(self, options: SessionOptions) -> None:
         with self._lock:
             self._require_open()
             if self._session.closed:
-                session = self._new_session()
-                session.context_policy = self._policy
-                self._session = session
+                self._session = self._set_up(self._new_session(options))
             if self._closed:  # meanwhile: the closer has closed the session before this one
                 self._session.close()
                 self._require_open()

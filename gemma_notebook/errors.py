@@ -12,15 +12,21 @@ __all__ = [
     "CacheDirectoryError",
     "ClosedError",
     "ContextFullError",
+    "DownloadError",
     "EngineError",
+    "ExportError",
+    "ExportExistsError",
     "GemmaNotebookError",
     "LibraryLoadError",
     "ModelLoadError",
     "ModelNotFoundError",
+    "ModelNotInstalledError",
     "OptionTypeError",
     "OptionValueError",
     "SessionLimitError",
+    "StoreError",
     "ToolError",
+    "TranscriptError",
     "UnsupportedError",
 ]
 
@@ -68,10 +74,53 @@ def _rebuild_engine_error(cls: type[EngineError], message: str, code: int, opera
 
 
 class ModelNotFoundError(GemmaNotebookError, FileNotFoundError):
-    """There is no file at the path, and no bundled model of that name."""
+    """There is no file at the path, and no model of that name."""
 
     def __str__(self) -> str:
         return str(self.args[0]) if self.args else ""
+
+
+class ModelNotInstalledError(ModelNotFoundError):
+    """The catalogue has a model of that name, and it was not fetched yet.
+
+    Attributes:
+        name: The model's name, as ``gemma-notebook models pull`` takes it.
+    """
+
+    def __init__(self, message: str, *, name: str = "") -> None:
+        super().__init__(message)
+        self.name = name
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild_not_installed, (str(self), self.name))
+
+
+def _rebuild_not_installed(message: str, name: str) -> ModelNotInstalledError:
+    return ModelNotInstalledError(message, name=name)
+
+
+class StoreError(GemmaNotebookError):
+    """The directory where models are kept cannot be read, written or locked."""
+
+
+class DownloadError(GemmaNotebookError):
+    """A model could not be fetched. Nothing was installed; what had come is kept for the next try.
+
+    Attributes:
+        reason: ``"consent"`` (the licence was not accepted), ``"token"`` (missing or wrong), ``"missing"`` (no
+            such repository, file or revision), ``"network"``, ``"server"``, ``"space"`` or ``"checksum"``.
+    """
+
+    def __init__(self, message: str, *, reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild_download_error, (str(self), self.reason))
+
+
+def _rebuild_download_error(message: str, reason: str) -> DownloadError:
+    return DownloadError(message, reason=reason)
 
 
 class ModelLoadError(EngineError):
@@ -110,3 +159,18 @@ class SessionLimitError(GemmaNotebookError):
 
 class ToolError(GemmaNotebookError):
     """A tool cannot be declared, or its call failed."""
+
+
+class ExportError(GemmaNotebookError, OSError):
+    """A chat cannot be written to the file that was asked for."""
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
+
+
+class ExportExistsError(ExportError, FileExistsError):
+    """There is a file of that name already; ``overwrite=True`` replaces it."""
+
+
+class TranscriptError(GemmaNotebookError, ValueError):
+    """What was to be read is no saved chat; the message says which part is wrong."""

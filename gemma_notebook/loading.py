@@ -30,8 +30,11 @@ def load(
 ) -> SessionManager:
     """Load a model and get the manager of its chats.
 
+    What the engine logs goes to Python's logger ``gemma_notebook.engine``, at the level that it has now.
+
     Args:
-        model: ``"tiny"``, the bundled model, or the path of a ``.litertlm`` file.
+        model: ``"tiny"``, the bundled model; the name of one that is installed, as :func:`gemma_notebook.models`
+            lists them; or the path of a ``.litertlm`` file. Nothing is ever fetched for it.
         backend: ``"cpu"``, ``"gpu"``, ``"npu"``, or ``"auto"``: the GPU if the file runs there, else the CPU;
             ``manager.active_backend`` tells which, ``manager.refused_backends`` why not the others. The
             bundled model is small enough for the CPU always.
@@ -39,8 +42,9 @@ def load(
         threads: CPU threads; None for the cores that this process may use.
         cache_dir: A directory that exists and can be written, for compiled weights: large models load
             faster the second time. None keeps no cache.
-        vision_backend: The backend of the image encoder; None leaves it out.
-        audio_backend: The backend of the audio encoder; None leaves it out.
+        vision_backend: The backend of the image encoder; None for the CPU where the model has one, ``"off"``
+            to leave it out.
+        audio_backend: The same for the audio encoder.
         lora_rank: The rank of the LoRA files that sessions will use; None for no LoRA.
         max_sessions: How many sessions may be open at once; None for no limit.
         check: Try a file that was not opened before in a child process first, because some damaged files
@@ -50,10 +54,12 @@ def load(
         The manager. Close it, or use ``with``, to give the memory back.
 
     Raises:
-        ModelNotFoundError: No such file. A ``FileNotFoundError``.
+        ModelNotFoundError: No such file, or no such name. A ``FileNotFoundError``.
+        ModelNotInstalledError: The catalogue knows the name; :func:`gemma_notebook.pull` fetches it.
         ModelLoadError: A directory, an empty or damaged file, or one that the backend cannot run.
         CacheDirectoryError: ``cache_dir`` cannot be written. A ModelLoadError and a ``ValueError``.
         LibraryLoadError: The engine library is missing or of another version.
+        UnsupportedError: A backend for an encoder that the model does not have.
         OptionValueError, OptionTypeError: An option is wrong. ``ValueError`` and ``TypeError``.
 
     Example:

@@ -7,7 +7,10 @@ notebook which ends in one of these has the same output each time it runs.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, SupportsIndex, overload
+
+from gemma_notebook.displays import Table, TableDisplay, duration, megabytes, rate
+from gemma_notebook.harmless import harmless_markdown
 
 __all__ = [
     "Context",
@@ -15,6 +18,7 @@ __all__ = [
     "FinishReason",
     "HandleCounts",
     "HandleEvent",
+    "HandleEvents",
     "Message",
     "ModelInfo",
     "Reply",
@@ -26,12 +30,33 @@ __all__ = [
 
 Role = Literal["user", "assistant"]
 FinishReason = Literal["stop", "length", "cancelled", "context_full", "tool_calls"]
-HandleEventKind = Literal["created", "failed", "sent", "ended", "cancelled", "spent", "closed", "lost"]
+HandleEventKind = Literal[
+    "created",
+    "failed",
+    "sent",
+    "ended",
+    "turn",
+    "cancelled",
+    "spent",
+    "closed",
+    "lost",
+    "checkpoint",
+    "checkpoint_closed",
+]
+
+# What a reader should know of a reply that is not whole.
+_NOTES = {
+    "cancelled": "(stopped)",
+    "length": "(cut: max_output_tokens was reached)",
+    "context_full": "(cut: the context is full)",
+}
 
 
-@dataclass(frozen=True, slots=True)
-class Timing:
+@dataclass(frozen=True, slots=True, repr=False)
+class Timing(TableDisplay):
     """How long one turn took, from clocks read in C on the engine's thread.
+
+    Shown in the form that the sanitising file of :mod:`gemma_notebook.testing` knows, so that nbval can compare it.
 
     Attributes:
         time_to_first_token_s: Seconds from the send to the first token; None when none came.
@@ -45,9 +70,25 @@ class Timing:
     decode_tokens_per_s: float | None
     total_s: float
 
+    def __repr__(self) -> str:
+        return (
+            f"Timing(time_to_first_token={duration(self.time_to_first_token_s)}, "
+            f"prefill={rate(self.prefill_tokens_per_s)}, decode={rate(self.decode_tokens_per_s)}, "
+            f"total={duration(self.total_s)})"
+        )
+
+    def _table(self) -> Table:
+        rows = (
+            ("time to first token", duration(self.time_to_first_token_s)),
+            ("prefill", rate(self.prefill_tokens_per_s)),
+            ("decode", rate(self.decode_tokens_per_s)),
+            ("total", duration(self.total_s)),
+        )
+        return Table((), rows)
+
 
 @dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(TableDisplay):
     """Token counts of one turn.
 
     Attributes:
@@ -63,9 +104,17 @@ class Usage:
     context_tokens: int
     context_limit: int
 
+    def _table(self) -> Table:
+        rows = (
+            ("prompt tokens", self.prompt_tokens),
+            ("output tokens", self.output_tokens),
+            ("context in use", f"{self.context_tokens:,} of {self.context_limit:,} tokens"),
+        )
+        return Table((), rows)
+
 
 @dataclass(frozen=True, slots=True)
-class Context:
+class Context(TableDisplay):
     """Tokens in use and the limit of one chat's context."""
 
     tokens: int
@@ -75,6 +124,9 @@ class Context:
     def remaining(self) -> int:
         """Tokens left, never below 0."""
         return max(0, self.limit - self.tokens)
+
+    def _table(self) -> Table:
+        return Table((), (("context in use", f"{self.tokens:,} of {self.limit:,} tokens"),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +151,11 @@ class Message:
     text: str
     finish_reason: FinishReason | None = None
 
+    def _repr_markdown_(self) -> str:
+        note = _NOTES.get(self.finish_reason or "")
+        said = harmless_markdown(self.text)
+        return f"**{self.role}**\n\n{said}" + (f"\n\n*{note}*" if note else "")
+
 
 @dataclass(frozen=True, slots=True)
 class Delta:
@@ -108,10 +165,13 @@ class Delta:
     thinking: str = ""
     tool_call: ToolCall | None = None
 
+    def _repr_markdown_(self) -> str:
+        return harmless_markdown(self.text)
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A finished reply.
+    """A finished reply. In a notebook it shows itself as Markdown, in which raw HTML and images are text.
 
     Attributes:
         text: What the model said, without thinking and tool calls.
@@ -137,6 +197,19 @@ class Reply:
     def __str__(self) -> str:
         return self.text
 
+    def _repr_markdown_(self) -> str:
+        return "\n\n".join((harmless_markdown(self.text), *(f"*{note}*" for note in self._notes()))).strip()
+
+    def _notes(self) -> tuple[str, ...]:
+        """What a reader should know of it besides its text."""
+        notes = []
+        if self.trimmed_turns:
+            turns = "turn was" if self.trimmed_turns == 1 else f"{self.trimmed_turns} turns were"
+            notes.append(f"(The oldest {turns} dropped to make room.)")
+        if self.finish_reason in _NOTES:
+            notes.append(_NOTES[self.finish_reason])
+        return tuple(notes)
+
 
 @dataclass(frozen=True, slots=True)
 class HandleCounts:
@@ -150,27 +223,64 @@ class HandleCounts:
     live: int
     checkpoints: int
 
+    # Four numbers with their names are read more easily in a line than in a table.
+
+    def _repr_html_(self) -> str:
+        return f"<code>{self!r}</code>"
+
+    def _repr_markdown_(self) -> str:
+        return f"`{self!r}`"
+
 
 @dataclass(frozen=True, slots=True)
-class HandleEvent:
+class HandleEvent(TableDisplay):
     """One thing that happened to one native handle.
 
     Attributes:
         handle: The handle's number, counted from 1 in the order of creation; 0 for a creation that failed.
         kind: ``created``, ``failed`` (to be created), ``sent``, ``ended`` (the terminal event arrived),
-            ``cancelled`` (a cancel was asked for), ``spent`` (it can answer no more), ``closed``, ``lost``.
-        detail: The rest in words, for instance the engine's error.
+            ``turn`` (the turn's numbers are known), ``cancelled`` (a cancel was asked for), ``spent`` (it can
+            answer no more), ``closed``, ``lost``; ``checkpoint`` and ``checkpoint_closed`` of a clone that is
+            kept to go back to. One that is gone back to is ``created`` as a handle of its own then.
+        detail: The rest in words, for instance the engine's error, or a turn's finish reason.
         at_s: Seconds since the engine was opened.
+        usage: A turn's token counts; None for what is not a turn.
+        timing: A turn's seconds and rates; None for what is not a turn.
     """
 
     handle: int
     kind: HandleEventKind
     detail: str = ""
     at_s: float = field(default=0.0, repr=False, compare=False)
+    usage: Usage | None = field(default=None, repr=False)
+    timing: Timing | None = field(default=None, repr=False, compare=False)
+
+    def _table(self) -> Table:
+        return HandleEvents((self,))._table()
+
+
+class HandleEvents(tuple[HandleEvent, ...], TableDisplay):
+    """Events in the order in which they happened. A tuple that a notebook shows as a table."""
+
+    __slots__ = ()
+
+    @overload
+    def __getitem__(self, key: SupportsIndex) -> HandleEvent: ...
+
+    @overload
+    def __getitem__(self, key: slice) -> HandleEvents: ...
+
+    def __getitem__(self, key: SupportsIndex | slice) -> HandleEvent | HandleEvents:
+        if isinstance(key, slice):
+            return HandleEvents(super().__getitem__(key))
+        return super().__getitem__(key)
+
+    def _table(self) -> Table:
+        return Table(("handle", "event", "detail"), [(one.handle, one.kind, one.detail) for one in self])
 
 
 @dataclass(frozen=True, slots=True)
-class ModelInfo:
+class ModelInfo(TableDisplay):
     """What is known of a loaded model.
 
     Attributes:
@@ -192,3 +302,14 @@ class ModelInfo:
     supports_tools: bool
     modalities: tuple[str, ...]
     default_sampler: dict[str, float | str] = field(default_factory=dict, repr=False)
+
+    def _table(self) -> Table:
+        rows = (
+            ("model", self.name),
+            ("size", megabytes(self.size_bytes)),
+            ("context", f"{self.context_limit:,} tokens"),
+            ("takes", ", ".join(self.modalities)),
+            ("thinking", self.supports_thinking),
+            ("tools", self.supports_tools),
+        )
+        return Table((), rows)

@@ -14,18 +14,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from gemma_notebook._determinism import with_fixed_options
 from gemma_notebook.errors import ModelNotFoundError, OptionTypeError, OptionValueError
 
-__all__ = ["BACKENDS", "CONTEXT_POLICIES", "EngineOptions", "SendOptions", "SessionOptions", "usable_cores"]
+__all__ = [
+    "BACKENDS",
+    "CONTEXT_POLICIES",
+    "NO_ENCODER",
+    "SEEDS",
+    "EngineOptions",
+    "SendOptions",
+    "SessionOptions",
+    "usable_cores",
+]
 
 Backend = Literal["cpu", "gpu", "npu"]
 ContextPolicy = Literal["trim", "error"]
 
 BACKENDS = ("auto", "cpu", "gpu", "npu")
+NO_ENCODER = "off"
 CONTEXT_POLICIES = ("trim", "error")
 
 # The engine takes these as C ints.
 _INT_MAX = 2**31 - 1
+SEEDS = _INT_MAX + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +57,7 @@ class EngineOptions:
         _one_of("backend", self.backend, BACKENDS)
         for name in ("vision_backend", "audio_backend"):
             if getattr(self, name) is not None:
-                _one_of(name, getattr(self, name), BACKENDS[1:])
+                _one_of(name, getattr(self, name), (*BACKENDS[1:], NO_ENCODER))
         _whole_number("context_tokens", self.context_tokens, 16, optional=True)
         _whole_number("threads", self.threads, 1, 1024, optional=True)
         _whole_number("lora_rank", self.lora_rank, 1, optional=True)
@@ -67,6 +79,15 @@ class SessionOptions:
     tools: tuple[Callable[..., Any], ...] = ()
     max_output_tokens: int | None = None
 
+    def as_keywords(self) -> dict[str, Any]:
+        """The options by name, as :meth:`of` takes them."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    @property
+    def greedy(self) -> bool:
+        """The likeliest token is taken each time, and a reply depends on nothing but what was said."""
+        return self.top_k == 1
+
     @classmethod
     def of(cls, **options: Any) -> SessionOptions:
         """Options from keyword arguments, with containers and paths normalised.
@@ -85,7 +106,7 @@ class SessionOptions:
             options["tools"] = _tuple_of_callables(options["tools"])
         if options.get("lora_path") is not None:
             options["lora_path"] = _existing_file("lora_path", options["lora_path"])
-        return cls(**options)
+        return cls(**with_fixed_options(options))
 
     def __post_init__(self) -> None:
         _number("temperature", self.temperature, 0.0, None)

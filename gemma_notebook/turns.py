@@ -10,17 +10,15 @@ from __future__ import annotations
 import json
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from typing import Any, Self
+from typing import Any
 
-from gemma_notebook import _reaper
-from gemma_notebook._threads import in_thread
+from gemma_notebook._determinism import clock_is_fixed
 from gemma_notebook.engine import Conversation, Generation
 from gemma_notebook.errors import ClosedError, EngineError, GemmaNotebookError
 from gemma_notebook.messages import Delta, FinishReason, Message, Reply, Timing, ToolCall, Usage
 from gemma_notebook.options import SendOptions
 
-__all__ = ["AsyncReplyStream", "ReplyStream", "Turn", "TurnQueue"]
+__all__ = ["Turn", "TurnQueue"]
 
 _WAIT_S = 0.1
 
@@ -49,6 +47,7 @@ class Turn:
         self.error: GemmaNotebookError | None = None
         self.deltas: list[Delta] = []
         self.trimmed_turns = 0
+        self.restored = False
         self._max_output_tokens = max_output_tokens
         self._driving = threading.Lock()
         self._done = threading.Event()
@@ -58,6 +57,16 @@ class Turn:
         self._context_before = 0
         self._prompt_tokens = 0
         self._context_limit = 0
+
+    @classmethod
+    def of_the_past(cls, message: str, reply: Reply | None) -> Turn:
+        """A turn that was not answered here: one of a saved chat."""
+        turn = cls(message, SendOptions())
+        turn.restored, turn.reply = True, reply
+        if reply is not None and reply.text:
+            turn.deltas.append(Delta(text=reply.text))
+        turn._done.set()
+        return turn
 
     def __repr__(self) -> str:
         state = "done" if self.done else "generating" if self._generation else "queued"
@@ -85,8 +94,11 @@ class Turn:
 
     @property
     def context_tokens(self) -> int | None:
-        """Tokens in the KV cache after this turn; None when it never reached the engine."""
-        if self.reply is None or self._generation is None:
+        """Tokens in the KV cache after this turn; None when it never reached the engine.
+
+        Of a restored turn the tokens of its text and of those before it, which the next send puts there.
+        """
+        if self.reply is None or (self._generation is None and not self.restored):
             return None
         return self.reply.usage.context_tokens
 
@@ -134,11 +146,12 @@ class Turn:
             generation = self._generation
             if self.done or generation is None:
                 return
-            for chunk in generation.take(timeout_s):
+            chunks = generation.take(timeout_s)
+            for chunk in chunks:
                 self.deltas.extend(_deltas(chunk))
             if generation.ended:
                 self._finish(generation)
-            else:
+            elif not chunks:
                 self._watch()
 
     def wait_end(self, timeout_s: float) -> bool:
@@ -174,7 +187,10 @@ class Turn:
     def _watch(self) -> None:
         """End the turn when its terminal event will never come: nobody may wait for ever."""
         conversation = self._conversation
-        if conversation is None or not self._given_up:
+        if conversation is None:
+            return
+        conversation.watch()
+        if not self._given_up:
             return
         try:
             conversation.close(0)
@@ -182,7 +198,7 @@ class Turn:
                 return
             self.error = EngineError(
                 f"the engine never ended the reply, and conversation handle {conversation.number} is given up; "
-                "send the message again, and restart the kernel if that fails",
+                "send the message again, and reload the model with manager.reload() if that fails",
                 operation="generate",
             )
         except EngineError as error:
@@ -209,7 +225,13 @@ class Turn:
         # end-of-turn token included.
         output = max(chunks, context - self._context_before - self._prompt_tokens)
         reason = self._finish_reason(generation.error, output, context)
-        if reason is None:
+        if reason == "cancelled" and conversation.stalled and not self._cancel_requested:
+            self.error = EngineError(
+                "the engine stood still in the middle of the reply and was stopped; send the message again, "
+                "and reload the model with manager.reload() if that fails",
+                operation="generate",
+            )
+        elif reason is None:
             name = generation.error.partition(":")[0]
             self.error = EngineError(
                 f"the engine broke off the reply: {generation.error}; send the message again",
@@ -222,11 +244,14 @@ class Turn:
             conversation.retire(reason)
         if reason == "stop" and output > chunks:
             output -= 1
+        usage = Usage(self._prompt_tokens, output, context, self._context_limit)
+        timing = _timing(generation, self._prompt_tokens, output)
+        conversation.end_turn(reason or "error", usage, timing)
         self.reply = Reply(
             text=self.text,
             finish_reason=reason or "cancelled",
-            usage=Usage(self._prompt_tokens, output, context, self._context_limit),
-            timing=_timing(generation, self._prompt_tokens, output),
+            usage=usage,
+            timing=timing,
             thinking="".join(delta.thinking for delta in self.deltas),
             tool_calls=tuple(delta.tool_call for delta in self.deltas if delta.tool_call),
             trimmed_turns=self.trimmed_turns,
@@ -268,14 +293,17 @@ class TurnQueue:
         self._waiting: deque[Turn] = deque()
         self._active: Turn | None = None
 
-    def enter(self, turn: Turn) -> bool:
+    def join(self, turn: Turn) -> None:
+        """Take a place in the queue, to be followed by :meth:`wait`."""
+        with self._changed:
+            self._waiting.append(turn)
+
+    def wait(self, turn: Turn) -> bool:
         """Wait for the engine. False when the turn was cancelled meanwhile, and so must not start.
 
         The turn at the head sees to it that the active one comes to its end, also when nobody reads it.
         """
         try:
-            with self._changed:
-                self._waiting.append(turn)
             while True:
                 with self._changed:
                     if turn.cancel_requested:
@@ -291,185 +319,20 @@ class TurnQueue:
                 assert active is not None
                 active.wait_end(_WAIT_S)
         finally:
-            with self._changed:
-                if turn in self._waiting:
-                    self._waiting.remove(turn)
-                self._changed.notify_all()
+            self.leave(turn)
 
+    def abandon_active(self) -> None:
+        """Let the next turn in, whatever has become of the active one: its engine is given up."""
+        with self._changed:
+            self._active = None
+            self._changed.notify_all()
 
-class ReplyStream:
-    """A reply as it arrives: iterate for :class:`~gemma_notebook.messages.Delta`, then read ``reply``.
-
-    Leaving the loop early, by ``break`` or an exception, cancels the generation and waits for its end, so
-    that the engine is free again; the turn is kept as cancelled. One reader; any thread.
-
-    Example:
-        >>> for delta in chat.stream("Hello"):
-        ...     print(delta.text, end="")
-    """
-
-    def __init__(self, turn: Turn, session: object = None) -> None:
-        self._turn = turn
-        self._session = session  # a session that nobody holds is closed, and this one is in use
-        self._next = 0
-        self._closed = False
-
-    def __iter__(self) -> Iterator[Delta]:
-        try:
-            while True:
-                try:
-                    delta = next(self)
-                except StopIteration:
-                    return
-                yield delta
-        finally:
-            self.close()
-
-    def __next__(self) -> Delta:
-        turn = self._turn
-        try:
-            while self._next >= len(turn.deltas):
-                if turn.done or self._closed:
-                    if self._next < len(turn.deltas):  # the last ones came between the two looks
-                        break
-                    self._raise_or_stop()
-                turn.drive()
-        except BaseException:  # the end, an error, or a Ctrl-C
-            self.close()
-            raise
-        delta = turn.deltas[self._next]
-        self._next += 1
-        return delta
-
-    def _raise_or_stop(self) -> None:
-        self._closed = True
-        if self._turn.error is not None:
-            raise self._turn.error
-        raise StopIteration
-
-    @property
-    def reply(self) -> Reply:
-        """The finished reply; reads the stream to its end first.
-
-        Raises:
-            EngineError: The engine broke off the reply.
-        """
-        turn = self._turn
-        try:
-            while not turn.done:
-                turn.drive()
-        except BaseException:  # a Ctrl-C
-            self.close()
-            raise
-        if turn.error is not None:
-            raise turn.error
-        assert turn.reply is not None
-        return turn.reply
-
-    def close(self) -> None:
-        """Stop the generation if it still runs, and wait for its end. Idempotent."""
-        self._closed = True
-        if not self._turn.done:
-            self._turn.cancel()
-            self._turn.drain()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def __del__(self) -> None:
-        # Forgotten without a loop. Only ask, and not from here: the garbage collector may run this inside
-        # any lock. The next turn, or close, sees it to its end.
-        if not self._turn.done:
-            _reaper.run_later(self._turn.cancel)
-
-
-class AsyncReplyStream:
-    """:class:`ReplyStream` for ``async for``. Never blocks the event loop, any loop.
-
-    The message is sent at the first ``async for`` step. Cancelling the task that reads cancels the
-    generation.
-    """
-
-    def __init__(self, turn: Turn, start: Callable[[Turn], None], session: object = None) -> None:
-        self._turn = turn
-        self._session = session  # a session that nobody holds is closed, and this one is in use
-        self._start: Callable[[Turn], None] | None = start
-        self._next = 0
-
-    def __aiter__(self) -> AsyncIterator[Delta]:
-        return self._iterate()
-
-    async def _iterate(self) -> AsyncIterator[Delta]:
-        try:
-            while (delta := await self._take()) is not None:
-                yield delta
-        finally:
-            await self.aclose()
-
-    async def _take(self) -> Delta | None:
-        turn = self._turn
-        await self._ensure_started()
-        while self._next >= len(turn.deltas):
-            if turn.done:
-                if self._next < len(turn.deltas):
-                    break
-                if turn.error is not None:
-                    raise turn.error
-                return None
-            await self._cancelling(in_thread(turn.drive))
-        delta = turn.deltas[self._next]
-        self._next += 1
-        return delta
-
-    async def _ensure_started(self) -> None:
-        start, self._start = self._start, None
-        if start is not None:
-            await self._cancelling(in_thread(start, self._turn))
-
-    async def _cancelling(self, step: Awaitable[Any]) -> None:
-        try:
-            await step
-        except BaseException:
-            self._turn.cancel()
-            raise
-
-    async def areply(self) -> Reply:
-        """Read to the end and return the finished reply.
-
-        Raises:
-            EngineError: The engine broke off the reply.
-        """
-        async for _ in self:
-            pass
-        return self.reply
-
-    @property
-    def reply(self) -> Reply:
-        """The finished reply, after the last delta.
-
-        Raises:
-            EngineError: The engine broke off the reply.
-            ClosedError: It has not been read to its end yet.
-        """
-        if self._turn.error is not None:
-            raise self._turn.error
-        if self._turn.reply is None:
-            raise ClosedError(
-                "the reply is not finished; read the stream to its end first, or await areply()"
-            )
-        return self._turn.reply
-
-    async def aclose(self) -> None:
-        """Stop the generation if it still runs, and wait for its end. Idempotent."""
-        if self._start is not None:  # never sent
-            self._start = None
-            self._turn.finish_unstarted()
-        elif not self._turn.done:
-            self._turn.cancel()
-            await in_thread(self._turn.drain)
+    def leave(self, turn: Turn) -> None:
+        """Give the place in the queue up. Idempotent."""
+        with self._changed:
+            if turn in self._waiting:
+                self._waiting.remove(turn)
+            self._changed.notify_all()
 
 
 def _deltas(chunk: bytes) -> list[Delta]:
@@ -483,8 +346,10 @@ def _deltas(chunk: bytes) -> list[Delta]:
             text = "".join(part.get("text", "") for part in content if part.get("type") == "text")
         thinking = "".join((message.get("channels") or {}).values())
         calls = [_tool_call(call) for call in message.get("tool_calls") or ()]
-    except (ValueError, AttributeError, TypeError):  # not as the engine writes them: show it all the same
+    except (ValueError, AttributeError, TypeError, RecursionError):  # not the engine's: show it all the same
         return [Delta(text=chunk.decode("utf-8", "replace"))]
+    # JSON may name half of a surrogate pair, which no file and no front end can take.
+    text, thinking = (part.encode("utf-8", "replace").decode() for part in (text, thinking))
     deltas = [Delta(text=text, thinking=thinking)] if text or thinking else []
     return deltas + [Delta(tool_call=call) for call in calls]
 
@@ -495,6 +360,8 @@ def _tool_call(call: dict[str, Any]) -> ToolCall:
 
 
 def _timing(generation: Generation, prompt_tokens: int, output_tokens: int) -> Timing:
+    if clock_is_fixed():
+        return Timing(None, None, None, 0.0)
     stats = generation.stats
     first = stats.first_chunk_s - stats.sent_s if stats.first_chunk_s else None
     decoding = stats.last_chunk_s - stats.first_chunk_s

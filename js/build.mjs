@@ -5,6 +5,8 @@ import { gzipSync } from "node:zlib";
 import * as esbuild from "esbuild";
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
+/** Parts of markdown-it that take a fifth of the bundle, and our small ones in their place. */
+const replaced = JSON.parse(await readFile(new URL("replaced.json", import.meta.url), "utf8"));
 const GZIP_LIMIT_BYTES = 120_000;
 
 const bundle = {
@@ -15,6 +17,7 @@ const bundle = {
   ],
   outdir: here("../gemma_notebook/panel/static"),
   bundle: true,
+  alias: Object.fromEntries(Object.entries(replaced).map(([name, path]) => [name, here(path)])),
   format: "esm",
   target: ["es2022", "chrome123", "firefox121", "safari17.5"],
   minify: true,

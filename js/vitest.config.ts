@@ -1,5 +1,7 @@
+import { fileURLToPath } from "node:url";
 import { playwright } from "@vitest/browser-playwright";
 import { defineConfig } from "vitest/config";
+import replaced from "./replaced.json" with { type: "json" };
 
 // Debian's Chromium: Playwright's own build is not downloaded.
 const chromium = {
@@ -15,19 +17,46 @@ const chromium = {
   ],
 };
 
+// As build.mjs has it.
+const alias = Object.fromEntries(
+  Object.entries(replaced).map(([name, path]) => [
+    name,
+    fileURLToPath(new URL(path, import.meta.url)),
+  ]),
+);
+
 export default defineConfig({
+  resolve: { alias },
   test: {
+    // Of a busy machine: what hangs is found all the same.
+    testTimeout: 30_000,
     projects: [
       {
         extends: true,
-        test: { name: "unit", include: ["tests/unit/**/*.test.ts"], environment: "node" },
+        test: {
+          name: "unit",
+          include: ["tests/unit/**/*.test.ts"],
+          environment: "node",
+          server: { deps: { inline: ["markdown-it"] } },
+        },
       },
       {
         extends: true,
-        optimizeDeps: { include: ["preact", "preact/hooks", "preact/jsx-dev-runtime"] },
+        optimizeDeps: {
+          include: [
+            "preact",
+            "preact/hooks",
+            "preact/jsx-dev-runtime",
+            "markdown-it",
+            "temml/temml.js",
+            "@speed-highlight/core/tokenize",
+          ],
+        },
         test: {
           name: "components",
-          include: ["tests/components/**/*.test.tsx"],
+          include: [
+            process.env.PERF ? "tests/perf/**/*.perf.tsx" : "tests/components/**/*.test.tsx",
+          ],
           browser: {
             enabled: true,
             headless: true,

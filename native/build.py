@@ -25,7 +25,7 @@ ffibuilder.cdef(declarations((NATIVE / "shim.h").read_text(encoding="utf-8")))
 ffibuilder.set_source(
     "gemma_notebook.engine._shim",
     '#include "shim.h"',
-    sources=["native/shim.c"],
+    sources=["native/shim.c", "native/logs.c"],
     depends=[f"native/{header}" for header in HEADERS],
     include_dirs=["native"],
     define_macros=[("Py_LIMITED_API", "0x030B0000")],

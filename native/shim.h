@@ -166,6 +166,19 @@ void gn_stream_release(gn_stream *stream);
 /* Streams not yet freed in this process: for leak checks. */
 size_t gn_streams_alive(void);
 
+/* From here to the end of the process, takes what the opened library prints on stderr, and nothing that
+ * anybody else prints there: 1, or 0 when that cannot be done here and all stays as it was. Lines that
+ * announce an abort (absl's FATAL and what follows it) still go to file descriptor 2, too. Idempotent. */
+int gn_logs_capture(const char *library_path);
+/* Waits up to timeout_s for a line: 1 when there is one, 0 on a time-out or after gn_logs_stop(). */
+int gn_logs_wait(double timeout_s);
+/* Moves the oldest whole lines into the buffer, each with its '\n', as many as fit: the bytes written, 0
+ * when there was no line. `room` is 8192 or more, as long as a line can be. *dropped: the lines lost since
+ * the last call, because nobody took them in time. Any thread. */
+size_t gn_logs_take(char *buffer, size_t room, size_t *dropped);
+/* Ends the waits, now and later: before the interpreter ends, whose threads must not wake up after it. */
+void gn_logs_stop(void);
+
 /* cdef: end */
 
 #ifdef __cplusplus

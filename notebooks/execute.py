@@ -1,4 +1,5 @@
-"""Run notebooks and keep their outputs: ``python notebooks/execute.py [notebook ...]``, all of them without arguments.
+"""Run notebooks and keep their outputs: ``python notebooks/execute.py [notebook ...]``, all of them without arguments,
+the templates of `gemma-notebook new` included.
 
 What differs from run to run is left out: times, the Python's version, and views of widgets that live no longer.
 """
@@ -33,6 +34,8 @@ def execute(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    for path in map(Path, sys.argv[1:]) if sys.argv[1:] else sorted(HERE.glob("*/*.ipynb")):
+    for path in map(Path, sys.argv[1:]) if sys.argv[1:] else sorted(
+        [*HERE.glob("*/*.ipynb"), *HERE.parent.glob("gemma_notebook/testing/templates/*.ipynb")]
+    ):
         print(path)
         execute(path)

@@ -1,12 +1,13 @@
 """The binding of LiteRT-LM: the only package that imports cffi or holds a C handle.
 
-``library`` finds and opens the shared library, ``engine`` has the engine and its conversations,
-``handles`` their state machine and the ledger of what happened to them, ``stream`` one generation.
+``library`` finds and opens the shared library, ``engine`` has the engine, ``conversation`` its
+conversations, ``handles`` their state machine and the ledger of what happened to them, ``stream`` one generation.
 """
 
 from __future__ import annotations
 
-from gemma_notebook.engine.engine import Conversation, ConversationOptions, Engine
+from gemma_notebook.engine.conversation import Conversation, ConversationOptions
+from gemma_notebook.engine.engine import Engine
 from gemma_notebook.engine.handles import HandleLedger, HandleState
 from gemma_notebook.engine.library import Library, load_library
 from gemma_notebook.engine.stream import Generation

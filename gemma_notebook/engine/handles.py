@@ -11,8 +11,9 @@ import threading
 import time
 from collections import deque
 
+from gemma_notebook._determinism import clock_is_fixed
 from gemma_notebook.errors import ClosedError, EngineError
-from gemma_notebook.messages import HandleCounts, HandleEvent, HandleEventKind
+from gemma_notebook.messages import HandleCounts, HandleEvent, HandleEventKind, Timing, Usage
 
 __all__ = ["HandleLedger", "HandleLife", "HandleState"]
 
@@ -41,32 +42,65 @@ class HandleLedger:
         self._last_number = 0
         self._created = 0
         self._closed = 0
-        self._checkpoints: set[int] = set()
+        self._last_checkpoint = 0
+        self._checkpoints: dict[int, int] = {}  # and the handle that each is a clone of
+        self._lost: set[int] = set()
 
-    def created(self, *, checkpoint: bool = False) -> int:
-        """Number and count a new handle; clones kept for undo are counted apart."""
+    def created(self, detail: str = "") -> int:
+        """Number and count a new handle that a session runs on."""
         with self._lock:
             self._last_number += 1
-            if checkpoint:
-                self._checkpoints.add(self._last_number)
-            else:
-                self._created += 1
-            self._append(self._last_number, "created", "checkpoint" if checkpoint else "")
+            self._created += 1
+            self._append(self._last_number, "created", detail)
             return self._last_number
 
-    def closed(self, handle: int) -> None:
+    def closed(self, handle: int, detail: str = "") -> None:
         """Count a handle as deleted."""
         with self._lock:
-            if handle in self._checkpoints:
-                self._checkpoints.remove(handle)
-            else:
-                self._closed += 1
-            self._append(handle, "closed", "")
+            self._closed += 1
+            self._append(handle, "closed", detail)
+
+    def checkpoint(self, handle: int) -> int:
+        """Number and count a clone of a handle, kept to go back to; these have numbers of their own."""
+        with self._lock:
+            self._last_checkpoint += 1
+            self._checkpoints[self._last_checkpoint] = handle
+            self._append(handle, "checkpoint", f"checkpoint {self._last_checkpoint}")
+            return self._last_checkpoint
+
+    def checkpoint_closed(self, checkpoint: int) -> None:
+        """Count a checkpoint as deleted."""
+        with self._lock:
+            self._append(self._checkpoints.pop(checkpoint), "checkpoint_closed", f"checkpoint {checkpoint}")
+
+    def promoted(self, checkpoint: int) -> int:
+        """Count a checkpoint as a handle that a session runs on from now on; its number as such."""
+        with self._lock:
+            del self._checkpoints[checkpoint]
+            return self.created(f"from checkpoint {checkpoint}")
+
+    def lost(self, handle: int, why: str) -> None:
+        """Note that a handle was given up without being deleted; it stays counted as live."""
+        with self._lock:
+            self._lost.add(handle)
+            self._append(handle, "lost", why)
+
+    def write_off(self) -> None:
+        """Count lost handles as closed: their engine is given up, and no session can meet them again."""
+        with self._lock:
+            for handle in sorted(self._lost):
+                self.closed(handle, "given up with its engine")
+            self._lost.clear()
 
     def record(self, handle: int, kind: HandleEventKind, detail: str = "") -> None:
         """Note anything else that happened to a handle."""
         with self._lock:
             self._append(handle, kind, detail)
+
+    def turn(self, handle: int, finish_reason: str, usage: Usage, timing: Timing) -> None:
+        """Note the numbers of a turn that has ended."""
+        with self._lock:
+            self._append(handle, "turn", finish_reason, usage, timing)
 
     @property
     def counts(self) -> HandleCounts:
@@ -81,8 +115,16 @@ class HandleLedger:
         with self._lock:
             return tuple(self._events)
 
-    def _append(self, handle: int, kind: HandleEventKind, detail: str) -> None:
-        self._events.append(HandleEvent(handle, kind, detail, time.monotonic() - self._opened_at))
+    def _append(
+        self,
+        handle: int,
+        kind: HandleEventKind,
+        detail: str,
+        usage: Usage | None = None,
+        timing: Timing | None = None,
+    ) -> None:
+        at_s = 0.0 if clock_is_fixed() else time.monotonic() - self._opened_at
+        self._events.append(HandleEvent(handle, kind, detail, at_s, usage, timing))
 
 
 class HandleLife:
@@ -93,13 +135,14 @@ class HandleLife:
     holds it.
     """
 
-    def __init__(self, ledger: HandleLedger, *, checkpoint: bool = False) -> None:
+    def __init__(self, ledger: HandleLedger, *, detail: str = "", checkpoint_of: int | None = None) -> None:
         self.lock = threading.RLock()
         self.state = HandleState.OPEN
         self.lost = ""
         self._ledger = ledger
         self._closed = threading.Event()
-        self.number = ledger.created(checkpoint=checkpoint)
+        self._checkpoint = None if checkpoint_of is None else ledger.checkpoint(checkpoint_of)
+        self.number = ledger.created(detail) if checkpoint_of is None else checkpoint_of
 
     def begin_generation(self) -> None:
         """OPEN → GENERATING.
@@ -109,12 +152,7 @@ class HandleLife:
             EngineError: It is generating or spent: the engine would take the send and answer nothing.
         """
         with self.lock:
-            self.require_usable()
-            if self.state is not HandleState.OPEN:
-                raise EngineError(
-                    f"conversation handle {self.number} is {self.state.value} and cannot take a message",
-                    operation="send",
-                )
+            self.require_open("send", "take a message")
             self.state = HandleState.GENERATING
             self._ledger.record(self.number, "sent")
 
@@ -126,6 +164,12 @@ class HandleLife:
                 self.state = HandleState.OPEN
                 if spent:
                     self.retire(detail)
+
+    def end_turn(self, finish_reason: str, usage: Usage, timing: Timing) -> None:
+        """Note a turn's numbers, unless the handle is closed: its life is told to the end then."""
+        with self.lock:
+            if self.state is not HandleState.CLOSED:
+                self._ledger.turn(self.number, finish_reason, usage, timing)
 
     def retire(self, detail: str = "") -> None:
         """OPEN → SPENT: it must not be sent to again, for the reason given."""
@@ -155,8 +199,10 @@ class HandleLife:
         with self.lock:
             self.state = HandleState.CLOSED
             self.lost = lost
-            if lost:
-                self._ledger.record(self.number, "lost", lost)
+            if self._checkpoint is not None:
+                self._ledger.checkpoint_closed(self._checkpoint)
+            elif lost:
+                self._ledger.lost(self.number, lost)
             else:
                 self._ledger.closed(self.number)
         self._closed.set()
@@ -164,6 +210,28 @@ class HandleLife:
     def wait_closed(self, timeout_s: float) -> bool:
         """Wait for whoever closes the handle."""
         return self._closed.wait(timeout_s)
+
+    def promote(self) -> None:
+        """Note that a checkpoint became a handle that a session runs on."""
+        with self.lock:
+            self.require_open("restore", "be gone back to")
+            if self._checkpoint is not None:
+                self.number = self._ledger.promoted(self._checkpoint)
+                self._checkpoint = None
+
+    def require_open(self, operation: str, to_do: str) -> None:
+        """Raise unless the handle is OPEN: neither closed, nor generating or spent.
+
+        Raises:
+            ClosedError: The handle is closed or closing.
+            EngineError: It is generating or spent: the engine would do it and give nothing.
+        """
+        self.require_usable()
+        if self.state is not HandleState.OPEN:
+            raise EngineError(
+                f"conversation handle {self.number} is {self.state.value} and cannot {to_do}",
+                operation=operation,
+            )
 
     def require_usable(self) -> None:
         """Raise ClosedError unless the handle can still be asked something."""

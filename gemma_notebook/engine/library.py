@@ -12,17 +12,15 @@ from itertools import starmap
 from pathlib import Path
 from typing import Any
 
+from gemma_notebook.engine import logs
 from gemma_notebook.errors import EngineError, LibraryLoadError, ModelLoadError
 
-__all__ = ["LIBRARY_VARIABLE", "Library", "call_keeping", "find_library", "load_library"]
+__all__ = ["LIBRARY_VARIABLE", "CStrings", "Library", "call_keeping", "find_library", "load_library"]
 
 # A library to use instead of the installed one: for engine developers and for tests with a stub.
 LIBRARY_VARIABLE = "GEMMA_NOTEBOOK_ENGINE_LIBRARY"
 
 _REMEDY = 'run: python -m pip install "litert-lm-api>=0.18.1,<0.19"'
-
-# What the engine says on its own (stderr) is what its calls return too; only a crash is worth the noise.
-_LOG_LEVEL_FATAL = 5
 
 _libraries: dict[Path, Library] = {}
 _libraries_lock = threading.Lock()
@@ -55,10 +53,29 @@ class Library:
             raise LibraryLoadError(
                 f"cannot use the engine library {path}: {self.text(error.message)}; {_REMEDY}"
             )
-        self.lib.gn_set_min_log_level(self.api, _LOG_LEVEL_FATAL)
+        self._log = logs.capture(self.ffi, self.lib, path)
+        self.follow_logging()
 
     def __repr__(self) -> str:
         return f"Library({str(self.path)!r})"
+
+    def follow_logging(self) -> None:
+        """Have the engine say what the logger ``gemma_notebook.engine`` lets through now, and no more."""
+        level = logs.QUIET
+        if self._log is not None:
+            self._log.start()
+            level = logs.native_level()
+        self.lib.gn_set_min_log_level(self.api, level)
+
+    def drain_logs(self) -> None:
+        """Hand what the engine has logged so far to Python's logging, before this returns."""
+        if self._log is not None:
+            self._log.drain()
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """The functions of the library that are called, all of which it has."""
+        return tuple(self.text(self.lib.gn_api_symbols()).split("\n"))
 
     def new_error(self) -> Any:
         """A zeroed ``gn_error`` for one call."""
@@ -72,11 +89,30 @@ class Library:
         return raw.decode("utf-8", "replace")
 
     def engine_error(self, error: Any, operation: str, remedy: str = "") -> EngineError:
-        """The exception for a filled ``gn_error``."""
+        """The exception for a filled ``gn_error``; what the engine has logged about it is in logging by then."""
+        self.drain_logs()
         text, code = " ".join(self.text(error.message).split()), int(error.code)  # its own has line breaks
         kind = ModelLoadError if operation == "load" else EngineError
         message = f"{operation} failed: {text or 'the engine gave no reason'} (engine code {code})"
         return kind(f"{message}; {remedy}" if remedy else message, code=code, operation=operation)
+
+
+class CStrings:
+    """C strings for one native struct, kept alive as long as this object."""
+
+    def __init__(self, library: Library) -> None:
+        self._ffi = library.ffi
+        self._kept: list[Any] = []
+
+    def text(self, value: str | None) -> Any:
+        return self._ffi.NULL if value is None else self._keep(value.encode())
+
+    def path(self, value: os.PathLike[str]) -> Any:
+        return self._keep(os.fsencode(value))
+
+    def _keep(self, value: bytes) -> Any:
+        self._kept.append(self._ffi.new("char[]", value))
+        return self._kept[-1]
 
 
 def call_keeping(kept: list[Any], function: Callable[..., Any], *arguments: Any) -> None:

@@ -18,7 +18,7 @@ __all__ = ["WAIT_SLICE_S", "Generation", "GenerationStats"]
 WAIT_SLICE_S = 0.1
 
 # The shortest time between two takes: a screen shows nothing faster.
-GATHER_S = 0.004
+GATHER_S = 0.016
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +126,13 @@ class Generation:
     def in_this_process(self) -> bool:
         """False in a forked child, where the engine's threads do not exist and may have left locks locked."""
         return os.getpid() == self._pid
+
+    @property
+    def silent_s(self) -> float:
+        """Seconds since its last sign of life: a chunk, else the send. 0.0 once it is over."""
+        stats = self.stats
+        last_s = stats.last_chunk_s or stats.sent_s
+        return 0.0 if stats.ended_s else time.clock_gettime(time.CLOCK_MONOTONIC) - last_s
 
     def _releaser(self) -> Callable[[Any], None]:
         release, pid, getpid = self._lib.gn_stream_release, self._pid, os.getpid

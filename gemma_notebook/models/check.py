@@ -21,9 +21,11 @@ from typing import Any
 
 import platformdirs
 
+from gemma_notebook.engine.logs import LOGS_VARIABLE, STDERR
 from gemma_notebook.errors import ModelLoadError
+from gemma_notebook.models.store import HOME_VARIABLE
 
-__all__ = ["check_model_file"]
+__all__ = ["check_model_file", "child_environment", "how_it_died", "verdict_files"]
 
 # A large model on a slow disk: an upper bound, against a child that hangs.
 _TIMEOUT_S = 600.0
@@ -56,7 +58,7 @@ def check_model_file(path: Path, backend: str, context_tokens: int | None = None
             capture_output=True,
             timeout=_TIMEOUT_S,
             check=False,
-            env=_environment(),
+            env=child_environment(),
         )
     except OSError:  # no process can be started here, so none can be tried
         return
@@ -75,16 +77,21 @@ def check_model_file(path: Path, backend: str, context_tokens: int | None = None
     if verdict is not None:
         raise ModelLoadError(str(verdict["message"]), code=int(verdict["code"]), operation="load")
     raise ModelLoadError(
-        f"{str(path)!r} made the engine end its process ({_how_it_died(child)}); the file is damaged or not made "
+        f"{str(path)!r} made the engine end its process ({how_it_died(child.returncode, child.stderr)}); the file is damaged or not made "
         "for this engine: download it again",
         operation="load",
     )
 
 
-def _environment() -> dict[str, str]:
+def child_environment() -> dict[str, str]:
+    """The environment of a child that imports this package, also one that is not installed."""
     home = str(Path(__file__).parents[2])
     others = os.environ.get("PYTHONPATH")
-    return {**os.environ, "PYTHONPATH": f"{home}{os.pathsep}{others}" if others else home}
+    return {
+        **os.environ,
+        "PYTHONPATH": f"{home}{os.pathsep}{others}" if others else home,
+        LOGS_VARIABLE: STDERR,  # where its last words are looked for
+    }
 
 
 def _verdict(output: bytes) -> dict[str, Any] | None:
@@ -96,14 +103,15 @@ def _verdict(output: bytes) -> dict[str, Any] | None:
     return None
 
 
-def _how_it_died(child: subprocess.CompletedProcess[bytes]) -> str:
-    lines = child.stderr.decode("utf-8", "replace").splitlines()
+def how_it_died(status: int, stderr: bytes) -> str:
+    """The signal or exit status of a child, and its last words."""
+    lines = stderr.decode("utf-8", "replace").splitlines()
     fatal = [line for line in lines if line.startswith("F")]
     last_words = (fatal or lines or ["no message"])[-1].strip()[:200]
-    if child.returncode < 0:
+    if status < 0:
         with contextlib.suppress(ValueError):
-            return f"{signal.Signals(-child.returncode).name}: {last_words}"
-    return f"exit status {child.returncode}: {last_words}"
+            return f"{signal.Signals(-status).name}: {last_words}"
+    return f"exit status {status}: {last_words}"
 
 
 def _key(path: Path, backend: str, context_tokens: int | None) -> str:
@@ -112,14 +120,20 @@ def _key(path: Path, backend: str, context_tokens: int | None) -> str:
     return hashlib.sha256(json.dumps(identity).encode()).hexdigest()
 
 
-def _verdict_file() -> Path:
-    home = os.environ.get("GEMMA_NOTEBOOK_HOME")
-    return (Path(home) if home else platformdirs.user_cache_path("gemma_notebook")) / "checked-models.json"
+def verdict_files() -> tuple[Path, ...]:
+    """Where verdicts are kept: in the home, or, when that is read-only, in the user's cache."""
+    home, cache = os.environ.get(HOME_VARIABLE), platformdirs.user_cache_path("gemma_notebook")
+    folders = (Path(home).expanduser(), cache) if home else (cache,)
+    return tuple(folder / "checked-models.json" for folder in folders)
 
 
 def _passed() -> list[str]:
+    return [key for file in verdict_files() for key in _passed_in(file)]
+
+
+def _passed_in(file: Path) -> list[str]:
     try:
-        passed = json.loads(_verdict_file().read_text(encoding="utf-8"))
+        passed = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return []
     return [key for key in passed if isinstance(key, str)] if isinstance(passed, list) else []
@@ -127,12 +141,13 @@ def _passed() -> list[str]:
 
 def _remember(key: str) -> None:
     # Without a place to write, the file is tried again next time: slower, and as safe.
-    with contextlib.suppress(OSError):
-        file = _verdict_file()
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=file.parent, delete=False, encoding="utf-8") as new:
-            json.dump([*_passed(), key][-1000:], new)
-        Path(new.name).replace(file)
+    for file in verdict_files():
+        with contextlib.suppress(OSError):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile("w", dir=file.parent, delete=False, encoding="utf-8") as new:
+                json.dump([*_passed_in(file), key][-1000:], new)
+            Path(new.name).replace(file)
+            return
 
 
 def _main(path: str, backend: str, context_tokens: str) -> int:

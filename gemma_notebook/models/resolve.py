@@ -5,7 +5,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from gemma_notebook.errors import ModelLoadError, ModelNotFoundError, OptionTypeError
+from gemma_notebook.errors import (
+    ModelLoadError,
+    ModelNotFoundError,
+    ModelNotInstalledError,
+    OptionTypeError,
+    OptionValueError,
+)
+from gemma_notebook.models.store import Store, checked_name
 
 __all__ = ["TINY", "expanded", "is_bundled", "resolve_model"]
 
@@ -14,10 +21,13 @@ _TINY_FILE = Path(__file__).with_name("tiny") / "model.litertlm"
 
 
 def resolve_model(model: str | os.PathLike[str]) -> Path:
-    """The file for a bundled model's name or a path.
+    """The file for a model's name or a path. Nothing is ever fetched for it.
+
+    A name of an installed model wins over a file of that name in the current directory.
 
     Raises:
-        ModelNotFoundError: There is no such file. A ``FileNotFoundError``.
+        ModelNotFoundError: There is no such file, and no such name. A ``FileNotFoundError``.
+        ModelNotInstalledError: The catalogue knows the name; the message says how to fetch the model.
         ModelLoadError: It is a directory, empty, or cannot be read.
         OptionTypeError: It is neither a string nor a path.
     """
@@ -25,7 +35,14 @@ def resolve_model(model: str | os.PathLike[str]) -> Path:
         raise OptionTypeError(f"model must be a path or a name such as {TINY!r}, not {model!r}")
     if model == TINY:
         return _checked(_TINY_FILE)
-    return _checked(expanded(model))
+    path = expanded(model)
+    if isinstance(model, str) and _may_be_name(model):
+        installed = Store().find(model)
+        if installed is not None:
+            return _checked(installed.path)
+        if not path.exists():
+            raise _not_installed(model)
+    return _checked(path)
 
 
 def expanded(path: str | os.PathLike[str]) -> Path:
@@ -39,6 +56,31 @@ def expanded(path: str | os.PathLike[str]) -> Path:
 def is_bundled(path: Path) -> bool:
     """The file is one that came with the package."""
     return path == _TINY_FILE
+
+
+def _may_be_name(model: str) -> bool:
+    if model.endswith(".litertlm"):
+        return False
+    try:
+        return checked_name(model) == model
+    except OptionValueError:
+        return False
+
+
+def _not_installed(name: str) -> ModelNotFoundError:
+    from gemma_notebook.models.catalogue import bytes_text, load_entries, unknown_model
+
+    entries = load_entries()
+    if name not in entries:
+        remedy = "`gemma-notebook models list` shows all, and a file is given by its path"
+        return ModelNotFoundError(f"{unknown_model(name, tuple(entries))}; {remedy}")
+    entry = entries[name]
+    size = f" ({bytes_text(entry.size_bytes)})" if entry.size_bytes else ""
+    return ModelNotInstalledError(
+        f"the model {name!r} is not on this machine; fetch it{size} in a terminal with "
+        f"`gemma-notebook models pull {name}`, or in a notebook with gn.pull({name!r})",
+        name=name,
+    )
 
 
 def _checked(path: Path) -> Path:

@@ -4,85 +4,61 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any
 
-from gemma_notebook.errors import ClosedError, ContextFullError, GemmaNotebookError, UnsupportedError
-from gemma_notebook.messages import Context, Delta, HandleCounts, Message, ModelInfo, Reply
-from gemma_notebook.panel.protocol import (
+from gemma_notebook.errors import GemmaNotebookError
+from gemma_notebook.messages import Delta, Message, Reply
+from gemma_notebook.panel.approval import ToolDesk
+from gemma_notebook.panel.context import go_back_to
+from gemma_notebook.panel.interfaces import PanelChat
+from gemma_notebook.panel.problems import problem_of
+from gemma_notebook.panel.protocol import BranchMessage, Call, File, Problem, Retry, Status
+from gemma_notebook.panel.pump import Pump
+from gemma_notebook.panel.requests import (
+    Attachment,
     BadRequestError,
-    ErrorMessage,
-    PanelError,
-    Problem,
+    EditRequest,
+    ExportRequest,
+    HoodRequest,
+    ImportRequest,
+    OptionsRequest,
+    RegenerateRequest,
+    Request,
     ResetRequest,
-    Retry,
     SendRequest,
-    SnapshotMessage,
     SnapshotRequest,
-    StateMessage,
-    Status,
     StopRequest,
-    context_json,
-    handles_json,
+    SwitchRequest,
+    ToolDecision,
+    UndoRequest,
     parse_request,
 )
-from gemma_notebook.panel.pump import Pump
-from gemma_notebook.panel.record import Record
+from gemma_notebook.panel.teller import Teller
 from gemma_notebook.panel.worker import Worker
 
-__all__ = ["Controller", "PanelChat", "PanelManager", "PanelStream"]
+__all__ = ["Controller"]
 
 _log = logging.getLogger(__name__)
 
-
-class PanelStream(Protocol):
-    """What the panel needs of a streaming reply."""
-
-    def __iter__(self) -> Iterator[Delta]: ...
-
-    @property
-    def reply(self) -> Reply: ...
-
-
-class PanelManager(Protocol):
-    """What the panel needs of a session manager."""
-
-    @property
-    def handles(self) -> HandleCounts: ...
-
-    @property
-    def model(self) -> ModelInfo: ...
-
-
-class PanelChat(Protocol):
-    """What the panel needs of a chat. ``stop``, ``reset`` and the properties are called from any thread."""
-
-    def stream(self, text: str, /) -> PanelStream: ...
-
-    def stop(self) -> None: ...
-
-    def reset(self) -> None: ...
-
-    @property
-    def messages(self) -> Sequence[Message]: ...
-
-    @property
-    def context(self) -> Context: ...
-
-    @property
-    def handle_id(self) -> int | None: ...
-
-    @property
-    def manager(self) -> PanelManager: ...
+_Obstacle = tuple[str, Retry | None]
 
 
 @dataclass(eq=False, slots=True)
 class _Turn:
-    """A prompt on its way through the worker."""
+    """A prompt on its way through the worker.
+
+    Attributes:
+        context: What the model has to remember before it reads the prompt; None: what it remembers anyway.
+        again: The prompt was read before, or stands in the place of one that was. It is not given back.
+    """
 
     text: str
     request: str
+    attachments: tuple[Attachment, ...] = ()
+    context: tuple[Message, ...] | None = None
+    again: bool = False
     begun: bool = False
     stopped: bool = False
 
@@ -94,41 +70,67 @@ class Controller:
         chat: The chat.
         pump: Takes the messages for the front end.
         worker: Runs the turns and the resets.
+        prompts: What a user may begin with.
 
     ``handle`` returns within milliseconds and may be called on the main thread or on a subshell's. Everything is
     thread-safe. The lock is never held while the chat works.
     """
 
-    def __init__(self, chat: PanelChat, pump: Pump, worker: Worker) -> None:
+    def __init__(self, chat: PanelChat, pump: Pump, worker: Worker, prompts: Sequence[str] = ()) -> None:
         self._chat = chat
         self._pump = pump
         self._worker = worker
         self._lock = threading.Lock()
-        self._record = Record(chat.messages)
+        self._teller = Teller(chat, pump, prompts)
+        self._record = self._teller.record
         self._waiting: list[_Turn] = []  # also the current one, until its reply begins
         self._current: _Turn | None = None
+        self._restoring = 0
         self._resets: list[str] = []
-        self._failure: str | None = None
+        self._load: tuple[Message, ...] = ()
+        self._astray = False  # going back failed: what the model remembers is not what is shown
         self._closed = False
+        self.tools = ToolDesk(self._tell_call)
 
-    def handle(self, content: object) -> None:
+    def handle(self, content: object, buffers: Sequence[Any] | None = ()) -> None:
         """Take one message from the front end."""
         try:
-            request = parse_request(content)
+            self._take(parse_request(content, buffers))
         except BadRequestError as error:
             with self._lock:
-                self._refuse(error.request, "BadRequestError", str(error))
-            return
+                self._teller.refuse(error.request, "BadRequestError", str(error))
+
+    def _take(self, request: Request) -> None:
         match request:
             case SendRequest():
                 self._send(request)
             case StopRequest():
                 self._stop(request)
             case ResetRequest():
-                self._reset(request)
+                self._reset(request.id, request.epoch)
+            case ImportRequest():
+                self._import(request)
+            case RegenerateRequest():
+                self._regenerate(request)
+            case EditRequest():
+                self._edit(request)
+            case UndoRequest():
+                self._undo(request)
+            case SwitchRequest():
+                self._switch(request)
+            case ToolDecision():
+                self._decide(request)
+            case OptionsRequest():
+                self._want_options(request)
             case SnapshotRequest():
                 with self._lock:
-                    self._pump.post(self._snapshot(request.id))
+                    self._teller.tell_snapshot(self._status, request.id)
+            case HoodRequest():
+                with self._lock:
+                    self._teller.tell_hood(request.id)
+            case ExportRequest():
+                with self._lock:
+                    self._teller.tell_export(request)
 
     def close(self) -> None:
         """Stop the panel's turn, refuse new ones, and tell the front end. Idempotent; the chat stays open."""
@@ -142,28 +144,28 @@ class Controller:
         if running:
             self._stop_chat()
 
-    # Requests
+    # Saying something
 
     def _send(self, request: SendRequest) -> None:
         with self._lock:
             obstacle = self._obstacle(request.epoch)
             if obstacle is not None:
                 why, retry = obstacle
-                self._refuse(request.id, "Refused", why, retry=retry, text=request.text)
+                self._teller.refuse(request.id, "Refused", why, retry=retry, text=request.text)
                 return
-            turn = _Turn(request.text, request.id)
+            turn = _Turn(request.text, request.id, request.attachments)
             self._waiting.append(turn)
-            self._pump.post(self._record.add_prompt(turn.text, turn.request))
+            self._pump.post(self._record.add_prompt(turn.text, turn.request, _files(turn.attachments)))
             self._tell_state()
         self._worker.put(lambda: self._run_turn(turn))
 
-    def _obstacle(self, epoch: int) -> tuple[str, Retry | None] | None:
-        """Why a prompt written in ``epoch`` cannot be sent."""
+    def _obstacle(self, epoch: int) -> _Obstacle | None:
+        """Why what was asked for in ``epoch`` cannot be done."""
         if self._closed:
             return "This panel is closed: make a new ChatPanel.", None
         if self._resets:
             return "The chat is being reset; send the message again when that is done.", "send"
-        if self._failure is not None:
+        if self._teller.failure is not None:
             return (
                 "The last reset failed, so that there is no chat to send to: reset the chat first.",
                 "reset",
@@ -185,30 +187,6 @@ class Controller:
         if stops and current is not None:
             self._stop_chat()
 
-    def _reset(self, request: ResetRequest) -> None:
-        with self._lock:
-            if self._closed:
-                self._refuse(request.id, "Refused", "This panel is closed: make a new ChatPanel.")
-                return
-            if self._resets:
-                self._resets.append(request.id)
-                return
-            if request.epoch < self._record.epoch:
-                self._tell_state(request.id)
-                return
-            self._resets.append(request.id)
-            self._failure = None
-            view_waits = self._pump.purge(self._record.epoch)
-            self._withdraw(
-                self._waiting, "The chat was reset before the model read this message; send it again."
-            )
-            self._record.clear()
-            self._tell_state()
-            if view_waits:
-                self._pump.post(self._snapshot(None))
-        self._stop_chat()
-        self._worker.put(self._run_reset, first=True)
-
     def _withdraw(
         self, turns: Iterable[_Turn], why: str, *, kind: str = "Withdrawn", retry: Retry | None = "send"
     ) -> None:
@@ -216,14 +194,147 @@ class Controller:
         for turn in tuple(turns):
             if turn in self._waiting:
                 self._waiting.remove(turn)
+                if turn.again:
+                    self._fail(turn, {"kind": kind, "message": why, "retry": retry})
+                    continue
                 self._record.remove_prompt(turn.request)
-                self._refuse(turn.request, kind, why, retry=retry, text=turn.text)
+                self._teller.refuse(turn.request, kind, why, retry=retry, text=turn.text)
+
+    def _fail(self, turn: _Turn, problem: Problem) -> None:
+        """Say in the place of the reply why there is none."""
+        self._pump.post(self._record.begin_reply(turn.request))
+        told = self._record.end_reply(problem)
+        if told is not None:
+            self._pump.post(told)
 
     def _stop_chat(self) -> None:
+        self.tools.deny()
         try:
             self._chat.stop()
         except GemmaNotebookError:
             _log.debug("The chat could not be stopped.", exc_info=True)
+
+    def _decide(self, request: ToolDecision) -> None:
+        known = self.tools.decide(request.call, allow=request.allow)
+        with self._lock:
+            if known:
+                self._tell_state(request.id)
+            else:
+                self._teller.refuse(request.id, "Refused", "This call of a tool was decided already.")
+
+    # Going back
+
+    def _regenerate(self, request: RegenerateRequest) -> None:
+        with self._lock:
+            prompt = self._record.prompt_of(request.turn)
+            if self._cannot_go_back(request.id, request.epoch, known=prompt is not None) or prompt is None:
+                return
+            context = self._record.before(prompt["turn"])
+            turn = _Turn(prompt["text"], request.id, context=context, again=True)
+            self._answer_again(turn, self._record.take_back_reply(request.turn))
+        self._worker.put(lambda: self._run_turn(turn))
+
+    def _edit(self, request: EditRequest) -> None:
+        with self._lock:
+            known = self._record.is_prompt(request.turn)
+            if self._cannot_go_back(request.id, request.epoch, known=known):
+                return
+            context = self._record.before(request.turn)
+            turn = _Turn(request.text, request.id, context=context, again=True)
+            self._answer_again(turn, self._record.edit(request.turn, request.text, request.id))
+        self._worker.put(lambda: self._run_turn(turn))
+
+    def _answer_again(self, turn: _Turn, branch: BranchMessage) -> None:
+        self._waiting.append(turn)
+        self._pump.post({**branch, "request": turn.request})
+        self._tell_state()
+
+    def _undo(self, request: UndoRequest) -> None:
+        with self._lock:
+            prompt = self._record.last_prompt()
+            if self._cannot_go_back(request.id, request.epoch, known=prompt is not None) or prompt is None:
+                return
+            self._restore(request.id, self._record.undo(prompt["turn"]))
+
+    def _switch(self, request: SwitchRequest) -> None:
+        with self._lock:
+            if self._cannot_go_back(request.id, request.epoch):
+                return
+            branch = self._record.switch(request.turn, request.index)
+            if branch is None:
+                self._teller.refuse(request.id, "Refused", "This alternative does not exist any more.")
+                return
+            self._restore(request.id, branch)
+
+    def _cannot_go_back(self, request: str, epoch: int, *, known: bool = True) -> bool:
+        """Whether the chat's past cannot be changed now; then the front end has been told why."""
+        why: str | None = None
+        obstacle = self._obstacle(epoch)
+        if obstacle is not None:
+            why = obstacle[0]
+        elif self._waiting or self._current is not None or self._restoring:
+            why = "Wait for the reply, or stop it."
+        elif not known:
+            why = "This message is not in the chat any more."
+        if why is not None:
+            self._teller.refuse(request, "Refused", why)
+        return why is not None
+
+    def _restore(self, request: str, branch: BranchMessage) -> None:
+        self._restoring += 1
+        self._pump.post({**branch, "request": request})
+        self._tell_state()
+        path = self._record.exchanges
+        self._worker.put(lambda: self._run_restore(request, path))
+
+    # A new chat
+
+    def _import(self, request: ImportRequest) -> None:
+        try:
+            said = self._teller.read_export(request.text)
+        except Exception as error:
+            with self._lock:
+                self._teller.refuse(request.id, type(error).__name__, problem_of(error)["message"])
+            return
+        self._reset(request.id, request.epoch, load=said)
+
+    def _reset(self, request: str, epoch: int, load: tuple[Message, ...] = ()) -> None:
+        with self._lock:
+            if self._closed:
+                self._teller.refuse(request, "Refused", "This panel is closed: make a new ChatPanel.")
+                return
+            if self._resets:
+                self._resets.append(request)
+                return
+            if epoch < self._record.epoch:
+                self._tell_state(request)
+                return
+            self._resets.append(request)
+            self._load = load
+            self._teller.failure = None
+            view_waits = self._pump.purge(self._record.epoch)
+            again = [turn for turn in self._waiting if turn.again]
+            self._waiting = [turn for turn in self._waiting if not turn.again]
+            for turn in again:
+                turn.stopped = True
+            self._withdraw(
+                self._waiting, "The chat was reset before the model read this message; send it again."
+            )
+            self._record.clear()
+            self._tell_state()
+            if view_waits:
+                self._teller.tell_snapshot(self._status, None)
+        self._stop_chat()
+        self._worker.put(self._run_reset, first=True)
+
+    def _want_options(self, request: OptionsRequest) -> None:
+        with self._lock:
+            try:
+                self._teller.next.want(self._chat.options, self._chat.manager.model, request.options)
+            except GemmaNotebookError as error:
+                self._teller.refuse(request.id, type(error).__name__, str(error))
+                return
+            self._teller.tell_settings(request.id)
 
     # Work, on the worker's thread
 
@@ -232,6 +343,9 @@ class Controller:
             if turn not in self._waiting:
                 return
             self._current = turn
+            if self._astray and turn.context is None:
+                turn.context = self._record.exchanges
+        self.tools.begin()
         outcome = self._answer(turn)
         with self._lock:
             self._current = None
@@ -244,9 +358,12 @@ class Controller:
     def _answer(self, turn: _Turn) -> Reply | Problem | None:
         """Let the chat answer; None when it refused before there was a reply."""
         try:
-            stream = self._chat.stream(turn.text)
+            if turn.context is not None:
+                self._go_back(turn.context, again=turn.again)
+            more = {"attachments": turn.attachments} if turn.attachments else {}
+            stream = self._chat.stream(turn.text, **more)
         except Exception as error:
-            problem = _problem(error)
+            problem = problem_of(error)
             with self._lock:
                 self._withdraw([turn], problem["message"], kind=problem["kind"], retry=problem["retry"])
             return None
@@ -260,7 +377,12 @@ class Controller:
                 self._stop_if_asked(turn)
             return stream.reply
         except Exception as error:
-            return _problem(error)
+            return problem_of(error)
+
+    def _go_back(self, path: tuple[Message, ...], *, again: bool = False) -> None:
+        self._astray = True
+        go_back_to(self._chat, path, again=again)
+        self._astray = False
 
     def _begin(self, turn: _Turn) -> None:
         if turn not in self._waiting:
@@ -278,24 +400,57 @@ class Controller:
 
     def _tell_delta(self, delta: Delta) -> None:
         with self._lock:
-            told = self._record.append(delta.text)
+            for told in (self._record.think(delta.thinking), self._record.append(delta.text)):
+                if told is not None:
+                    self._pump.post(told)
+        if delta.tool_call is not None:
+            self.tools.show(delta.tool_call)
+
+    def _tell_call(self, call: Call) -> None:
+        with self._lock:
+            told = self._record.call(call)
             if told is not None:
                 self._pump.post(told)
 
+    def _run_restore(self, request: str, path: tuple[Message, ...]) -> None:
+        problem: Problem | None = None
+        try:
+            self._go_back(path)
+        except Exception as error:
+            problem = problem_of(error)
+        with self._lock:
+            self._restoring -= 1
+            if self._resets:
+                return
+            self._tell_state(request)
+            if problem is not None:
+                self._teller.refuse(request, problem["kind"], problem["message"])
+
     def _run_reset(self) -> None:
+        changes = self._teller.next.changes
         failure: str | None = None
         try:
-            self._chat.reset()
+            self._chat.reset(**changes)
+            if self._load:
+                self._chat.restore(self._load)
         except Exception as error:
-            failure = _problem(error)["message"]
+            failure = problem_of(error)["message"]
         with self._lock:
             requests, self._resets = self._resets, []
-            self._failure = failure
+            self._teller.failure = failure
             self._record.begin_epoch()
+            self._astray = False
+            if failure is None:
+                self._record.load(self._load)
             for request in requests:
                 self._tell_state(request)
+            if changes and failure is None:
+                self._teller.next.taken()
+                self._teller.tell_settings(None)
+            if self._load:
+                self._teller.tell_snapshot(self._status, None)
             if failure is not None:
-                self._refuse(requests[0], "ResetFailed", failure, retry="reset")
+                self._teller.refuse(requests[0], "ResetFailed", failure, retry="reset")
 
     # Messages; the lock is held
 
@@ -305,69 +460,17 @@ class Controller:
             return "closed"
         if self._resets:
             return "resetting"
-        if self._failure is not None:
+        if self._teller.failure is not None:
             return "failed"
         if self._current is not None:
             return "stopping" if self._current.stopped else "generating" if self._current.begun else "queued"
+        if self._restoring:
+            return "restoring"
         return "queued" if self._waiting else "idle"
 
     def _tell_state(self, request: str | None = None) -> None:
-        message: StateMessage = {
-            "type": "state",
-            "epoch": self._record.epoch,
-            "status": self._status,
-            "context": context_json(self._chat.context),
-            "handles": handles_json(self._chat.manager.handles),
-            "handle": self._chat.handle_id,
-        }
-        if request is not None:
-            message["request"] = request
-        self._pump.post(message)
-
-    def _snapshot(self, request: str | None) -> SnapshotMessage:
-        context = self._chat.context
-        message: SnapshotMessage = {
-            "type": "snapshot",
-            "epoch": self._record.epoch,
-            "status": self._status,
-            "model": {"name": self._chat.manager.model.name, "context_limit": context.limit},
-            "messages": self._record.messages,
-            "context": context_json(context),
-            "handles": handles_json(self._chat.manager.handles),
-            "handle": self._chat.handle_id,
-        }
-        if request is not None:
-            message["request"] = request
-        if self._failure is not None:
-            message["error"] = PanelError(message=self._failure, remedy="reset")
-        return message
-
-    def _refuse(
-        self, request: str | None, kind: str, why: str, *, retry: Retry | None = None, text: str | None = None
-    ) -> None:
-        message: ErrorMessage = {
-            "type": "error",
-            "epoch": self._record.epoch,
-            "kind": kind,
-            "message": why,
-            "retry": retry,
-        }
-        if request is not None:
-            message["request"] = request
-        if text is not None:
-            message["text"] = text
-        self._pump.post(message)
+        self._teller.tell_state(self._status, request)
 
 
-def _problem(error: Exception) -> Problem:
-    """``error`` in words for the user: our own errors say what to do, others get a sentence around them."""
-    kind = type(error).__name__
-    if not isinstance(error, GemmaNotebookError):
-        _log.error("The chat panel met an unexpected error.", exc_info=error)
-        return {
-            "kind": kind,
-            "message": f"Something unexpected failed ({kind}: {error}); try again.",
-            "retry": "send",
-        }
-    hopeless = isinstance(error, ClosedError | ContextFullError | UnsupportedError)
-    return {"kind": kind, "message": str(error), "retry": None if hopeless else "send"}
+def _files(attachments: Sequence[Attachment]) -> list[File]:
+    return [{"name": a.name, "type": a.media_type, "size": len(a.data)} for a in attachments]

@@ -1,47 +1,57 @@
-"""The wire between the kernel and the panel's front end.
+"""What the kernel tells the panel's front end. What comes back is in ``requests.py``.
 
 JSON custom messages. ``tests/wire_messages.json`` holds this file and ``js/src/protocol`` together. Offsets and
-lengths of text count UTF-16 code units, as JavaScript's ``String.length`` does.
+lengths of text count UTF-16 code units, as JavaScript's ``String.length`` does. A message belongs to one chat of
+the panel: to the one that ``chat`` names, and without it to the first.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, Literal, NotRequired, TypedDict
 
-from gemma_notebook.messages import Context, FinishReason, HandleCounts, Role, Timing, Usage
+from gemma_notebook.messages import Context, FinishReason, HandleCounts, ModelInfo, Role, Timing, Usage
 
 __all__ = [
-    "BadRequestError",
+    "Branch",
+    "BranchMessage",
+    "Call",
+    "CallState",
     "ChatMessage",
+    "ChatsMessage",
     "DeltaMessage",
     "ErrorMessage",
+    "ExportedMessage",
+    "File",
+    "HandleLife",
+    "HoodMessage",
     "KernelMessage",
     "Model",
+    "OptionValues",
     "PanelError",
     "Problem",
-    "Request",
-    "ResetRequest",
     "Retry",
-    "SendRequest",
+    "Settings",
+    "SettingsMessage",
     "SnapshotMessage",
-    "SnapshotRequest",
     "StateMessage",
     "Status",
-    "StopRequest",
+    "Tab",
+    "ToolMessage",
     "TurnMessage",
     "TurnState",
     "context_json",
     "handles_json",
-    "parse_request",
+    "model_json",
     "timing_json",
     "usage_json",
     "utf16_length",
     "well_formed",
 ]
 
-Status = Literal["idle", "queued", "generating", "stopping", "resetting", "failed", "closed"]
+Status = Literal["idle", "queued", "restoring", "generating", "stopping", "resetting", "failed", "closed"]
 TurnState = Literal["streaming", "done", "cancelled", "error"]
+CallState = Literal["asking", "running", "done", "denied", "error"]
 Retry = Literal["send", "reset"]
 
 
@@ -49,10 +59,13 @@ Retry = Literal["send", "reset"]
 
 
 class Model(TypedDict):
-    """The model behind the chat."""
+    """The model behind the chat, and what it can do."""
 
     name: str
     context_limit: int
+    supports_thinking: bool
+    supports_tools: bool
+    modalities: list[str]
 
 
 class Problem(TypedDict):
@@ -70,6 +83,31 @@ class PanelError(TypedDict):
     remedy: Literal["reset"] | None
 
 
+class Branch(TypedDict):
+    """Which of the alternatives at this place a message is; ``index`` counts from 1."""
+
+    index: int
+    count: int
+
+
+class File(TypedDict):
+    """A file that was sent with a prompt. Its content stays where it was chosen, and with the model."""
+
+    name: str
+    type: str
+    size: int
+
+
+class Call(TypedDict):
+    """A call of a tool: what the model asked for, and what came of it."""
+
+    id: str
+    name: str
+    arguments: Any
+    state: CallState
+    result: NotRequired[str]
+
+
 class ChatMessage(TypedDict):
     """One message of the chat, as a snapshot tells it."""
 
@@ -77,6 +115,10 @@ class ChatMessage(TypedDict):
     role: Role
     text: str
     state: TurnState
+    thinking: NotRequired[str]
+    tool_calls: NotRequired[list[Call]]
+    files: NotRequired[list[File]]
+    branch: NotRequired[Branch]
     request: NotRequired[str]
     finish_reason: NotRequired[FinishReason]
     error: NotRequired[Problem]
@@ -85,13 +127,40 @@ class ChatMessage(TypedDict):
     trimmed_turns: NotRequired[int]
 
 
+class OptionValues(TypedDict):
+    """A session's options, as far as the panel shows them; ``tools`` says whether the chat's tools are on."""
+
+    system_instruction: str | None
+    temperature: float
+    top_k: int
+    top_p: float | None
+    random_seed: int
+    max_output_tokens: int | None
+    enable_thinking: bool
+    tools: bool
+
+
+class Settings(TypedDict):
+    """The options of this chat, those of the next where they differ, the chat's tools by name, and what happens
+    when the context is full.
+    """
+
+    options: OptionValues
+    pending: OptionValues | None
+    tools: list[str]
+    context_policy: Literal["trim", "error"]
+
+
 class SnapshotMessage(TypedDict):
     """The whole of the panel, for a view that is new or missed something."""
 
     type: Literal["snapshot"]
+    chat: NotRequired[str]
     epoch: int
     status: Status
     model: Model
+    settings: Settings
+    prompts: list[str]
     messages: list[ChatMessage]
     context: dict[str, Any]
     handles: dict[str, Any]
@@ -104,6 +173,7 @@ class StateMessage(TypedDict):
     """What the panel is doing, and the numbers it shows; ``request`` is what this acknowledges."""
 
     type: Literal["state"]
+    chat: NotRequired[str]
     epoch: int
     status: Status
     context: dict[str, Any]
@@ -116,11 +186,16 @@ class TurnMessage(TypedDict):
     """A message of the chat begins, or ends; ``request`` is the send that it belongs to."""
 
     type: Literal["turn"]
+    chat: NotRequired[str]
     epoch: int
     turn: int
     role: Role
     state: TurnState
     text: NotRequired[str]
+    thinking: NotRequired[str]
+    tool_calls: NotRequired[list[Call]]
+    files: NotRequired[list[File]]
+    branch: NotRequired[Branch]
     request: NotRequired[str]
     finish_reason: NotRequired[FinishReason]
     error: NotRequired[Problem]
@@ -130,12 +205,87 @@ class TurnMessage(TypedDict):
 
 
 class DeltaMessage(TypedDict):
-    """Text that follows the first ``offset`` UTF-16 code units of a streaming reply."""
+    """Text, or thinking, that follows the first ``offset`` UTF-16 code units of it in a streaming reply."""
 
     type: Literal["delta"]
+    chat: NotRequired[str]
     epoch: int
     turn: int
+    part: NotRequired[Literal["thinking"]]
     offset: int
+    text: str
+
+
+class ToolMessage(TypedDict):
+    """A call of a tool in a streaming reply is new, or has come to something."""
+
+    type: Literal["tool"]
+    chat: NotRequired[str]
+    epoch: int
+    turn: int
+    call: Call
+
+
+class BranchMessage(TypedDict):
+    """What follows the message ``after`` (None: from the beginning) is now this."""
+
+    type: Literal["branch"]
+    chat: NotRequired[str]
+    epoch: int
+    after: int | None
+    messages: list[ChatMessage]
+    request: NotRequired[str]
+
+
+class SettingsMessage(TypedDict):
+    """The options have changed, or shall change with the next chat."""
+
+    type: Literal["settings"]
+    chat: NotRequired[str]
+    epoch: int
+    settings: Settings
+    request: NotRequired[str]
+
+
+class HandleLife(TypedDict):
+    """The life of one native handle. Times are seconds since the engine was opened; None: not yet.
+
+    ``checkpoints`` are the clones of it that are kept for undo.
+    """
+
+    handle: int
+    created_s: float
+    spent_s: float | None
+    closed_s: float | None
+    tokens: int | None
+    sends: int
+    checkpoints: int
+    current: bool
+    end: str
+
+
+class HoodMessage(TypedDict):
+    """The lives of the latest handles, oldest first, at the time ``now_s``."""
+
+    type: Literal["hood"]
+    chat: NotRequired[str]
+    epoch: int
+    request: NotRequired[str]
+    now_s: float
+    earlier: int
+    handles: dict[str, Any]
+    lives: list[HandleLife]
+
+
+class ExportedMessage(TypedDict):
+    """A chat as a file's text; ``name`` is the file's name."""
+
+    type: Literal["exported"]
+    chat: NotRequired[str]
+    epoch: int
+    request: NotRequired[str]
+    name: str
+    media_type: str
     text: str
 
 
@@ -143,6 +293,7 @@ class ErrorMessage(TypedDict):
     """A request failed; ``text`` gives a prompt back that the model has not read."""
 
     type: Literal["error"]
+    chat: NotRequired[str]
     epoch: int
     kind: str
     message: str
@@ -152,76 +303,38 @@ class ErrorMessage(TypedDict):
     text: NotRequired[str]
 
 
-KernelMessage = SnapshotMessage | StateMessage | TurnMessage | DeltaMessage | ErrorMessage
-
-
-# From the front end to the kernel.
-
-
-@dataclass(frozen=True, slots=True)
-class SendRequest:
-    """Say ``text`` to the model."""
+class Tab(TypedDict):
+    """One chat of a panel."""
 
     id: str
-    epoch: int
-    text: str
+    name: str
 
 
-@dataclass(frozen=True, slots=True)
-class StopRequest:
-    """Stop the reply."""
+class ChatsMessage(TypedDict):
+    """The chats of the panel; ``show`` is one that was asked for and shall be seen now.
 
-    id: str
-    epoch: int
-
-
-@dataclass(frozen=True, slots=True)
-class ResetRequest:
-    """End the chat, free its memory, and begin another."""
-
-    id: str
-    epoch: int
-
-
-@dataclass(frozen=True, slots=True)
-class SnapshotRequest:
-    """Tell the whole."""
-
-    id: str
-
-
-Request = SendRequest | StopRequest | ResetRequest | SnapshotRequest
-
-
-class BadRequestError(ValueError):
-    """A message from the front end that this version cannot read; ``request`` is its id, where it has one."""
-
-    def __init__(self, message: str, request: str | None) -> None:
-        super().__init__(message)
-        self.request = request
-
-
-def parse_request(content: object) -> Request:
-    """Read a message from the front end.
-
-    Raises:
-        BadRequestError: It is of an unknown type, or a field is missing or of the wrong type.
+    It has neither epoch nor ``seq``: it always tells the whole.
     """
-    fields: dict[Any, Any] = content if isinstance(content, dict) else {}
-    request = fields.get("id")
-    if not isinstance(request, str):
-        raise BadRequestError("A message without an id reached the kernel.", None)
-    match fields:
-        case {"type": "send", "epoch": int(epoch), "text": str(text)} if text.strip():
-            return SendRequest(request, epoch, well_formed(text))
-        case {"type": "stop", "epoch": int(epoch)}:
-            return StopRequest(request, epoch)
-        case {"type": "reset", "epoch": int(epoch)}:
-            return ResetRequest(request, epoch)
-        case {"type": "snapshot_request"}:
-            return SnapshotRequest(request)
-    kind = fields.get("type")
-    raise BadRequestError(f"The kernel does not understand the panel's message of type {kind!r}.", request)
+
+    type: Literal["chats"]
+    chats: list[Tab]
+    request: NotRequired[str]
+    show: NotRequired[str]
+    error: NotRequired[str]
+
+
+KernelMessage = (
+    SnapshotMessage
+    | StateMessage
+    | TurnMessage
+    | DeltaMessage
+    | ToolMessage
+    | BranchMessage
+    | SettingsMessage
+    | HoodMessage
+    | ExportedMessage
+    | ErrorMessage
+)
 
 
 def well_formed(text: str) -> str:
@@ -232,6 +345,17 @@ def well_formed(text: str) -> str:
 def utf16_length(text: str) -> int:
     """Count the UTF-16 code units of well-formed ``text``."""
     return len(text.encode("utf-16-le")) // 2
+
+
+def model_json(model: ModelInfo, context_limit: int) -> Model:
+    """``model`` as it goes over the wire."""
+    return {
+        "name": model.name,
+        "context_limit": context_limit,
+        "supports_thinking": model.supports_thinking,
+        "supports_tools": model.supports_tools,
+        "modalities": list(model.modalities),
+    }
 
 
 def context_json(context: Context) -> dict[str, Any]:

@@ -19,6 +19,8 @@ from gemma_notebook.panel.protocol import DeltaMessage, KernelMessage
 __all__ = ["DELTA_INTERVAL_S", "Pump"]
 
 DELTA_INTERVAL_S = 0.04
+# Messages that hold something that was said.
+_SAID = ("delta", "turn", "tool", "branch")
 
 _log = logging.getLogger(__name__)
 
@@ -89,13 +91,17 @@ class Pump:
             thread.join(timeout_s)
 
     def _is_purged(self, message: KernelMessage) -> bool:
-        return message["epoch"] <= self._floor and message["type"] in ("delta", "turn")
+        return message["epoch"] <= self._floor and message["type"] in _SAID
 
     def _join(self, message: KernelMessage) -> bool:
         if message["type"] != "delta" or not self._queue:
             return False
         last = self._queue[-1]
-        if last["type"] != "delta" or last["turn"] != message["turn"]:
+        if (
+            last["type"] != "delta"
+            or last["turn"] != message["turn"]
+            or last.get("part") != message.get("part")
+        ):
             return False
         joined: DeltaMessage = {**last, "text": last["text"] + message["text"]}
         self._queue[-1] = joined

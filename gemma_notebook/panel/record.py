@@ -1,15 +1,25 @@
-"""What a panel shows: the one place that a snapshot is taken from, and that deltas are counted in."""
+"""What a panel shows: the one place that a snapshot is taken from, and that deltas are counted in.
+
+The messages are a tree: a prompt that is edited and a reply that is generated again stand beside what they
+replace. What is shown is one path through it, and the model's context is made to be that path.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from gemma_notebook.messages import Message, Reply, Role
 from gemma_notebook.panel.protocol import (
+    BranchMessage,
+    Call,
     ChatMessage,
     DeltaMessage,
+    File,
     Problem,
+    ToolMessage,
     TurnMessage,
     TurnState,
     timing_json,
@@ -21,13 +31,60 @@ from gemma_notebook.panel.protocol import (
 __all__ = ["Record"]
 
 
-@dataclass
-class _Streaming:
-    """A reply on its way, in the pieces in which it came."""
+@dataclass(eq=False)
+class _Node:
+    """A message and what was said after it. The root has no message of its own."""
 
-    message: ChatMessage
+    entry: ChatMessage
+    parent: _Node | None = None
+    children: list[_Node] = field(default_factory=list)
+    chosen: _Node | None = None
+
+    def follow(self) -> Iterator[_Node]:
+        """The path from here to its end, without this."""
+        node = self.chosen
+        while node is not None:
+            yield node
+            node = node.chosen
+
+    def drop(self, child: _Node) -> None:
+        self.children.remove(child)
+        if self.chosen is child:
+            self.chosen = None
+
+
+@dataclass
+class _Sound:
+    """A reply's text, or its thinking, in the pieces in which it came."""
+
     pieces: list[str] = field(default_factory=list)
     length: int = 0
+
+    def add(self, text: str) -> tuple[int, str]:
+        """The offset of ``text``, and the text as it may go over the wire."""
+        offset, piece = self.length, well_formed(text)
+        self.pieces.append(piece)
+        self.length += utf16_length(piece)
+        return offset, piece
+
+    @property
+    def whole(self) -> str:
+        return "".join(self.pieces)
+
+
+@dataclass
+class _Streaming:
+    """A reply on its way."""
+
+    node: _Node
+    text: _Sound = field(default_factory=_Sound)
+    thinking: _Sound = field(default_factory=_Sound)
+
+    def write_down(self) -> None:
+        entry = self.node.entry
+        entry["text"] = self.text.whole
+        if self.thinking.pieces:
+            entry["thinking"] = self.thinking.whole
 
 
 class Record:
@@ -39,24 +96,22 @@ class Record:
     def __init__(self, said: Iterable[Message] = ()) -> None:
         self.epoch = 1
         self._turns = 0
-        self._messages: list[ChatMessage] = []
         self._streaming: _Streaming | None = None
-        for message in said:
-            state: TurnState = "cancelled" if message.finish_reason == "cancelled" else "done"
-            entry = self._add(message.role, message.text, state)
-            if message.finish_reason is not None:
-                entry["finish_reason"] = message.finish_reason
+        self.clear()
+        self.load(said)
 
     @property
     def messages(self) -> list[ChatMessage]:
-        """Copies of the messages, with the reply on its way as far as it has come."""
+        """Copies of the messages that are shown, with the reply on its way as far as it has come."""
         if self._streaming is not None:
-            self._streaming.message["text"] = "".join(self._streaming.pieces)
-        return [message.copy() for message in self._messages]
+            self._streaming.write_down()
+        return [_shown(node) for node in self._root.follow()]
 
     def clear(self) -> None:
         """Forget the messages; the epoch ends later, with the new chat."""
-        self._messages = []
+        self._root = _Node({"turn": 0, "role": "user", "text": "", "state": "done"})
+        self._nodes: dict[int, _Node] = {}
+        self._last = self._root
         self._streaming = None
 
     def begin_epoch(self) -> None:
@@ -64,34 +119,53 @@ class Record:
         self.clear()
         self.epoch += 1
 
-    def add_prompt(self, text: str, request: str) -> TurnMessage:
+    def load(self, said: Iterable[Message]) -> None:
+        """Take over what was said elsewhere."""
+        for message in said:
+            state: TurnState = "cancelled" if message.finish_reason == "cancelled" else "done"
+            entry = self._add(message.role, well_formed(message.text), state).entry
+            if message.finish_reason is not None:
+                entry["finish_reason"] = message.finish_reason
+
+    # A prompt and its reply
+
+    def add_prompt(self, text: str, request: str, files: Sequence[File] = ()) -> TurnMessage:
         """The user said ``text``."""
-        entry = self._add("user", text, "done")
-        entry["request"] = request
-        return self._told(entry)
+        node = self._add("user", text, "done")
+        node.entry["request"] = request
+        if files:
+            node.entry["files"] = list(files)
+        return self._told(node)
 
     def remove_prompt(self, request: str) -> None:
         """The model will not read what the user said."""
-        self._messages = [m for m in self._messages if m.get("request") != request]
+        for node in [n for n in self._nodes.values() if n.entry.get("request") == request]:
+            self._remove(node)
 
     def begin_reply(self, request: str) -> TurnMessage:
         """The model begins to answer."""
-        entry = self._add("assistant", "", "streaming")
-        entry["request"] = request
-        self._streaming = _Streaming(entry)
-        return self._told(entry)
+        node = self._add("assistant", "", "streaming")
+        node.entry["request"] = request
+        self._streaming = _Streaming(node)
+        return self._told(node)
 
     def append(self, text: str) -> DeltaMessage | None:
         """More of the reply; None if there is none on its way."""
-        streaming = self._streaming
-        if streaming is None or not text:
+        return None if self._streaming is None else self._delta(self._streaming.text, text)
+
+    def think(self, text: str) -> DeltaMessage | None:
+        """More of what the model thinks before it answers."""
+        told = None if self._streaming is None else self._delta(self._streaming.thinking, text)
+        return None if told is None else {**told, "part": "thinking"}
+
+    def call(self, call: Call) -> ToolMessage | None:
+        """A call of a tool is new, or has come to something."""
+        if self._streaming is None:
             return None
-        piece = well_formed(text)
-        offset = streaming.length
-        streaming.pieces.append(piece)
-        streaming.length += utf16_length(piece)
-        turn = streaming.message["turn"]
-        return {"type": "delta", "epoch": self.epoch, "turn": turn, "offset": offset, "text": piece}
+        entry = self._streaming.node.entry
+        calls = [known for known in entry.get("tool_calls", []) if known["id"] != call["id"]]
+        entry["tool_calls"] = [*calls, call]
+        return {"type": "tool", "epoch": self.epoch, "turn": entry["turn"], "call": call}
 
     def end_reply(self, reply: Reply | Problem | None) -> TurnMessage | None:
         """The reply is complete, or failed, or was stopped before it began (None).
@@ -99,33 +173,183 @@ class Record:
         Returns:
             None if no reply was on its way.
         """
-        if self._streaming is None:
+        streaming = self._streaming
+        if streaming is None:
             return None
-        entry, streamed = self._streaming.message, "".join(self._streaming.pieces)
+        streaming.write_down()
         self._streaming = None
-        entry["text"] = streamed
+        entry, streamed = streaming.node.entry, streaming.text.whole
         if reply is None:
             entry["state"], entry["finish_reason"] = "cancelled", "cancelled"
         elif isinstance(reply, Reply):
-            entry["text"] = well_formed(reply.text)
-            entry["state"] = "cancelled" if reply.finish_reason == "cancelled" else "done"
-            entry["finish_reason"] = reply.finish_reason
-            entry["timing"] = timing_json(reply.timing)
-            entry["usage"] = usage_json(reply.usage)
-            if reply.trimmed_turns:
-                entry["trimmed_turns"] = reply.trimmed_turns
+            _write_reply(entry, reply)
         else:
             entry["state"], entry["error"] = "error", reply
-        told = self._told(entry)
+        told = self._told(streaming.node)
         if told["text"] == streamed:
             del told["text"]
         return told
 
-    def _add(self, role: Role, text: str, state: TurnState) -> ChatMessage:
-        self._turns += 1
-        entry: ChatMessage = {"turn": self._turns, "role": role, "text": text, "state": state}
-        self._messages.append(entry)
-        return entry
+    # Going back, and elsewhere
 
-    def _told(self, entry: ChatMessage) -> TurnMessage:
-        return {"type": "turn", "epoch": self.epoch, **entry}
+    def prompt_of(self, turn: int) -> ChatMessage | None:
+        """The prompt that the reply ``turn``, of those shown, answers."""
+        node = self._shown_node(turn)
+        if node is None or node.entry["role"] != "assistant" or node.parent is None:
+            return None
+        return node.parent.entry
+
+    def is_prompt(self, turn: int) -> bool:
+        """Whether ``turn`` is a prompt that is shown."""
+        node = self._shown_node(turn)
+        return node is not None and node.entry["role"] == "user"
+
+    def last_prompt(self) -> ChatMessage | None:
+        """The latest prompt that is shown."""
+        return next((n.entry for n in self._upwards(self._last) if n.entry["role"] == "user"), None)
+
+    def before(self, turn: int) -> tuple[Message, ...]:
+        """What the model has to know to go on before the message ``turn``."""
+        path: list[_Node] = []
+        for node in self._root.follow():
+            if node.entry["turn"] == turn:
+                break
+            path.append(node)
+        return _exchanges(path)
+
+    @property
+    def exchanges(self) -> tuple[Message, ...]:
+        """What the model has to know to go on from what is shown."""
+        return _exchanges(list(self._root.follow()))
+
+    def take_back_reply(self, turn: int) -> BranchMessage:
+        """Take the reply ``turn`` off the screen, so that another can stand in its place.
+
+        It is kept as an alternative; one that failed is not.
+        """
+        node = self._nodes[turn]
+        prompt = self._parent(node)
+        if node.entry["state"] == "error":
+            self._remove(node)
+        return self._cut(prompt)
+
+    def edit(self, turn: int, text: str, request: str) -> BranchMessage:
+        """Put a new prompt beside the prompt ``turn``."""
+        old = self._nodes[turn]
+        before = self._parent(old)
+        self._cut(before)
+        node = self._add("user", text, "done")
+        node.entry["request"] = request
+        return self._branch(before)
+
+    def undo(self, turn: int) -> BranchMessage:
+        """Forget the prompt ``turn`` and what came of it."""
+        node = self._nodes[turn]
+        before = self._parent(node)
+        self._remove(node)
+        return self._cut(before)
+
+    def switch(self, turn: int, index: int) -> BranchMessage | None:
+        """Show the alternative ``index``, from 1, of the message ``turn``; None if there is no such."""
+        node = self._shown_node(turn)
+        siblings = [] if node is None else self._parent(node).children
+        if node is None or not 1 <= index <= len(siblings):
+            return None
+        before = self._parent(node)
+        before.chosen = siblings[index - 1]
+        self._last = next(iter(reversed(list(before.follow()))), before)
+        return self._branch(before)
+
+    # Inside
+
+    def _add(self, role: Role, text: str, state: TurnState) -> _Node:
+        self._turns += 1
+        node = _Node({"turn": self._turns, "role": role, "text": text, "state": state}, self._last)
+        self._last.children.append(node)
+        self._last.chosen = node
+        self._last = self._nodes[self._turns] = node
+        return node
+
+    def _remove(self, node: _Node) -> None:
+        """Take ``node`` and all after it out of the tree."""
+        parent = self._parent(node)
+        if any(known is node for known in self._upwards(self._last)):
+            self._last = parent
+        parent.drop(node)
+        gone = [node]
+        while gone:
+            last = gone.pop()
+            self._nodes.pop(last.entry["turn"], None)
+            gone.extend(last.children)
+
+    def _cut(self, last: _Node) -> BranchMessage:
+        """End what is shown with ``last``."""
+        last.chosen = None
+        self._last = last
+        return self._branch(last)
+
+    def _branch(self, after: _Node) -> BranchMessage:
+        return {
+            "type": "branch",
+            "epoch": self.epoch,
+            "after": None if after is self._root else after.entry["turn"],
+            "messages": [_shown(node) for node in after.follow()],
+        }
+
+    def _parent(self, node: _Node) -> _Node:
+        return node.parent or self._root
+
+    def _upwards(self, node: _Node) -> Iterator[_Node]:
+        while node is not self._root:
+            yield node
+            node = self._parent(node)
+
+    def _shown_node(self, turn: int) -> _Node | None:
+        return next((node for node in self._upwards(self._last) if node.entry["turn"] == turn), None)
+
+    def _delta(self, sound: _Sound, text: str) -> DeltaMessage | None:
+        if self._streaming is None or not text:
+            return None
+        offset, piece = sound.add(text)
+        turn = self._streaming.node.entry["turn"]
+        return {"type": "delta", "epoch": self.epoch, "turn": turn, "offset": offset, "text": piece}
+
+    def _told(self, node: _Node) -> TurnMessage:
+        told: Any = {"type": "turn", "epoch": self.epoch, **_shown(node)}
+        turn: TurnMessage = told
+        return turn
+
+
+def _shown(node: _Node) -> ChatMessage:
+    """A copy of the node's message, which says where alternatives to it are."""
+    entry = node.entry.copy()
+    siblings = [node] if node.parent is None else node.parent.children
+    if len(siblings) > 1:
+        entry["branch"] = {"index": siblings.index(node) + 1, "count": len(siblings)}
+    return entry
+
+
+def _write_reply(entry: ChatMessage, reply: Reply) -> None:
+    entry["text"] = well_formed(reply.text)
+    entry["state"] = "cancelled" if reply.finish_reason == "cancelled" else "done"
+    entry["finish_reason"] = reply.finish_reason
+    entry["timing"] = timing_json(reply.timing)
+    entry["usage"] = usage_json(reply.usage)
+    if reply.thinking:
+        entry["thinking"] = well_formed(reply.thinking)
+    if reply.trimmed_turns:
+        entry["trimmed_turns"] = reply.trimmed_turns
+
+
+def _exchanges(path: Sequence[_Node]) -> tuple[Message, ...]:
+    """The prompts that were answered, with their answers: chat templates want the roles to alternate."""
+    messages: list[Message] = []
+    for prompt, reply in itertools.pairwise(path):
+        roles = prompt.entry["role"], reply.entry["role"]
+        if roles == ("user", "assistant") and reply.entry["text"]:
+            reason = reply.entry.get("finish_reason", "cancelled")
+            messages += [
+                Message("user", prompt.entry["text"]),
+                Message("assistant", reply.entry["text"], reason),
+            ]
+    return tuple(messages)

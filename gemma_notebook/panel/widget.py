@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import logging
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, cast
 
 import anywidget
 
-from gemma_notebook.errors import GemmaNotebookError, OptionTypeError
-from gemma_notebook.panel.controller import Controller, PanelChat
-from gemma_notebook.panel.pump import Pump
-from gemma_notebook.panel.worker import worker_of
+from gemma_notebook.errors import GemmaNotebookError, OptionTypeError, OptionValueError
+from gemma_notebook.panel.interfaces import PanelChat, PanelManager
+from gemma_notebook.panel.tabs import Tabs
+from gemma_notebook.transcript import Transcript
+from gemma_notebook.transcript.record import TranscribedChat
 
 __all__ = ["ChatPanel"]
 
 _STATIC = Path(__file__).parent / "static"
 
-_log = logging.getLogger(__name__)
+# They show what a chat is: the second and the third belong together.
+_PROMPTS = ("What can you do?", "My favourite colour is green.", "What do you know about me?")
 
-
-class _ChatMaker(Protocol):
-    """A session manager, as far as the panel needs one."""
-
-    def create_chat(self) -> PanelChat: ...
+_GONE = "This chat lives in the kernel, and nothing of it is saved with the notebook. Run the cell to open a panel again."
 
 
 def _built(name: str) -> Path | str:
@@ -37,13 +35,18 @@ class ChatPanel(anywidget.AnyWidget):
     """A chat in a notebook: display it, and talk.
 
     *Reset chat* closes the conversation behind the panel and begins another, so that nothing of the old chat is
-    left in the model's memory. Nothing of what is said is saved with the notebook.
+    left in the model's memory. Nothing of what is said is saved with the notebook, unless ``persist`` is set.
 
     Args:
         chat: A chat to show, or a session manager, on which the panel then makes a chat of its own.
+        chats: Several chats of the manager ``chat``, each in a tab of its own. Users can open more of them.
+        prompts: What an empty chat offers to begin with; an empty list for nothing.
+        persist: Let the cell's output keep the chat as it stood when the cell ended, as HTML and Markdown, for
+            those who read the notebook without a kernel. :meth:`Chat.transcript` is an output of its own.
 
     Raises:
-        OptionTypeError: ``chat`` is neither.
+        OptionTypeError: ``chat`` or one of ``chats`` is neither, or a prompt is not a string.
+        OptionValueError: ``chats`` is empty.
         GemmaNotebookError: The panel's JavaScript has not been built.
 
     Thread-safe in what it does for the user; display it and close it from the main thread.
@@ -56,11 +59,22 @@ class ChatPanel(anywidget.AnyWidget):
     _esm = _built("widget.js")
     _css = _built("widget.css")
 
-    def __init__(self, chat: PanelChat | _ChatMaker) -> None:
+    def __init__(
+        self,
+        chat: PanelChat | PanelManager,
+        *,
+        chats: Iterable[PanelChat] | None = None,
+        prompts: Sequence[str] | None = None,
+        persist: bool = False,
+    ) -> None:
         _check_built()
-        self._chat = _chat_of(chat)
-        self._pump = Pump(self.send)
-        self._controller = Controller(self._chat, self._pump, worker_of(self._chat))
+        if not isinstance(persist, bool):
+            raise OptionTypeError(f"persist must be True or False, not {persist!r}")
+        self._persist = persist
+        checked = _checked_prompts(_PROMPTS if prompts is None else prompts)
+        shown = [_chat_of(chat)] if chats is None else _chats_of(chats)
+        self._model = shown[0].manager.model.name
+        self._tabs = Tabs(shown, self.send, checked)
         # Before the front end learns of the widget: its first message may come on another thread.
         self.on_msg(self._on_message)
         super().__init__()
@@ -68,15 +82,19 @@ class ChatPanel(anywidget.AnyWidget):
 
     @property
     def chat(self) -> PanelChat:
-        """The chat that the panel shows."""
-        return self._chat
+        """The chat that the panel shows; of several the first."""
+        return self._tabs.chats[0]
+
+    @property
+    def chats(self) -> tuple[PanelChat, ...]:
+        """The chats that the panel shows, in the order of their tabs."""
+        return self._tabs.chats
 
     def close(self) -> None:
-        """Take the panel off the page, stop its reply and its threads. The chat stays open. Idempotent."""
-        controller: Controller | None = getattr(self, "_controller", None)
-        if controller is not None:
-            controller.close()
-            self._pump.close()
+        """Take the panel off the page, stop its replies and its threads. The chats stay open. Idempotent."""
+        tabs: Tabs | None = getattr(self, "_tabs", None)
+        if tabs is not None:
+            tabs.close()
         super().close()
 
     def __del__(self) -> None:
@@ -86,18 +104,53 @@ class ChatPanel(anywidget.AnyWidget):
             super().__del__()
 
     def __repr__(self) -> str:
-        return f"ChatPanel({self._chat.manager.model.name!r})"
+        return f"ChatPanel({self._model!r})"
 
-    def _on_message(self, _widget: object, content: Any, _buffers: object) -> None:
-        self._controller.handle(content)
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        """The view, and what stands in its place in a saved notebook once the kernel is gone."""
+        bundle = super()._repr_mimebundle_(**kwargs)
+        if not bundle:
+            return bundle
+        data, metadata = bundle
+        return self._static_view() | data | {"text/plain": repr(self)}, metadata
+
+    def _static_view(self) -> dict[str, str]:
+        if not self._persist:
+            return {"text/markdown": f"*{_GONE}*", "text/html": f"<p><em>{_GONE}</em></p>"}
+        kept = [Transcript.of(cast("TranscribedChat", chat))._repr_mimebundle_() for chat in self.chats]
+        return {
+            "text/markdown": "\n---\n\n".join(one["text/markdown"] for one in kept),
+            "text/html": "<hr>\n".join(one["text/html"] for one in kept),
+        }
+
+    def _on_message(self, _widget: object, content: Any, buffers: Sequence[Any] | None) -> None:
+        self._tabs.handle(content, buffers)
 
 
-def _chat_of(chat: PanelChat | _ChatMaker) -> PanelChat:
+def _chat_of(chat: PanelChat | PanelManager) -> PanelChat:
+    made: Any = chat
     if hasattr(chat, "create_chat"):
-        return chat.create_chat()
-    if hasattr(chat, "stream"):
-        return chat
-    raise OptionTypeError(f"ChatPanel needs a SessionManager or a Chat, not {type(chat).__name__!r}.")
+        made = chat.create_chat()
+    elif not hasattr(chat, "stream"):
+        raise OptionTypeError(f"ChatPanel needs a SessionManager or a Chat, not {type(chat).__name__!r}.")
+    chosen: PanelChat = made
+    return chosen
+
+
+def _chats_of(chats: Iterable[PanelChat]) -> list[PanelChat]:
+    shown = list(chats)
+    if not shown:
+        raise OptionValueError("ChatPanel has no chat to show: leave chats out, or give it one at least.")
+    for chat in shown:
+        if not hasattr(chat, "stream"):
+            raise OptionTypeError(f"chats must be Chats, and {chat!r} is a {type(chat).__name__}.")
+    return shown
+
+
+def _checked_prompts(prompts: Sequence[str]) -> list[str]:
+    if isinstance(prompts, str) or not all(isinstance(prompt, str) for prompt in prompts):
+        raise OptionTypeError(f"prompts must be a list of strings, not {prompts!r}.")
+    return [prompt for prompt in prompts if prompt.strip()]
 
 
 def _let_messages_pass_cells(comm: object) -> None:

@@ -1,29 +1,26 @@
 import type { AnyModel, AnyWidget } from "@anywidget/types";
 import { render } from "preact";
 import { Panel } from "./components/panel";
-import { PanelStore } from "./state";
+import { PanelHub } from "./state";
 import { AnywidgetTransport } from "./transport";
 
-/** The anywidget adapter: one store for each model, one tree for each view. */
+/** The anywidget adapter: one hub of chats for each model, one tree for each view. */
 const widget: AnyWidget = () => {
-  let transport: AnywidgetTransport | undefined;
-  let store: PanelStore | undefined;
+  let hub: PanelHub | undefined;
   const open = (model: AnyModel) => {
-    transport ??= new AnywidgetTransport(model);
-    store ??= new PanelStore(transport);
-    return store;
+    hub ??= new PanelHub(new AnywidgetTransport(model));
+    return hub;
   };
   return {
     initialize({ model }) {
       open(model);
       return () => {
-        store?.dispose();
-        transport?.dispose();
-        store = transport = undefined;
+        hub?.dispose();
+        hub = undefined;
       };
     },
     render({ model, el }) {
-      render(<Panel store={open(model)} />, el);
+      render(<Panel hub={open(model)} />, el);
       return () => render(null, el);
     },
   };

@@ -44,6 +44,7 @@ class Panel:
 
     def __init__(self, page: Page, index: int = 0) -> None:
         self.page = page
+        self.root = page.get_by_role("region", name="Chat", exact=True).nth(index)
         self.log = page.get_by_role("log", name="Conversation", exact=True).nth(index)
         self.box = page.get_by_role("textbox", name="Message", exact=True).nth(index)
         self.send = page.get_by_role("button", name="Send", exact=True).nth(index)
@@ -54,6 +55,10 @@ class Panel:
         self.articles = self.log.get_by_role("article")
         self.prompts = self.log.get_by_role("article", name="You", exact=True)
         self.replies = self.log.get_by_role("article", name=MODEL, exact=True)
+
+    def button(self, name: str) -> Locator:
+        """A button of the panel by its accessible name; of several the last."""
+        return self.root.get_by_role("button", name=name, exact=True).last
 
     def say(self, text: str) -> None:
         """Type a message and press Enter."""

@@ -51,7 +51,9 @@ def test_trim_never_drops_the_system_instruction(fake, make_fake_manager):
     chat = manager.create_chat(system_instruction="Be kind.")
     replies = [chat.send("one two three four five six seven eight") for _ in range(8)]
     assert sum(reply.trimmed_turns for reply in replies) > 0
-    assert "Be kind." in fake.options("conversation", manager.handles.created)["system_message"]
+    created = [int(line.split()[1]) for line in fake.log if line.startswith("create ")]
+    assert len(created) > 1
+    assert "Be kind." in fake.options("conversation", created[-1])["system_message"]
 
 
 def test_error_sends_nothing_and_gives_the_numbers(small):

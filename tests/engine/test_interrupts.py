@@ -122,7 +122,7 @@ def test_a_close_that_is_interrupted_can_be_finished(fake, fake_manager, interru
 
 def test_another_thread_finishes_a_close_that_was_interrupted(fake, fake_manager, in_thread):
     session = fake_manager.create_session()
-    conversation = session._held.conversation
+    conversation = session._holding.conversation
     fake.set(hold_conversation_delete="1")
 
     def strike():

@@ -208,7 +208,7 @@ def test_closing_one_session_leaves_its_peer_usable(manager):
     bo.send("My name is Bo.")
     ada.close()
     assert "Bo" in bo.send("What is my name?").text
-    assert manager.handles == gn.HandleCounts(2, 1, 1, 0)
+    assert manager.handles == gn.HandleCounts(2, 1, 1, checkpoints=1)
 
 
 def test_conversations_are_deleted_before_the_engine(fake, fake_manager):
@@ -289,7 +289,10 @@ def test_the_partial_reply_is_replayed_to_the_fresh_handle(fake, fake_manager):
     assert stream.reply.finish_reason == "cancelled"
     fake.set(gate=None, reply=None)
     chat.send("What is my name?")
-    turns = fake.turns(2)
+    lane = [line for line in fake.log if line.split()[0] in ("create", "delete")]
+    assert lane[:2] == ["create 1", "delete 1"]
+    assert len(lane) == 3
+    turns = fake.turns(int(lane[2].split()[1]))
     assert turns[0] == "user: My name is Ada."
     assert turns[2:4] == ["user: Count.", "assistant: one two"]
     assert kinds(fake_manager, "created", "closed") == [("created", 1), ("closed", 1), ("created", 2)]
@@ -300,7 +303,7 @@ def test_a_late_stop_is_a_no_op_and_keeps_the_handle(manager):
     chat.send("My name is Ada.")
     chat.stop()
     assert "Ada" in chat.send("What is my name?").text
-    assert manager.handles == gn.HandleCounts(1, 0, 1, 0)
+    assert manager.handles == gn.HandleCounts(1, 0, 1, checkpoints=1)
 
 
 def test_stopping_one_chat_never_stops_another(fake, fake_manager, in_thread):

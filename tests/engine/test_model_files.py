@@ -8,7 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import filelock
 import pytest
+from support import WAIT_S, threads_inside, wait_until
 
 import gemma_notebook as gn
 from gemma_notebook.errors import (
@@ -161,7 +163,18 @@ def test_a_cache_directory_is_used(model, tmp_path):
     cache = tmp_path / "cache"
     cache.mkdir()
     with gn.load(model, cache_dir=cache, check=False):
-        assert list(cache.iterdir())
+        assert list(cache.glob("*.xnnpack_cache"))
+
+
+def test_a_cache_directory_is_filled_by_one_process_at_a_time(model, tmp_path, in_thread):
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    with filelock.FileLock(cache / ".gemma_notebook.lock"):  # as the other process holds it
+        loading = in_thread(gn.load, model, cache_dir=cache, check=False)
+        wait_until(lambda: threads_inside("_cache_lock") == 1)
+        assert not list(cache.glob("*.xnnpack_cache"))
+    loading.result(WAIT_S).close()
+    assert list(cache.glob("*.xnnpack_cache"))
 
 
 @pytest.mark.parametrize(

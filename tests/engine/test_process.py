@@ -86,8 +86,8 @@ def test_a_handle_whose_end_never_comes_is_given_up_and_everyone_told(fake_engin
     model.write_bytes(b"the stub reads nothing")
     script = f"""
 import contextlib, gemma_notebook as gn, threading
-from gemma_notebook.engine import engine
-engine.TERMINAL_TIMEOUT_S = 0.3
+from gemma_notebook.engine import conversation
+conversation.TERMINAL_TIMEOUT_S = 0.3
 manager = gn.load({str(model)!r}, check=False)
 chat, other = manager.open_chat(), manager.open_chat()
 stream = chat.stream("Hello")

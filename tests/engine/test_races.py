@@ -35,7 +35,8 @@ def test_nothing_is_told_of_a_handle_after_it_was_closed(fake, fake_manager):
     next(stream)
     chat.reset()
     assert stream.reply.finish_reason == "cancelled"
-    assert events_of(fake_manager, 1) == ["created", "sent", "cancelled", "ended", "closed"]
+    told = ["created", "sent", "cancelled", "ended", "spent", "turn", "closed"]
+    assert events_of(fake_manager, 1) == told
 
 
 def test_what_came_before_a_reset_is_still_in_the_old_stream(fake, fake_manager):
@@ -82,7 +83,7 @@ def test_a_close_reaches_an_engine_that_generates_inside_the_send(fake, fake_man
     chat = fake_manager.create_chat()
     sending = in_thread(chat.send, "Count.")
     fake.wait("generating", 1)
-    chat.session._held.conversation.close()
+    chat.session._holding.conversation.close()
     assert sending.result(WAIT_S).finish_reason == "cancelled"
 
 
@@ -93,13 +94,13 @@ def test_a_stop_after_the_end_of_a_reply_that_was_not_read_keeps_the_handle(fake
     chat.stop()
     assert stream.reply.finish_reason == "stop"
     assert chat.send("Hello.").text
-    assert fake_manager.handles == gn.HandleCounts(1, 0, 1, 0)
+    assert fake_manager.handles == gn.HandleCounts(1, 0, 1, checkpoints=1)
 
 
 def test_a_late_cancel_of_a_finished_turn_does_not_stop_the_next(fake, fake_manager):
     chat = fake_manager.create_chat()
     chat.send("My name is Ada.")
-    conversation = chat.session._held.conversation
+    conversation = chat.session._holding.conversation
     old = chat.session.turns[0]._generation
     fake.set(gate="1", reply="one two")
     stream = chat.stream("Count.")
@@ -394,3 +395,21 @@ def test_a_forgotten_session_does_not_keep_its_place_under_the_cap(make_fake_man
     for _ in range(5):
         manager.open_session()
     wait_until(lambda: manager.handles.live == 0)
+
+
+def test_a_loop_that_the_garbage_collector_finds_is_ended_on_another_thread(fake, fake_manager):
+    fake.set(gate="1", reply="one two three", hold_conversation_cancel_process="1")
+    chat = fake_manager.create_chat()
+    loop = [iter(chat.stream("Count."))]
+    fake.allow(1)
+    next(loop[0])
+    loop.append(loop)
+    del loop
+    gc.collect()  # would wait for the cancel, which is held
+    fake.wait("conversation_cancel_process", 1)
+    assert not chat.session.turns[0].done
+    fake.set(hold_conversation_cancel_process=None)
+    wait_until(lambda: chat.session.turns[0].done)
+    assert chat.messages[-1].finish_reason == "cancelled"
+    fake.let_go()
+    assert chat.send("Hello").finish_reason == "stop"

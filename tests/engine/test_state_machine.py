@@ -32,10 +32,12 @@ from gemma_notebook.errors import (
     OptionValueError,
     SessionLimitError,
 )
+from gemma_notebook.holding import CHECKPOINTS_KEPT, Holding
 from gemma_notebook.loading import open_manager
 from gemma_notebook.options import EngineOptions
 
 PROBE = "What is my name?"
+SAID = (gn.Message("user", "My name is Ada."), gn.Message("assistant", "Nice to meet you, Ada."))
 MAX_SESSIONS = 4
 
 # What a call may raise when another has closed its chat, filled its context or taken its turns back.
@@ -69,6 +71,10 @@ async def cancelled_after(chat, message, count):
         await sending
 
 
+def kinds(events):
+    return [event.kind for event in events]
+
+
 def undo(chat):
     if isinstance(chat, gn.Chat):
         chat.undo()
@@ -85,6 +91,11 @@ OPERATIONS = {
     "stop": lambda machine, chat: chat.stop(),
     "reset": lambda machine, chat: chat.reset(),
     "undo": lambda machine, chat: undo(chat),
+    "regenerate": lambda machine, chat: machine.as_chat(chat).regenerate(),
+    "fork": lambda machine, chat: machine.keep(machine.as_chat(chat).fork()),
+    "restore": lambda machine, chat: chat.restore(SAID),
+    "reload": lambda machine, chat: machine.manager.reload(),
+    "reset to other options": lambda machine, chat: machine.as_chat(chat).reset(temperature=0.5),
     "close": lambda machine, chat: chat.close(),
     "create": lambda machine, chat: machine.keep(machine.manager.create_session()),
     "create another": lambda machine, chat: machine.keep(machine.manager.create_session(random_seed=2)),
@@ -103,16 +114,21 @@ class Lifecycle(RuleBasedStateMachine):
         self.fake = fake
         self.chats = []
         self.streams = []
-        self.handles_of = defaultdict(list)
-        create = gn.Session._create_conversation
+        self.run_on = []  # which session came to run on which handle, in order
 
-        def noted(session):
-            conversation = create(session)
-            self.handles_of[session].append(conversation.number)
-            return conversation
+        def note(holding, conversation):
+            vars(holding)["conversation"] = conversation
+            if conversation is not None:
+                self.run_on.append((holding, conversation.number))
 
         self.patch = pytest.MonkeyPatch()
-        self.patch.setattr(gn.Session, "_create_conversation", noted)
+        handle = property(lambda holding: vars(holding)["conversation"], note)
+        self.patch.setattr(Holding, "conversation", handle, raising=False)
+
+    def as_chat(self, chat):
+        if not isinstance(chat, gn.Chat):
+            raise ClosedError("a session has no such verb")
+        return chat
 
     def keep(self, chat):
         self.chats.append(chat)
@@ -250,6 +266,32 @@ class Lifecycle(RuleBasedStateMachine):
             assert len(chat.messages) < len(before) or not before
 
     @rule(chat=anyone)
+    def answer_again(self, chat):
+        """Greedy, a reply that is taken back by its checkpoint or by a replay comes again as it was."""
+        chat = self.chat(chat)
+        if not isinstance(chat, gn.Chat):
+            return
+        with contextlib.suppress(ClosedError, ContextFullError, OptionValueError):
+            first = chat.send(PROBE)
+            again = chat.regenerate()
+            assert again.text == first.text
+
+    @rule(chat=anyone)
+    def restore(self, chat):
+        chat = self.chat(chat)
+        with contextlib.suppress(ClosedError):
+            chat.restore(SAID)
+            assert chat.messages[:2] == (SAID[0], gn.Message("assistant", SAID[1].text, "stop"))
+            assert "Ada" in chat.send(PROBE).text
+
+    @rule(chat=anyone)
+    def reload(self, chat):
+        chat = self.chat(chat)
+        self.manager.reload()
+        with contextlib.suppress(ClosedError, ContextFullError):
+            self.check_reply(chat.send("Hello."))
+
+    @rule(chat=anyone)
     def close(self, chat):
         chat = self.chat(chat)
         chat.close()
@@ -289,12 +331,23 @@ class Lifecycle(RuleBasedStateMachine):
 
     @invariant()
     def counts_are_the_truth(self):
-        handles, kinds = self.manager.handles, [event.kind for event in self.manager.events]
-        assert (handles.created, handles.closed) == (kinds.count("created"), kinds.count("closed"))
+        handles, told = self.manager.handles, [event.kind for event in self.manager.events]
+        assert (handles.created, handles.closed) == (told.count("created"), told.count("closed"))
         assert handles.live == handles.created - handles.closed
-        assert handles.checkpoints == 0
+        gone_back_to = sum(event.detail.startswith("from checkpoint") for event in self.manager.events)
+        unused = told.count("checkpoint") - told.count("checkpoint_closed") - gone_back_to
+        assert handles.checkpoints == unused
         if self.fake is not None:
-            assert handles.live == self.fake.count("live_conversations")
+            assert handles.live + handles.checkpoints == self.fake.count("live_conversations")
+
+    @invariant()
+    def checkpoints_are_bounded_and_belong_to_open_chats(self):
+        kept = [len(session._holding._checkpoints) for session in self.manager.sessions]
+        assert self.manager.handles.checkpoints == sum(kept)
+        assert all(count <= CHECKPOINTS_KEPT for count in kept)
+        for session in self.manager.sessions:
+            assert session.keeps_checkpoints or not session._holding._checkpoints
+            assert session.turns or not session._holding._checkpoints
 
     @invariant()
     def each_open_session_has_one_handle_and_nobody_else_has_any(self):
@@ -305,14 +358,11 @@ class Lifecycle(RuleBasedStateMachine):
 
     @invariant()
     def every_handle_tells_its_life_in_order(self):
-        lives = defaultdict(list)
-        for event in self.manager.events:
-            lives[event.handle].append(event.kind)
         generating = {
             session.handle_id for session in self.manager.sessions for turn in session.turns if not turn.done
         }
-        lives.pop(0, None)  # creations that failed
-        for handle, life in lives.items():
+        for handle, events in self.lives().items():
+            life = [kind for kind in kinds(events) if not kind.startswith("checkpoint")]
             assert life[0] == "created"
             assert "closed" not in life[:-1]
             assert life.count("cancelled") <= 1 >= life.count("spent")
@@ -321,21 +371,35 @@ class Lifecycle(RuleBasedStateMachine):
             assert sends[0::2] == ["sent"] * len(sends[0::2])
             assert sends[1::2] == ["ended"] * len(sends[1::2])
             assert len(sends) % 2 == 0 or handle in generating
+            # A turn's numbers come once, after its end, unless its handle was closed first.
+            assert life.count("turn") <= life.count("ended")
+            assert all(event.usage and event.timing for event in events if event.kind == "turn")
 
     @invariant()
     def a_lane_closes_one_handle_before_it_creates_the_next(self):
         events = [(event.kind, event.handle) for event in self.manager.events]
-        lane = [session for session in self.handles_of if session._forgotten is None]
-        lanes = [[n for session in lane for n in self.handles_of[session]]]
-        lanes += [numbers for session, numbers in self.handles_of.items() if session not in lane]
-        for numbers in lanes:
-            for old, new in itertools.pairwise(sorted(numbers)):
+        own_lanes = {session._holding for session in self.sessions() if session._forgotten is not None}
+        lanes = defaultdict(list)
+        for holding, number in self.run_on:
+            lanes[holding if holding in own_lanes else "single-chat lane"].append(number)
+        for numbers in lanes.values():
+            for old, new in itertools.pairwise(numbers):
                 assert events.index(("closed", old)) < events.index(("created", new))
+
+    def lives(self):
+        lives = defaultdict(list)
+        for event in self.manager.events:
+            lives[event.handle].append(event)
+        lives.pop(0, None)  # creations that failed
+        return lives
+
+    def sessions(self):
+        return [chat.session if isinstance(chat, gn.Chat) else chat for chat in self.chats]
 
     def teardown(self):
         self.patch.undo()
         self.manager.close()
-        assert self.manager.handles.live == 0
+        assert (self.manager.handles.live, self.manager.handles.checkpoints) == (0, 0)
         kinds = [event.kind for event in self.manager.events]
         assert kinds.count("sent") == kinds.count("ended")
         if self.fake is not None:

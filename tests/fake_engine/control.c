@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 extern char **environ;
 
@@ -21,13 +22,13 @@ static const char prefix[] = "litert_lm_";
 
 _Noreturn void fe_misuse(const char *format, ...)
 {
+    char line[1024];
     va_list arguments;
     va_start(arguments, format);
-    fputs("fake_engine: misuse: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
-    fflush(stderr);
+    vsnprintf(line, sizeof line, format, arguments);
     va_end(arguments);
+    /* Not on `stderr`: that may have been taken from us (native/logs.c), and nobody reads it after this. */
+    dprintf(STDERR_FILENO, "fake_engine: misuse: %s\n", line);
     abort();
 }
 
@@ -250,16 +251,29 @@ const char *fake_engine_get_turns(int id)
 
 /* ---- every call ---- */
 
+/* With fe_mutex held. In two pieces a line, as the real engine's writers do it. */
+static void print_lines(const char *lines)
+{
+    for (const char *line = lines; line != NULL && *line != '\0';) {
+        size_t length = strcspn(line, FE_RECORD);
+        fprintf(stderr, "%.*s", (int)length, line);
+        fputc('\n', stderr);
+        line += length + (line[length] != '\0');
+    }
+}
+
 void fe_enter(const char *function)
 {
     const char *name = function + sizeof prefix - 1;
     if (fe_in_callback) {
         fe_misuse("%s called from inside a stream callback", function);
     }
-    char hold[128];
+    char hold[128], print[128];
     snprintf(hold, sizeof hold, "hold_%s", name);
+    snprintf(print, sizeof print, "print_%s", name);
     pthread_mutex_lock(&fe_mutex);
     fe_count(name, 1);
+    print_lines(fe_setting(print));
     while (fe_is_set(hold)) {
         pthread_cond_wait(&fe_changed, &fe_mutex);
     }

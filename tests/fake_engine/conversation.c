@@ -31,6 +31,13 @@ void fe_wait_idle(LiteRtLmConversation *conversation)
     }
 }
 
+void fe_wait_engine(LiteRtLmEngine *engine)
+{
+    while (fe_is_set("serial") && engine->queue != NULL) {
+        pthread_cond_wait(&fe_changed, &fe_mutex);
+    }
+}
+
 static LiteRtLmConversation *add_conversation(LiteRtLmEngine *engine)
 {
     LiteRtLmConversation *conversation = fe_allocate(sizeof *conversation);
@@ -116,6 +123,7 @@ LiteRtLmConversation *litert_lm_conversation_create(LiteRtLmEngine *engine,
         return NULL;
     }
     pthread_mutex_lock(&fe_mutex);
+    fe_wait_engine(engine);
     LiteRtLmConversation *conversation = add_conversation(engine);
     conversation->sampler_type = config->session.has_sampler ? config->session.sampler.type : 0;
     conversation->max_output_tokens = config->session.max_output_tokens;
@@ -131,6 +139,24 @@ LiteRtLmConversation *litert_lm_conversation_create(LiteRtLmEngine *engine,
     return conversation;
 }
 
+/* The real engine waits for the end, and a clone of a send that is still queued has half a turn. */
+static void check_clonable(const LiteRtLmConversation *conversation)
+{
+    if (fe_is_set("strict") && conversation->decoding > 0) {
+        fe_misuse("conversation %d cloned while it generates", conversation->id);
+    }
+    if (fe_is_set("strict") && (conversation->cancelled || conversation->failed)) {
+        fe_misuse("conversation %d cloned when it is spent, and so is the clone", conversation->id);
+    }
+}
+
+/* A clone of what is spent or overfull is as useless as its parent, and counts no tokens. */
+static bool is_dead(const LiteRtLmConversation *conversation)
+{
+    return conversation->cancelled || conversation->failed ||
+           conversation->tokens > conversation->engine->context_tokens;
+}
+
 LiteRtLmConversation *litert_lm_conversation_clone(LiteRtLmConversation *conversation)
 {
     FE_ENTER();
@@ -139,11 +165,14 @@ LiteRtLmConversation *litert_lm_conversation_clone(LiteRtLmConversation *convers
         return NULL;
     }
     pthread_mutex_lock(&fe_mutex);
+    check_clonable(conversation);
+    fe_wait_engine(conversation->engine);
     fe_wait_idle(conversation);
     LiteRtLmConversation *clone = add_conversation(conversation->engine);
     clone->sampler_type = conversation->sampler_type;
     clone->max_output_tokens = conversation->max_output_tokens;
-    clone->tokens = conversation->tokens;
+    clone->dead = is_dead(conversation);
+    clone->tokens = clone->dead ? 0 : conversation->tokens;
     clone->pending_tokens = conversation->pending_tokens;
     clone->cancelled = conversation->cancelled;
     clone->failed = conversation->failed;
@@ -209,6 +238,7 @@ int litert_lm_conversation_get_token_count(LiteRtLmConversation *conversation)
         return -1;
     }
     pthread_mutex_lock(&fe_mutex);
+    fe_wait_engine(conversation->engine);
     fe_wait_idle(conversation);
     long tokens = conversation->tokens;
     pthread_mutex_unlock(&fe_mutex);

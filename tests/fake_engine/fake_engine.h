@@ -7,6 +7,7 @@
  *   fail_<f>            "count[:code[:message]]": the next `count` calls fail (-1: all). An empty message:
  *                       fail without saying why. For functions that can fail.
  *   hold_<f>            "1": the call waits inside until the key is unset.
+ *   print_<f>           the call prints these lines on stderr, separated by U+001E.
  * What a reply is (default: the stub's own memory of the chat, else an echo of the last user message):
  *   reply               text, split before each space into chunks; several, separated by U+001E, are
  *                       used in turn and the last one for ever
@@ -25,8 +26,11 @@
  *   refuse_after_end    "1": send_message_stream ends the stream and then returns -1
  *   refuse_after_chunk  "1": it delivers one chunk, no end, and then returns -1
  *   spent               "silent": a cancelled conversation ends later sends without text or error
+ *   serial              "1": create, clone, get_token_count and send_message_stream return only when no
+ *                       generation of the engine runs, as the real ones do
  * Other:
- *   strict              "1": abort where the real engine only blocks or leaves things dangling
+ *   strict              "1": abort where the real engine only blocks, leaves things dangling, or clones what
+ *                       nobody can use
  *   crash_on_load       "1": abort in engine_create, as a file with a bad tokenizer makes the real one do
  *   backends            the backends that exist, as "cpu,gpu" (default "cpu")
  *   info_<field>        a number for litert_lm_loaded_file_<field>; info_version for the version text

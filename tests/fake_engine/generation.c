@@ -145,7 +145,7 @@ static bool prefill(fe_generation *generation)
 {
     LiteRtLmConversation *conversation = generation->conversation;
     long limit = conversation->engine->context_tokens;
-    if (conversation->tokens > limit) {
+    if (conversation->dead || conversation->tokens > limit) {
         return false;
     }
     fe_add_messages(conversation, generation->message);
@@ -506,6 +506,7 @@ int litert_lm_conversation_send_message_stream(LiteRtLmConversation *conversatio
     generation->callback = callback;
     generation->user_data = user_data;
     pthread_mutex_lock(&fe_mutex);
+    fe_wait_engine(conversation->engine);
     bool synchronous = fe_is_set("synchronous");
     start(generation);
     pthread_mutex_unlock(&fe_mutex);

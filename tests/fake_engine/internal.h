@@ -211,6 +211,7 @@ struct LiteRtLmConversation {
     int decoding;        /* those of them that have not reached their end */
     bool cancelled;
     bool failed;
+    bool dead;      /* the clone of one that was spent or overfull */
     bool abandoned; /* being deleted: a stuck generation has to leave */
     char *rendered;
     fe_text options;
@@ -228,6 +229,8 @@ void fe_add_turn(LiteRtLmConversation *conversation, const char *role, const cha
 void fe_answer(const LiteRtLmConversation *conversation, fe_text *reply);
 void fe_render(const char *role, const char *text, fe_text *to);
 void fe_wait_idle(LiteRtLmConversation *conversation);
+/* When "serial": until no generation of the engine runs. */
+void fe_wait_engine(LiteRtLmEngine *engine);
 
 /* fake_engine_reset() calls these; fe_mutex is held. */
 void fe_restart_engine_numbers(void);

@@ -126,7 +126,8 @@ class LiveKernel:
             cell.text += content["text"]
         elif kind in ("execute_result", "display_data"):
             cell.data.append(content["data"])
-            cell.text += content["data"]["text/plain"] + "\n"
+            if "text/plain" in content["data"]:  # a display that is filled later begins without
+                cell.text += content["data"]["text/plain"] + "\n"
         elif kind == "error":
             cell.error = content["ename"], content["evalue"]
         elif kind == "status" and content["execution_state"] == "idle":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["BUGS", "Bug"]
+__all__ = ["BUGS", "SEEN_BY_NOTEBOOKS", "Bug"]
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,10 @@ def bug(name: str, file: str, *texts: str) -> Bug:
     return Bug(name, file, tuple(zip(texts[::2], texts[1::2], strict=True)))
 
 
-SESSIONS, TURNS, CHAT = "sessions.py", "turns.py", "chat.py"
-ENGINE, HANDLES, STREAM = "engine/engine.py", "engine/handles.py", "engine/stream.py"
+SESSIONS, SESSION, TURNS, STREAMS, CHAT = "sessions.py", "session.py", "turns.py", "streams.py", "chat.py"
+PROMPTS, HOLDING = "prompts.py", "holding.py"
+ENGINE, CONVERSATION = "engine/engine.py", "engine/conversation.py"
+HANDLES, STREAM = "engine/handles.py", "engine/stream.py"
 
 BUGS = (
     # Creating
@@ -61,7 +63,7 @@ BUGS = (
     bug(
         "a session that was made while the manager closed is handed out",
         SESSIONS,
-        """                if self._state != "open":
+        """                if self.closed:
                     raise ClosedError(
                         "the model was closed while""",
         """                if self._state == "gone":
@@ -71,7 +73,7 @@ BUGS = (
     bug(
         "a closed manager creates",
         SESSIONS,
-        """        if self._state != "open":
+        """        if self.closed:
             raise ClosedError("this model is closed""",
         """        if self._state == "gone":
             raise ClosedError("this model is closed""",
@@ -80,8 +82,8 @@ BUGS = (
     bug(
         "a handle made by an interrupted call is lost",
         ENGINE,
-        "                elif made:\n",
-        "                elif False:\n",
+        "            elif made:\n",
+        "            elif False:\n",
     ),
     # Closing
     bug(
@@ -90,30 +92,32 @@ BUGS = (
         "            if self._session is session:\n",
         "            if True:\n",
     ),
-    bug("a closed session answers", SESSIONS, "        if self.closed:\n", "        if False:\n"),
+    bug("a closed session answers", SESSION, "        if self.closed:\n", "        if False:\n"),
     bug(
         "a closed session stays on the manager's list",
-        SESSIONS,
+        SESSION,
         "                self.manager._forget(self)\n",
         "                pass\n",
     ),
     bug(
         "an interrupted close is taken for a close",
-        SESSIONS,
-        "            if self._held.closed:  # else",
+        SESSION,
+        "            if self._holding.closed:  # else",
         "            if True:  # else",
     ),
     bug(
         "an interrupted close loses the handle",
-        SESSIONS,
+        HOLDING,
         """        finally:
-            if conversation.state is HandleState.CLOSED:
+            if _is_closed(conversation):
 """,
         """        finally:
             if True:
 """,
     ),
-    bug("an interrupted close cannot be finished", ENGINE, "            self._life.abort_close()\n", ""),
+    bug(
+        "an interrupted close cannot be finished", CONVERSATION, "            self._life.abort_close()\n", ""
+    ),
     bug(
         "a shutdown does not wait for creations in flight",
         SESSIONS,
@@ -142,7 +146,7 @@ BUGS = (
     bug("an engine with a lost handle is deleted", ENGINE, " and not lost and ", " and "),
     bug(
         "a handle is deleted without cancel and wait",
-        ENGINE,
+        CONVERSATION,
         "            self._cancel_and_wait(deadline)\n",
         "",
         """                if self._generation is None:
@@ -154,7 +158,7 @@ BUGS = (
     ),
     bug(
         "a close waits for the end without a cancel",
-        ENGINE,
+        CONVERSATION,
         """not generation.wait_end(0)):
                 self._cancel_once()
 """,
@@ -164,7 +168,7 @@ BUGS = (
     ),
     bug(
         "the end of a reply is told after its handle was closed",
-        ENGINE,
+        CONVERSATION,
         """        generation.keep_rest()
         self.settle()
 """,
@@ -185,8 +189,8 @@ BUGS = (
     bug(
         "a closed handle is not counted",
         HANDLES,
-        "                self._closed += 1\n",
-        "                pass\n",
+        "            self._closed += 1\n",
+        "            pass\n",
     ),
     bug(
         "a chat that was closed while it took its lane back leaves a session",
@@ -197,7 +201,7 @@ BUGS = (
     # Stopping
     bug(
         "a stop stops whatever the engine runs",
-        SESSIONS,
+        SESSION,
         """        for turn in tuple(self._turns):
             turn.cancel()
 
@@ -209,19 +213,19 @@ BUGS = (
     ),
     bug(
         "a late cancel spends the handle",
-        ENGINE,
+        CONVERSATION,
         "            if generation is not None and generation.wait_end(0):\n                return False",
         "            if False:\n                return False",
     ),
     bug(
         "a late cancel hits the next turn",
-        ENGINE,
+        CONVERSATION,
         " or self._generation is not generation:\n",
         ":\n",
     ),
     bug(
         "a cancel during the send is lost",
-        ENGINE,
+        CONVERSATION,
         "            elif self._cancelled:",
         "            elif False:",
     ),
@@ -236,20 +240,20 @@ BUGS = (
     ),
     bug(
         "a spent handle is used again",
-        SESSIONS,
+        SESSION,
         "        if conversation is None or conversation.state is not HandleState.OPEN:\n",
         "        if conversation is None or conversation.state is HandleState.CLOSED:\n",
     ),
     bug(
         "a cancelled handle is not spent",
-        ENGINE,
+        CONVERSATION,
         "spent=self._cancelled or bool(generation.error)",
         "spent=bool(generation.error) and not self._cancelled",
     ),
-    bug("the replay is dropped", SESSIONS, "_history_json(self._turns)\n", "None\n"),
+    bug("the replay is dropped", SESSION, "history_json(self._turns)\n", "None\n"),
     bug(
         "a partial reply is not replayed",
-        SESSIONS,
+        PROMPTS,
         "        if turn.done and turn.text\n",
         '        if turn.done and turn.text and turn.reply and turn.reply.finish_reason == "stop"\n',
     ),
@@ -283,11 +287,11 @@ BUGS = (
     bug(
         "a cancelled turn blocks the queue",
         TURNS,
-        """                if turn in self._waiting:
-                    self._waiting.remove(turn)
+        """            if turn in self._waiting:
+                self._waiting.remove(turn)
 """,
-        """                if turn in self._waiting and not turn.cancel_requested:
-                    self._waiting.remove(turn)
+        """            if turn in self._waiting and not turn.cancel_requested:
+                self._waiting.remove(turn)
 """,
     ),
     bug(
@@ -298,13 +302,13 @@ BUGS = (
     ),
     bug(
         "a turn that the engine refused stays",
-        SESSIONS,
+        SESSION,
         "                    self._turns.remove(turn)\n",
         "                    pass\n",
     ),
     bug(
         "an interrupted send goes on generating",
-        SESSIONS,
+        SESSION,
         """                turn.cancel()
                 turn.drain()
                 raise
@@ -316,31 +320,31 @@ BUGS = (
     bug("a finished generation is not settled", TURNS, "        conversation.settle()\n", ""),
     bug(
         "leaving the loop does not cancel",
-        TURNS,
-        """            self._turn.cancel()
-            self._turn.drain()
+        STREAMS,
+        """        self._turn.cancel()
+        self._turn.drain()
 """,
-        """            self._turn.drain()
+        """        self._turn.drain()
 """,
     ),
     bug(
         "leaving the loop does not wait for the end",
-        TURNS,
-        """            self._turn.cancel()
-            self._turn.drain()
+        STREAMS,
+        """        self._turn.cancel()
+        self._turn.drain()
 """,
-        """            self._turn.cancel()
+        """        self._turn.cancel()
 """,
     ),
     bug(
         "a forgotten stream decodes on",
-        TURNS,
+        STREAMS,
         "            _reaper.run_later(self._turn.cancel)\n",
         "            pass\n",
     ),
     bug(
         "a cancelled task decodes on",
-        TURNS,
+        STREAMS,
         """            self._turn.cancel()
             await in_thread(self._turn.drain)
 """,
@@ -381,32 +385,33 @@ BUGS = (
     # Starting over
     bug(
         "a reset keeps the turns",
-        SESSIONS,
-        "                self._turns = self._turns[:kept]\n",
-        "",
+        SESSION,
+        "                self._turns = [*self._turns[:kept], *then]\n",
+        "                self._turns = [*self._turns, *then]\n",
     ),
     bug(
         "a reset creates the next handle before it closes the last",
-        SESSIONS,
-        """                self._turns = self._turns[:kept]
-                self._held.close()
-                self._held.conversation = self._create_conversation()
+        SESSION,
+        """                self._holding.close_conversation()
+                if not self._holding.go_back(self._turns):
+                    self._holding.conversation = self._create_conversation()
+                if reset is not None:
 """,
-        """                self._turns = self._turns[:kept]
-                fresh = self._create_conversation()
-                self._held.close()
-                self._held.conversation = fresh
+        """                fresh = self._create_conversation()
+                self._holding.close()
+                self._holding.conversation = fresh
+                if reset is not None:
 """,
     ),
     bug(
         "a reset waits for the one whose message is being sent",
-        SESSIONS,
+        SESSION,
         "            self._cancel_after(keep)  # before the lock: one that is just starting holds it\n",
         "",
     ),
     bug(
         "the guard of a reset is not cleared",
-        SESSIONS,
+        SESSION,
         """        finally:
             self._end_reset(mine)
             mine.done.set()
@@ -417,19 +422,19 @@ BUGS = (
     ),
     bug(
         "a reset that joined an interrupted one has done nothing",
-        SESSIONS,
+        SESSION,
         "        return running.error is None\n",
         "        return True\n",
     ),
     bug(
         "a reset joins one that is over",
-        SESSIONS,
+        SESSION,
         "                if reset is not None:\n",
         "                if False:\n",
     ),
     bug(
         "a message that cannot fit empties the chat",
-        SESSIONS,
+        SESSION,
         "                    self._turns = turns\n",
         "",
     ),
@@ -438,6 +443,173 @@ BUGS = (
         CHAT,
         "        session._new_turn(message, max_output_tokens)",
         "        #",
+    ),
+    # Going back
+    bug(
+        "a reset leaves the clones",
+        HOLDING,
+        "        self._close(later)\n",
+        "",
+    ),
+    bug(
+        "a close leaves the clones",
+        HOLDING,
+        "            self.drop_checkpoints()\n        finally:\n",
+        "            pass\n        finally:\n",
+    ),
+    bug(
+        "clones are not bounded",
+        HOLDING,
+        "        self.drop_checkpoints(keep=CHECKPOINTS_KEPT)\n",
+        "",
+    ),
+    bug(
+        "a chat goes back to a clone of another moment",
+        HOLDING,
+        "if one.turns == wanted)",
+        "if len(one.turns) <= len(wanted))",
+    ),
+    bug(
+        "a clone is taken after the message is sent",
+        SESSION,
+        """                self._keep_checkpoint(turn)
+                turn.start(conversation, message_json(turn.message), used=used, prompt=prompt, limit=limit)
+""",
+        """                turn.start(conversation, message_json(turn.message), used=used, prompt=prompt, limit=limit)
+                turn.drain()
+                self._keep_checkpoint(turn)
+""",
+    ),
+    bug(
+        "a chat that samples goes back by clones",
+        SESSION,
+        "if self.keeps_checkpoints and self.options.greedy and",
+        "if self.keeps_checkpoints and",
+    ),
+    bug(
+        "a fork shares its parent's handle",
+        SESSION,
+        "            return conversation.clone()\n",
+        "            return conversation\n",
+    ),
+    bug(
+        "a fork clones what has turns to come",
+        SESSION,
+        "                or self._turns != list(turns)\n",
+        "",
+        "                or conversation.state is not HandleState.OPEN\n",
+        "",
+    ),
+    bug(
+        "a trim keeps clones of what it forgot",
+        SESSION,
+        "            self._holding.drop_checkpoints()  # nobody can go back to what was forgotten\n",
+        "",
+    ),
+    bug(
+        "a trim drops turns that wait",
+        SESSION,
+        "            droppable, waiting = self._turns[:place], self._turns[place:]\n",
+        "            droppable, waiting = [*self._turns[:place], *self._turns[place + 1 :]], [turn]\n",
+    ),
+    bug(
+        "the turns of a chat are answered in another order than they stand",
+        TURNS,
+        "            self._waiting.append(turn)\n",
+        "            self._waiting.insert(len(self._waiting) // 2, turn)\n",
+    ),
+    bug(
+        "regenerate begins with the same seed",
+        SESSION,
+        "        self._attempt += again\n",
+        "",
+    ),
+    bug(
+        "restored messages are not replayed",
+        PROMPTS,
+        "        turns.append(Turn.of_the_past(text, reply))\n",
+        "        turns.append(Turn.of_the_past(text, None))\n",
+    ),
+    bug(
+        "messages that cannot be restored are found too late",
+        SESSION,
+        "        turns = turns_of(messages, self._engine)\n",
+        "        self._restart(keep=0)\n        turns = turns_of(messages, self._engine)\n",
+    ),
+    # Waiting and reloading
+    bug(
+        "a creation waits inside the engine",
+        ENGINE,
+        "if (g := one.running)), None)",
+        "if (g := one.running) and False), None)",
+    ),
+    bug(
+        "the next reply goes before a creation that waits",
+        CONVERSATION,
+        "            engine.wait_for_quiet_calls()\n",
+        "",
+    ),
+    bug(
+        "a reply that stands still is waited for",
+        CONVERSATION,
+        "        if generation.silent_s < (",
+        "        if True or generation.silent_s < (",
+    ),
+    bug(
+        "a prefill is taken for a standstill",
+        CONVERSATION,
+        "(STALL_TIMEOUT_S if begun else PREFILL_TIMEOUT_S)",
+        "STALL_TIMEOUT_S",
+    ),
+    bug(
+        "a reload forgets what was said",
+        SESSION,
+        "        self._see_off(self._turns)\n        self._holding.close()\n",
+        "        self._see_off(self._turns)\n        self._turns = []\n        self._holding.close()\n",
+    ),
+    bug(
+        "a reload waits for a call that never returns",
+        SESSION,
+        "        if not self._lock.acquire(timeout=timeout_s):\n",
+        "        if not self._lock.acquire():\n",
+    ),
+    bug(
+        "a reload leaves the engine that hangs in the way",
+        ENGINE,
+        "        if self.lock.acquire(timeout=timeout_s):\n            self.lock.release()\n",
+        "        if True:\n",
+    ),
+    bug(
+        "lost handles stay counted after a reload",
+        ENGINE,
+        "        self.ledger.write_off()\n",
+        "",
+    ),
+    bug(
+        "a reload that failed cannot be tried again",
+        SESSIONS,
+        """                    session._begin_again()
+        finally:
+            with self._changed:
+                self._state = "open"
+""",
+        """                    session._begin_again()
+                self._state = "open"
+        finally:
+            with self._changed:
+""",
+    ),
+    bug(
+        "who sends during a reload is refused",
+        SESSION,
+        "        if not self.manager.reloading:\n",
+        "        if True:\n",
+    ),
+    bug(
+        "the garbage collector waits for a reply",
+        STREAMS,
+        "        if _reaper.in_collection():\n",
+        "        if False:\n",
     ),
     # Forgetting
     bug(
@@ -448,7 +620,7 @@ BUGS = (
     ),
     bug(
         "a stream does not keep its session",
-        TURNS,
+        STREAMS,
         """        self._session = session  # a session that nobody holds is closed, and this one is in use
         self._next = 0
         self._closed = False
@@ -457,4 +629,30 @@ BUGS = (
         self._closed = False
 """,
     ),
+)
+
+# Bugs that a notebook's outputs show. The others need threads, interrupts, a failing engine or a fork to be seen.
+SEEN_BY_NOTEBOOKS = (
+    "a cancelled handle is not spent",
+    "a chat that samples goes back by clones",
+    "a clone is taken after the message is sent",
+    "a close leaves the clones",
+    "a closed handle is not counted",
+    "a closed session answers",
+    "a closed session stays on the manager's list",
+    "a finished generation is not settled",
+    "a fork clones what has turns to come",
+    "a fork shares its parent's handle",
+    "a reset creates the next handle before it closes the last",
+    "a reset keeps the turns",
+    "a reset leaves the clones",
+    "a spent handle is used again",
+    "a stop stops whatever the engine runs",
+    "leaving the loop does not cancel",
+    "messages that cannot be restored are found too late",
+    "regenerate begins with the same seed",
+    "restored messages are not replayed",
+    "the cap lets one more in",
+    "the lane creates the next handle before it closes the last",
+    "the replay is dropped",
 )

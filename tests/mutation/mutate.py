@@ -2,6 +2,7 @@
 
 Run by `make mutation`; exit status 1 when a bug survives, 2 when one can no longer be planted. Arguments are
 parts of the names of the bugs to plant; none means all.
+With --notebooks the regression notebooks take the place of the tests, for the bugs that they are there to catch.
 """
 
 from __future__ import annotations
@@ -17,17 +18,35 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from bugs import BUGS, Bug
+from bugs import BUGS, SEEN_BY_NOTEBOOKS, Bug
 
 ROOT = Path(__file__).resolve().parents[2]
-COPIED = ("gemma_notebook", "tests", "native", "pyproject.toml")
+COPIED = ("gemma_notebook", "tests", "native", "notebooks", "pyproject.toml")
 
 # The quick ones first: a bug is caught by the first test that fails.
 TESTS = tuple(
     f"tests/engine/test_{name}.py"
-    for name in ("lifecycle", "races", "interrupts", "context", "process", "state_machine")
+    for name in (
+        "lifecycle",
+        "going_back",
+        "races",
+        "interrupts",
+        "context",
+        "reload",
+        "process",
+        "state_machine",
+    )
 )
-TIMEOUT_S = 300.0
+# nbval starts a kernel for each, which takes the planted bug from PYTHONPATH.
+NOTEBOOKS = (
+    "--nbval",
+    "--nbval-current-env",
+    "--nbval-cell-timeout=20",
+    "--nbval-sanitize-with=gemma_notebook/testing/sanitize.cfg",
+    "-Wignore::DeprecationWarning",
+    "notebooks/regression",
+)
+TIMEOUT_S = 600.0
 TEST_TIMEOUT_S = 20
 # How long a test waits for what a bug keeps from happening, in place of the time in support.py.
 WAIT_S = 8.0
@@ -70,7 +89,7 @@ def copy_tree(to: Path) -> None:
     support.write_text(support.read_text().replace("WAIT_S = 30.0", f"WAIT_S = {WAIT_S}"))
 
 
-def test(tree: Path) -> tuple[bool, str]:
+def test(tree: Path, what: tuple[str, ...]) -> tuple[bool, str]:
     """Whether a test failed, and which."""
     others = os.environ.get("PYTHONPATH")
     environment = {
@@ -81,7 +100,7 @@ def test(tree: Path) -> tuple[bool, str]:
     }
     command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "--tb=no", "-p", "no:cacheprovider"]
     # A test that hangs ends the process there and then, whatever its threads hold.
-    command += [f"--timeout={TEST_TIMEOUT_S}", "--timeout-method=thread", *TESTS]
+    command += [f"--timeout={TEST_TIMEOUT_S}", "--timeout-method=thread", *what]
     try:
         done = subprocess.run(
             command, cwd=tree, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
@@ -96,14 +115,14 @@ def test(tree: Path) -> tuple[bool, str]:
     return True, failed[0].split("::")[-1].split(" - ")[0] if failed else "a test hangs"
 
 
-def try_bug(bug: Bug | None) -> Outcome:
+def try_bug(bug: Bug | None, what: tuple[str, ...]) -> Outcome:
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="gemma_notebook-mutation-") as folder:
         tree = Path(folder)
         copy_tree(tree)
         if bug is not None:
             plant(bug, tree)
-        caught, how = test(tree)
+        caught, how = test(tree, what)
     return Outcome(bug or Bug("no bug", "", ()), caught, how, time.monotonic() - started)
 
 
@@ -125,17 +144,24 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", help="parts of the names of the bugs to plant")
     parser.add_argument("--jobs", type=int, default=4, help="copies to test at once (4: most wait)")
+    parser.add_argument(
+        "--notebooks", action="store_true", help="run the regression notebooks, not the tests"
+    )
     arguments = parser.parse_args()
     if not check_all_can_be_planted():
         return 2
     bugs = [bug for bug in BUGS if not arguments.names or any(name in bug.name for name in arguments.names)]
-    clean = try_bug(None)
+    what = TESTS
+    if arguments.notebooks:
+        what = NOTEBOOKS
+        bugs = [bug for bug in bugs if arguments.names or bug.name in SEEN_BY_NOTEBOOKS]
+    clean = try_bug(None, what)
     if clean.caught:
         print(f"The tests fail without any bug planted: {clean.how}", file=sys.stderr)
         return 2
     with ThreadPoolExecutor(arguments.jobs) as pool:
         survivors = 0
-        for outcome in pool.map(try_bug, bugs):
+        for outcome in pool.map(lambda bug: try_bug(bug, what), bugs):
             survivors += not outcome.caught
             verdict = "caught" if outcome.caught else "SURVIVED"
             print(f"{verdict:9} {outcome.seconds:5.0f} s  {outcome.bug.name:62} {outcome.how}", flush=True)

@@ -13,7 +13,7 @@ from fake_engine import build_fake_engine
 from fake_engine.build import NATIVE, compile_c
 
 HERE = Path(__file__).resolve().parent
-RUN_S = 60
+RUN_S = 100
 
 ENVIRONMENT = {
     **os.environ,
@@ -107,8 +107,10 @@ def build_program(directory: Path, sources: list[str], sanitizers: tuple[str, ..
     counted = [f"-D{name}=test_{name}" for name in ("malloc", "calloc", "realloc")]
     compile_c(["-c", *counted, str(NATIVE / "shim.c"), "-o", str(shim)], sanitizers=sanitizers)
     program = directory / "cases"
+    logs = directory / "logs.o"
+    compile_c(["-c", str(NATIVE / "logs.c"), "-o", str(logs)], sanitizers=sanitizers)
     cases = [str(HERE / source) for source in ("harness.c", *sources)]
-    compile_c([*cases, str(shim), str(library), "-ldl", "-o", str(program)], sanitizers=sanitizers)
+    compile_c([*cases, str(shim), str(logs), str(library), "-ldl", "-o", str(program)], sanitizers=sanitizers)
     return program
 
 

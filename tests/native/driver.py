@@ -30,11 +30,13 @@ class Shim:
         assert engine, self.reason()
         return engine
 
-    def make_conversation(self, engine: Any, messages: list[dict[str, Any]] | None = None) -> Any:
+    def make_conversation(
+        self, engine: Any, messages: list[dict[str, Any]] | None = None, **given: Any
+    ) -> Any:
         unset = dict.fromkeys(
             ("enable_thinking", "constraint_provider", "filter_channel_content", "stream_tool_calls"), -1
         )
-        options = self.ffi.new("gn_conversation_options *", unset)
+        options = self.ffi.new("gn_conversation_options *", {**unset, **given})
         if messages is not None:
             history = self.ffi.new("char[]", json.dumps(messages).encode())
             options.messages_json = history
@@ -56,11 +58,15 @@ class Shim:
         texts: list[str] = []
         while not batch.ended:
             assert self.lib.gn_stream_take(stream, 20.0, batch) == 1
-            chunks = bytes(self.ffi.buffer(batch.data, batch.size)).split(b"\0")[:-1]
-            texts += [json.loads(chunk)["content"][0]["text"] for chunk in chunks]
+            texts += self.texts(batch)
         error = self.ffi.string(batch.error).decode() if batch.error else None
         self.lib.gn_stream_release(stream)
         return texts, error
+
+    def texts(self, batch: Any) -> list[str]:
+        """The texts of the chunks in a batch."""
+        chunks = bytes(self.ffi.buffer(batch.data, batch.size)).split(b"\0")[:-1]
+        return [json.loads(chunk)["content"][0]["text"] for chunk in chunks]
 
     def ask(self, conversation: Any, text: str) -> str:
         texts, error = self.read(self.send(conversation, text))

@@ -19,6 +19,52 @@ CASE(conversation_deleted_twice)
     litert_lm_conversation_delete(chat);
 }
 
+CASE(clone_deleted_twice)
+{
+    begin_chat();
+    LiteRtLmConversation *clone = litert_lm_conversation_clone(chat);
+    litert_lm_conversation_delete(chat); /* which is nothing to the clone */
+    litert_lm_conversation_delete(clone);
+    litert_lm_conversation_delete(clone);
+}
+
+CASE(clone_of_a_deleted_conversation)
+{
+    begin_chat();
+    litert_lm_conversation_delete(chat);
+    litert_lm_conversation_clone(chat);
+}
+
+CASE(clone_whose_engine_is_deleted)
+{
+    begin_chat();
+    LiteRtLmConversation *clone = litert_lm_conversation_clone(chat);
+    litert_lm_conversation_delete(chat);
+    litert_lm_engine_delete(engine);
+    gn_conversation_send_stream(fake(), clone, user("one"), NULL, &error);
+}
+
+CASE(clone_while_generating_when_strict)
+{
+    begin_chat();
+    fake_engine_set("strict", "1");
+    fake_engine_set("gate", "1");
+    gn_stream_release(send_text(chat, "one"));
+    litert_lm_conversation_clone(chat);
+}
+
+CASE(clone_of_a_spent_conversation_when_strict)
+{
+    begin_chat();
+    fake_engine_set("strict", "1");
+    fake_engine_set("gate", "1");
+    gn_stream *stream = send_text(chat, "one");
+    gn_conversation_cancel(fake(), chat);
+    expect(stream, "", "CANCELLED: Task cancelled");
+    litert_lm_conversation_get_token_count(chat); /* waits until the thread that told of the end is gone */
+    litert_lm_conversation_clone(chat);
+}
+
 CASE(engine_deleted_twice)
 {
     begin_chat();

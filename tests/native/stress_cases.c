@@ -109,3 +109,52 @@ CASE(a_thousand_streams_with_cancels_from_another_thread)
     CHECK(fake_engine_get_count("conversation_cancel_process") > 0);
     gn_engine_delete(fake(), engine);
 }
+
+/* One thread's life: everything that may be asked of a chat, beside those of the others. */
+static void *run_asker(void *argument)
+{
+    reader *self = argument;
+    gn_error own;
+    gn_conversation_options options = plain_conversation();
+    for (int i = 0; i < STREAMS_EACH / 5; i++) {
+        LiteRtLmConversation *chat = gn_conversation_create(fake(), self->engine, &options, &own);
+        gn_stream *stream = gn_conversation_send_stream(fake(), chat, user("a b c d"), NULL, &own);
+        CHECK(stream != NULL);
+        if (roll(&self->seed) % 2 == 0) {
+            gn_conversation_cancel(fake(), chat); /* before, at or after the end */
+        }
+        size_t count;
+        char *rendered = gn_conversation_render(fake(), chat, user("one"), &own);
+        int *ids = gn_engine_tokenize(fake(), self->engine, rendered, &count, &own);
+        CHECK(ids != NULL && count > 0);
+        gn_free(ids);
+        gn_free(rendered);
+        LiteRtLmConversation *clone = gn_conversation_clone(fake(), chat, &own);
+        CHECK(clone != NULL);
+        CHECK(gn_conversation_token_count(fake(), clone, &own) >= 0);
+        bool parent_first = roll(&self->seed) % 2 == 0;
+        gn_conversation_delete(fake(), parent_first ? chat : clone);
+        gn_stream *second = parent_first ? gn_conversation_send_stream(fake(), clone, user("e"), NULL, &own) : NULL;
+        gn_stream_release(stream);
+        read_somehow(second != NULL ? second : gn_conversation_send_stream(fake(), chat, user("f"), NULL, &own),
+                     roll(&self->seed));
+        gn_conversation_delete(fake(), parent_first ? clone : chat);
+    }
+    return NULL;
+}
+
+CASE(clones_counts_and_renderings_beside_streams_of_other_threads)
+{
+    LiteRtLmEngine *engine = make_engine();
+    reader askers[READERS];
+    pthread_t threads[READERS];
+    for (int i = 0; i < READERS; i++) {
+        askers[i] = (reader){.engine = engine, .seed = (unsigned)i, .number = i};
+        CHECK(pthread_create(&threads[i], NULL, run_asker, &askers[i]) == 0);
+    }
+    for (int i = 0; i < READERS; i++) {
+        CHECK(pthread_join(threads[i], NULL) == 0);
+    }
+    CHECK(fake_engine_get_count("conversation_clone") == READERS * (STREAMS_EACH / 5));
+    gn_engine_delete(fake(), engine);
+}

@@ -56,6 +56,7 @@ def test_the_wheel_holds_the_shim_the_panel_and_the_model_and_nothing_else(wheel
         "gemma_notebook/engine/_shim.abi3.so",
         "gemma_notebook/panel/static/widget.js",
         "gemma_notebook/panel/static/widget.css",
+        "gemma_notebook/models/catalogue.toml",
         "gemma_notebook/models/tiny/model.litertlm",
         "gemma_notebook/models/tiny/MODEL_CARD.md",
         "gemma_notebook/py.typed",
@@ -85,3 +86,6 @@ def test_the_wheel_works_in_an_empty_environment_without_node_or_a_compiler(whee
     assert "Ada" not in forgotten
     assert handles == "HandleCounts(created=2, closed=1, live=1, checkpoints=0)"
     assert panel == "ChatPanel('tiny')"
+    command = home / "bin" / "gemma-notebook"
+    assert "gemma3-1b" in run(command, "models", "list", env=environment, cwd=tmp_path)
+    assert "pip install ipykernel" in run(command, "doctor", env=environment, cwd=tmp_path)

@@ -89,7 +89,7 @@ def test_every_public_name_is_there_and_documented():
 
 def test_every_sync_verb_has_its_async_twin():
     for kind, verbs in {
-        gn.Chat: ("send", "stream", "stop", "reset", "undo", "regenerate", "edit", "fork", "close"),
+        gn.Chat: ("send", "stream", "stop", "reset", "undo", "regenerate", "edit", "fork", "export", "close"),
         gn.Session: ("send", "stream", "stop", "reset", "close"),
         gn.SessionManager: ("create_session", "open_session", "create_chat", "open_chat", "close"),
     }.items():

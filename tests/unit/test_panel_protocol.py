@@ -9,17 +9,30 @@ from typing import Any
 import pytest
 
 from gemma_notebook.messages import Message, Reply, Timing, Usage
-from gemma_notebook.panel.protocol import (
+from gemma_notebook.panel.protocol import utf16_length, well_formed
+from gemma_notebook.panel.record import Record
+from gemma_notebook.panel.requests import (
+    MOST_BYTES,
+    Attachment,
     BadRequestError,
+    ChatsRequest,
+    CloseChat,
+    EditRequest,
+    ExportRequest,
+    HoodRequest,
+    ImportRequest,
+    OpenChat,
+    OptionsRequest,
+    RegenerateRequest,
     ResetRequest,
     SendRequest,
     SnapshotRequest,
     StopRequest,
+    SwitchRequest,
+    ToolDecision,
+    UndoRequest,
     parse_request,
-    utf16_length,
-    well_formed,
 )
-from gemma_notebook.panel.record import Record
 
 WIRE = json.loads((Path(__file__).parents[1] / "wire_messages.json").read_text(encoding="utf-8"))
 REPLY = Reply("Hi!", "stop", Usage(14, 8, 27, 1024), Timing(0.05, 310.5, None, 0.2))
@@ -27,12 +40,53 @@ REPLY = Reply("Hi!", "stop", Usage(14, 8, 27, 1024), Timing(0.05, 310.5, None, 0
 
 def test_every_message_of_the_fixture_is_read() -> None:
     read = {name: parse_request(message) for name, message in WIRE["panel"].items()}
+    kept = {"turn": 1, "role": "user", "text": "Hello", "state": "done"}
     assert read == {
         "send": SendRequest("r1", 1, "Hello 👋"),
         "stop": StopRequest("s1", 1),
         "reset": ResetRequest("reset-1", 1),
+        "regenerate": RegenerateRequest("g1", 1, 2),
+        "edit": EditRequest("d1", 1, 1, "Hello again"),
+        "undo": UndoRequest("u1", 1),
+        "switch": SwitchRequest("b1", 1, 3, 1),
+        "tool decision": ToolDecision("t1", 1, "1", allow=True),
+        "options": OptionsRequest("o1", 1, {"temperature": 1, "tools": False}),
+        "options taken back": OptionsRequest("o2", 1, None),
+        "hood request": HoodRequest("h1"),
+        "export": ExportRequest("e1", "markdown"),
+        "export of a chat that is gone": ExportRequest("e2", "json", [kept]),
+        "import": ImportRequest("i1", 1, "{}"),
         "snapshot request": SnapshotRequest("q1"),
+        "chats request": ChatsRequest("c1"),
+        "open chat": OpenChat("c2"),
+        "close chat": CloseChat("c3", "2"),
     }
+
+
+def test_files_come_with_their_contents_in_binary_buffers() -> None:
+    message = {
+        "type": "send",
+        "id": "r",
+        "epoch": 1,
+        "text": "Look",
+        "files": [{"name": "a.png", "type": "image/png"}],
+    }
+    request = parse_request(message, [memoryview(b"PNG")])
+    assert request == SendRequest("r", 1, "Look", (Attachment("a.png", "image/png", b"PNG"),))
+
+
+@pytest.mark.parametrize(
+    ("media", "data", "words"),
+    [
+        ("text/html", b"<b>", "Only images and audio"),
+        ("image/png", bytes(MOST_BYTES + 1), "attach smaller ones"),
+        ("image/png", None, "do not match"),
+    ],
+)
+def test_files_that_cannot_be_sent_are_refused_in_words(media: str, data: bytes | None, words: str) -> None:
+    message = {"type": "send", "id": "r", "epoch": 1, "text": "Look", "files": [{"name": "a", "type": media}]}
+    with pytest.raises(BadRequestError, match=words):
+        parse_request(message, [] if data is None else [data])
 
 
 @pytest.mark.parametrize("name", WIRE["invalid_panel"])

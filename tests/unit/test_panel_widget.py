@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import queue
 import random
 import threading
 from collections.abc import Callable, Iterator
@@ -10,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from scripted_chat import WAIT_S, FrontEnd, ScriptedChat, ScriptedManager, streaming
 
 import gemma_notebook as gn
 from gemma_notebook.errors import (
@@ -19,188 +19,12 @@ from gemma_notebook.errors import (
     GemmaNotebookError,
     OptionTypeError,
 )
-from gemma_notebook.messages import Context, Delta, HandleCounts, Message, ModelInfo, Reply, Timing, Usage
+from gemma_notebook.messages import (
+    HandleCounts,
+    Message,
+)
 from gemma_notebook.panel import widget as widget_module
-from gemma_notebook.panel.controller import Controller, PanelChat, PanelStream
-from gemma_notebook.panel.pump import Pump
-from gemma_notebook.panel.worker import Worker
-
-WAIT_S = 10.0
-TIMING = Timing(0.05, 300.0, 50.0, 0.2)
-
-
-class ScriptedManager:
-    """Handles that are counted as a session manager counts them."""
-
-    def __init__(self) -> None:
-        self.handles = HandleCounts(1, 0, 1, 0)
-        self.model = ModelInfo(
-            "tiny",
-            "tiny.litertlm",
-            1,
-            1024,
-            supports_thinking=False,
-            supports_tools=False,
-            modalities=("text",),
-        )
-        self.chats: list[ScriptedChat] = []
-
-    def create_chat(self) -> ScriptedChat:
-        self.chats.append(ScriptedChat(self))
-        return self.chats[-1]
-
-
-class ScriptedStream:
-    """A reply that comes when the test says so: each piece is text, an error, or None for the end."""
-
-    def __init__(self, chat: ScriptedChat, text: str) -> None:
-        self.prompt = text
-        self.pieces: queue.Queue[str | Exception | None] = queue.Queue()
-        self._chat = chat
-        self._reply: Reply | None = None
-
-    def __iter__(self) -> Iterator[Delta]:
-        text, reason = "", "stop"
-        while (piece := self.pieces.get(timeout=WAIT_S)) is not None:
-            if isinstance(piece, Exception):
-                raise piece
-            if piece == "<stopped>":
-                reason = "cancelled"
-                break
-            text += piece
-            yield Delta(piece)
-        self._chat.context = Context(self._chat.context.tokens + 10, 1024)
-        self._reply = Reply(text, reason, Usage(5, 5, 15, 1024), TIMING)  # type: ignore[arg-type]
-
-    @property
-    def reply(self) -> Reply:
-        assert self._reply is not None
-        return self._reply
-
-
-class ScriptedChat:
-    """A chat whose every step the test lets happen."""
-
-    def __init__(self, manager: ScriptedManager | None = None) -> None:
-        self.manager = manager or ScriptedManager()
-        self.messages: tuple[Message, ...] = ()
-        self.context = Context(5, 1024)
-        self.handle_id: int | None = 1
-        self.streams: queue.Queue[ScriptedStream] = queue.Queue()
-        self.refusals: list[Exception] = []
-        self.admit = threading.Event()
-        self.admit.set()
-        self.streaming: ScriptedStream | None = None
-        self.stops = 0
-        self.resets = 0
-        self.reset_begun = threading.Event()
-        self.reset_may_end = threading.Event()
-        self.reset_may_end.set()
-        self.reset_error: Exception | None = None
-        self.closed = False
-
-    def stream(self, text: str, /) -> PanelStream:
-        assert self.admit.wait(WAIT_S)
-        if self.refusals:
-            raise self.refusals.pop(0)
-        self.streaming = ScriptedStream(self, text)
-        self.streams.put(self.streaming)
-        return self.streaming
-
-    def stop(self) -> None:
-        self.stops += 1
-        if self.streaming is not None:
-            self.streaming.pieces.put("<stopped>")
-
-    def reset(self) -> None:
-        self.resets += 1
-        self.reset_begun.set()
-        assert self.reset_may_end.wait(WAIT_S)
-        was = self.manager.handles
-        if self.reset_error is not None:
-            self.handle_id = None
-            self.manager.handles = HandleCounts(was.created, was.created, 0, 0)
-            raise self.reset_error
-        self.handle_id = was.created + 1
-        self.context = Context(5, 1024)
-        self.manager.handles = HandleCounts(was.created + 1, was.created, 1, 0)
-
-    def close(self) -> None:
-        self.closed = True
-
-    def next_stream(self) -> ScriptedStream:
-        return self.streams.get(timeout=WAIT_S)
-
-
-class FrontEnd:
-    """The other end of the wire: sends requests, waits for messages."""
-
-    def __init__(self) -> None:
-        self.messages: list[dict[str, Any]] = []
-        self.changed = threading.Condition()
-        self.take: Callable[[object], None] = lambda _: None
-        self._ids = 0
-
-    def receive(self, message: dict[str, Any]) -> None:
-        with self.changed:
-            self.messages.append(message)
-            self.changed.notify_all()
-
-    def ask(self, kind: str, **fields: Any) -> str:
-        self._ids += 1
-        request = f"{kind}-{self._ids}"
-        message = {"type": kind, "id": request, **fields}
-        self.take(message)
-        return request
-
-    def send(self, text: str, epoch: int = 1) -> str:
-        return self.ask("send", text=text, epoch=epoch)
-
-    def wait(self, **expected: Any) -> dict[str, Any]:
-        """The first message with these values."""
-
-        def found() -> dict[str, Any] | None:
-            items = expected.items()
-            return next((m for m in self.messages if all(m.get(k, None) == v for k, v in items)), None)
-
-        with self.changed:
-            message = self.changed.wait_for(found, WAIT_S)
-        assert message, (expected, self.messages)
-        return message
-
-    def clear(self) -> None:
-        with self.changed:
-            self.messages.clear()
-
-
-@pytest.fixture
-def chat() -> Iterator[ScriptedChat]:
-    chat = ScriptedChat()
-    yield chat
-    chat.admit.set()
-    chat.reset_may_end.set()
-
-
-@pytest.fixture
-def front(chat: ScriptedChat) -> Iterator[FrontEnd]:
-    front = FrontEnd()
-    pump = Pump(front.receive, interval_s=0.0)
-    controller = Controller(chat, pump, Worker())
-    front.take = controller.handle
-    yield front
-    controller.close()
-    pump.close(WAIT_S)
-
-
-def streaming(front: FrontEnd, chat: ScriptedChat, *pieces: str, epoch: int = 1) -> ScriptedStream:
-    """Send a prompt and let the reply begin."""
-    request = front.send("Hello", epoch)
-    stream = chat.next_stream()
-    front.wait(type="turn", role="assistant", state="streaming", request=request)
-    for piece in pieces:
-        stream.pieces.put(piece)
-        front.wait(type="delta", text=piece)
-    return stream
+from gemma_notebook.panel.interfaces import PanelChat
 
 
 def test_a_view_gets_the_whole_when_it_asks(front: FrontEnd, chat: ScriptedChat) -> None:
@@ -210,7 +34,29 @@ def test_a_view_gets_the_whole_when_it_asks(front: FrontEnd, chat: ScriptedChat)
         "epoch": 1,
         "seq": 1,
         "status": "idle",
-        "model": {"name": "tiny", "context_limit": 1024},
+        "model": {
+            "name": "tiny",
+            "context_limit": 1024,
+            "supports_thinking": False,
+            "supports_tools": False,
+            "modalities": ["text"],
+        },
+        "settings": {
+            "options": {
+                "system_instruction": None,
+                "temperature": 0.8,
+                "top_k": 1,
+                "top_p": None,
+                "random_seed": 1,
+                "max_output_tokens": None,
+                "enable_thinking": False,
+                "tools": False,
+            },
+            "pending": None,
+            "tools": [],
+            "context_policy": "trim",
+        },
+        "prompts": [],
         "messages": [],
         "context": {"tokens": 5, "limit": 1024},
         "handles": {"created": 1, "closed": 0, "live": 1, "checkpoints": 0},

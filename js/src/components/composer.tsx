@@ -1,26 +1,74 @@
-import { useLayoutEffect, useRef } from "preact/hooks";
-import { isReplying, type PanelState, type PanelStore, sendObstacle } from "../state";
+import { useRef, useState } from "preact/hooks";
+import {
+  type Attached,
+  attachObstacle,
+  isReplying,
+  type PanelState,
+  type PanelStore,
+  sendObstacle,
+} from "../state";
+import { AttachButton, Attachments } from "./attachments";
 import { SendIcon, StopIcon } from "./icons";
+import { isSend } from "./keys";
+import { useGrow } from "./use-grow";
+import { useRecall } from "./use-recall";
 
 export function Composer({ store, state }: { store: PanelStore; state: PanelState }) {
   const box = useRef<HTMLTextAreaElement>(null);
-  const form = useRef<HTMLFormElement>(null);
+  const [files, setFiles] = useState<readonly Attached[]>([]);
+  const [dragged, setDragged] = useState(false);
   const replying = isReplying(state);
   const obstacle =
     sendObstacle(state) ?? (state.draft.trim() === "" ? "Write a message first." : null);
+  const recall = useRecall(store, state);
 
   useGrow(box, state.draft);
-  useKeptFocus(form, box, replying);
+
+  const send = () => {
+    if (store.send(store.state.draft, files)) setFiles([]);
+  };
+  const attach = async (chosen: readonly File[]) => {
+    if (chosen.length === 0) return;
+    const why = attachObstacle(chosen, files, state.model.modalities);
+    store.notice(why);
+    if (why !== null) return;
+    const read = chosen.map(async (file) => ({
+      name: file.name,
+      type: file.type,
+      data: await file.arrayBuffer(),
+    }));
+    setFiles([...files, ...(await Promise.all(read))]);
+  };
 
   return (
     <form
       class="gn-composer"
-      ref={form}
+      data-dragged={dragged}
       onSubmit={(event) => {
         event.preventDefault();
-        store.send(state.draft);
+        send();
+      }}
+      onDragOver={(event) => {
+        if (!event.dataTransfer?.types.includes("Files")) return;
+        event.preventDefault();
+        setDragged(true);
+      }}
+      onDragLeave={() => setDragged(false)}
+      onDrop={(event) => {
+        setDragged(false);
+        if (!event.dataTransfer?.files.length) return;
+        event.preventDefault();
+        void attach([...event.dataTransfer.files]);
       }}
     >
+      <Attachments
+        files={files}
+        remove={(gone) => {
+          setFiles(files.filter((file) => file !== gone));
+          box.current?.focus();
+        }}
+      />
+      <AttachButton modalities={state.model.modalities} attach={attach} />
       <textarea
         ref={box}
         class="gn-input"
@@ -29,11 +77,20 @@ export function Composer({ store, state }: { store: PanelStore; state: PanelStat
         rows={1}
         dir="auto"
         value={state.draft}
+        readOnly={state.lost !== null}
         onInput={(event) => store.draft(event.currentTarget.value)}
-        onKeyDown={(event) => {
-          if (!sends(event)) return;
+        onPaste={(event) => {
+          const pasted = [...(event.clipboardData?.files ?? [])];
+          if (pasted.length === 0) return;
           event.preventDefault();
-          store.send(event.currentTarget.value);
+          void attach(pasted);
+        }}
+        onKeyDown={(event) => {
+          if (isSend(event)) {
+            event.preventDefault();
+            store.draft(event.currentTarget.value);
+            send();
+          } else recall(event);
         }}
       />
       {replying ? (
@@ -43,7 +100,7 @@ export function Composer({ store, state }: { store: PanelStore; state: PanelStat
           class="gn-button gn-action gn-stop"
           aria-label="Stop"
           aria-disabled={state.status === "stopping"}
-          title="Stop the reply"
+          title="Stop the reply (Escape)"
           // The second click of a double click on Send is not meant for Stop.
           onClick={(event) => event.detail <= 1 && store.stop()}
         >
@@ -63,34 +120,4 @@ export function Composer({ store, state }: { store: PanelStore; state: PanelStat
       )}
     </form>
   );
-}
-
-/** Enter sends, Shift+Enter is a new line, and Enter that ends an IME composition is the IME's. */
-function sends(event: KeyboardEvent): boolean {
-  const composing = event.isComposing || event.keyCode === 229;
-  return event.key === "Enter" && !event.shiftKey && !composing;
-}
-
-/** The box is as high as its text, between the limits that the style sheet sets. */
-function useGrow(box: { current: HTMLTextAreaElement | null }, text: string): void {
-  useLayoutEffect(() => {
-    const area = box.current;
-    if (!area) return;
-    area.style.height = "auto";
-    area.style.height = `${area.scrollHeight}px`;
-  }, [box, text]);
-}
-
-/** When the button that has the focus makes room for the other one, the focus goes to the text box. */
-function useKeptFocus(
-  form: { current: HTMLFormElement | null },
-  box: { current: HTMLTextAreaElement | null },
-  replying: boolean,
-): void {
-  const had = useRef(false);
-  had.current ||= form.current?.querySelector(".gn-action") === document.activeElement;
-  useLayoutEffect(() => {
-    if (had.current && !form.current?.contains(document.activeElement)) box.current?.focus();
-    had.current = false;
-  }, [replying]);
 }

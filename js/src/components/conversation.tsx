@@ -1,16 +1,19 @@
-import { useCallback, useLayoutEffect, useRef } from "preact/hooks";
-import type { ChatMessage } from "../protocol";
-import { type PanelState, type PanelStore, promptOf, sendObstacle } from "../state";
+import { useLayoutEffect, useRef } from "preact/hooks";
+import { forgotten, type PanelState, type PanelStore, sendObstacle } from "../state";
 import { DownIcon } from "./icons";
-import { Message, Prompt } from "./message";
+import { Message } from "./message";
 import { Notice } from "./notice";
+import { Prompt } from "./prompt";
 import { useFollow } from "./use-follow";
+import { useWindow } from "./use-window";
+import { Welcome } from "./welcome";
 
 export function Conversation({ store, state }: { store: PanelStore; state: PanelState }) {
   const log = useRef<HTMLDivElement>(null);
+  const { messages } = state;
   const { following, follow, onScroll } = useFollow(log);
+  const { first, earlier, nearTop } = useWindow(messages.length, log, following);
   const unsent = state.outbox.filter((o) => o.turn === null && o.epoch === state.epoch);
-  const last = state.messages.at(-1);
 
   // Whoever sends a message, or resets, wants to see what comes of it.
   const newest = unsent.at(-1)?.id;
@@ -18,15 +21,6 @@ export function Conversation({ store, state }: { store: PanelStore; state: Panel
     if (newest !== undefined) follow();
   }, [newest]);
   useLayoutEffect(follow, [state.epoch]);
-
-  const retry = useCallback(
-    (reply: ChatMessage) => {
-      if (reply.error?.retry === "reset") return store.reset();
-      const prompt = promptOf(store.state, reply);
-      if (prompt !== null) store.send(prompt);
-    },
-    [store],
-  );
 
   return (
     <div class="gn-conversation">
@@ -38,22 +32,23 @@ export function Conversation({ store, state }: { store: PanelStore; state: Panel
         // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
         tabIndex={0}
         ref={log}
-        onScroll={onScroll}
+        onScroll={() => {
+          if (onScroll()) nearTop();
+        }}
       >
-        {state.messages.length + unsent.length === 0 && <Welcome state={state} />}
-        {state.messages.map((message) => (
-          <Message
-            key={message.turn}
-            message={message}
-            epoch={state.epoch}
-            modelName={state.model.name}
-            onRetry={message === last && canRetry(state, message) ? retry : null}
-          />
-        ))}
-        {unsent.map((o) => (
-          <Prompt key={o.id} text={o.text} sending />
-        ))}
-        {state.notice && <PanelNotice store={store} state={state} notice={state.notice} />}
+        <div class="gn-said">
+          {messages.length + unsent.length === 0 && <Welcome store={store} state={state} />}
+          {first > 0 && (
+            <button type="button" class="gn-button gn-earlier" onClick={earlier}>
+              {first} earlier messages
+            </button>
+          )}
+          <Messages store={store} state={state} first={first} />
+          {unsent.map((o) => (
+            <Prompt key={o.id} text={o.text} files={o.files} />
+          ))}
+          {state.notice && <PanelNotice store={store} state={state} notice={state.notice} />}
+        </div>
       </div>
       {!following && (
         <button type="button" class="gn-button gn-jump" onClick={follow}>
@@ -65,42 +60,53 @@ export function Conversation({ store, state }: { store: PanelStore; state: Panel
   );
 }
 
-function canRetry(state: PanelState, message: ChatMessage): boolean {
-  return message.error?.retry === "reset" || sendObstacle(state) === null;
+interface MessagesProps {
+  store: PanelStore;
+  state: PanelState;
+  first: number;
 }
 
-function PanelNotice({
-  store,
-  state,
-  notice,
-}: {
+function Messages({ store, state, first }: MessagesProps) {
+  const { messages } = state;
+  const known = forgotten(messages);
+  const last = messages.at(-1);
+  return (
+    <>
+      {messages.slice(first).flatMap((message, i) => [
+        first + i === known && known > 0 ? (
+          <p key="forgotten" class="gn-forgotten gn-muted">
+            The model has forgotten what is above, to make room
+          </p>
+        ) : null,
+        <Message
+          key={message.turn}
+          message={message}
+          store={store}
+          epoch={state.epoch}
+          modelName={state.model.name}
+          latest={message === last}
+          greedy={state.settings.options.top_k === 1}
+        />,
+      ])}
+    </>
+  );
+}
+
+interface NoticeProps {
   store: PanelStore;
   state: PanelState;
   notice: NonNullable<PanelState["notice"]>;
-}) {
+}
+
+function PanelNotice({ store, state, notice }: NoticeProps) {
   const { message, retry, text } = notice;
   if (retry === "reset") return <Notice message={message} onRetry={() => store.reset()} />;
   const again = retry === "send" && text !== undefined && sendObstacle(state) === null;
-  return <Notice message={message} onRetry={again ? () => store.send(text) : null} />;
-}
-
-function Welcome({ state }: { state: PanelState }) {
-  const { ready, status, model, handle, handles } = state;
-  if (!ready || status === "failed" || status === "closed") return null;
-  if (status === "resetting") {
-    return <p class="gn-welcome gn-muted">Freeing the memory of the last chat…</p>;
-  }
   return (
-    <div class="gn-welcome">
-      <p class="gn-welcome-title">Chat with {model.name}</p>
-      <p class="gn-muted">
-        It runs on the kernel's machine. It remembers what you say until you reset the chat.
-      </p>
-      {handle !== null && (
-        <p class="gn-muted gn-handles">
-          Conversation handle {handle} · {handles.live} live · {handles.closed} closed
-        </p>
-      )}
-    </div>
+    <Notice
+      message={message}
+      onRetry={again ? () => store.send(text) : null}
+      onDismiss={() => store.notice(null)}
+    />
   );
 }

@@ -3,7 +3,7 @@ import { CheckIcon, CopyIcon } from "./icons";
 
 const SHOWN_MS = 1600;
 
-export function CopyButton({ text }: { text: string }) {
+export function CopyButton({ text, label = "Copy" }: { text: string; label?: string }) {
   const [copied, setCopied] = useState(false);
   useEffect(() => {
     if (!copied) return;
@@ -13,9 +13,9 @@ export function CopyButton({ text }: { text: string }) {
   return (
     <button
       type="button"
-      class="gn-button gn-button-quiet gn-copy"
-      aria-label="Copy"
-      title={copied ? "Copied" : "Copy"}
+      class="gn-button gn-button-quiet gn-shy gn-copy"
+      aria-label={label}
+      title={copied ? "Copied" : label}
       data-copied={copied}
       onClick={async (event) => setCopied(await copy(text, event.currentTarget))}
     >

@@ -1,79 +1,135 @@
 import { Component } from "preact";
-import type { ChatMessage, FinishReason, Timing } from "../protocol";
+import { useState } from "preact/hooks";
+import { Markdown } from "../markdown";
+import type { ChatMessage } from "../protocol";
+import type { PanelStore } from "../state";
+import { BranchSwitch } from "./branch-switch";
 import { CopyButton } from "./copy-button";
+import { footnote } from "./footnote";
+import { RawIcon, RetryIcon, UndoIcon } from "./icons";
 import { Notice } from "./notice";
+import { Prompt } from "./prompt";
+import { Thinking } from "./thinking";
+import { ToolCalls } from "./tool-calls";
 
 interface Props {
   message: ChatMessage;
+  store: PanelStore;
   epoch: number;
   modelName: string;
-  onRetry: ((message: ChatMessage) => void) | null;
+  /** It is the last, and can be taken back or tried again. */
+  latest: boolean;
+  /** Another try would give the same words. */
+  greedy: boolean;
 }
 
 /** One message. A class, because it must not render again while other messages stream. */
 export class Message extends Component<Props> {
   override shouldComponentUpdate(next: Props): boolean {
-    return (
-      next.message !== this.props.message ||
-      next.epoch !== this.props.epoch ||
-      next.modelName !== this.props.modelName ||
-      (next.onRetry === null) !== (this.props.onRetry === null)
-    );
+    const names = Object.keys(next) as (keyof Props)[];
+    return names.some((name) => next[name] !== this.props[name]);
   }
 
-  override render({ message, epoch, modelName, onRetry }: Props) {
-    if (message.role === "user") return <Prompt text={message.text} />;
-    const { text, state, error } = message;
-    return (
-      <article
-        class="gn-message gn-reply"
-        aria-label={modelName}
-        aria-busy={state === "streaming"}
-        data-epoch={epoch}
-        data-state={state}
-      >
-        <div class="gn-author" aria-hidden="true">
-          {modelName}
-        </div>
-        {state === "streaming" && text === "" ? (
-          <Thinking />
-        ) : (
-          text !== "" && (
-            <div class="gn-text" dir="auto">
-              {text}
-            </div>
-          )
-        )}
-        {error && (
-          <Notice
-            message={error.message}
-            onRetry={error.retry && onRetry ? () => onRetry(message) : null}
-          />
-        )}
-        {state !== "streaming" && (
-          <footer class="gn-message-foot">
-            <span class="gn-muted">{footnote(message)}</span>
-            {text !== "" && <CopyButton text={text} />}
-          </footer>
-        )}
-      </article>
-    );
+  override render(props: Props) {
+    const { message, store } = props;
+    if (message.role === "assistant") return <Reply {...props} />;
+    return <Prompt text={message.text} message={message} store={store} />;
   }
 }
 
-/** What the user said; `sending` until the kernel has it. */
-export function Prompt({ text, sending = false }: { text: string; sending?: boolean }) {
+function Reply({ message, store, epoch, modelName, latest, greedy }: Props) {
+  const [raw, setRaw] = useState(false);
+  const { turn, text, state, error, thinking = "", tool_calls: calls = [] } = message;
+  const streaming = state === "streaming";
+  const waiting = streaming && text === "" && thinking === "" && calls.length === 0;
   return (
-    <article class="gn-message gn-prompt" aria-label="You" data-sending={sending}>
-      <div class="gn-text" dir="auto">
-        {text}
+    <article
+      class="gn-message gn-reply"
+      aria-label={modelName}
+      aria-busy={streaming}
+      data-epoch={epoch}
+      data-state={state}
+    >
+      <div class="gn-author" aria-hidden="true">
+        {modelName}
       </div>
-      <CopyButton text={text} />
+      {thinking !== "" && <Thinking text={thinking} going={streaming && text === ""} />}
+      {calls.length > 0 && <ToolCalls calls={calls} ended={!streaming} store={store} />}
+      {waiting ? <Dots /> : text !== "" && <Markdown text={text} streaming={streaming} raw={raw} />}
+      {error && (
+        <Notice
+          message={error.message}
+          onRetry={error.retry && latest ? () => retry(store, message) : null}
+        />
+      )}
+      {!streaming && (
+        <footer class="gn-message-foot">
+          <BranchSwitch message={message} store={store} />
+          <span class="gn-muted gn-numbers" dir="auto">
+            {footnote(message)}
+          </span>
+          {latest && <LatestActions turn={turn} store={store} greedy={greedy} />}
+          {text !== "" && <CopyButton text={text} />}
+          {text !== "" && (
+            <button
+              type="button"
+              class="gn-button gn-button-quiet gn-shy"
+              aria-label="Raw text"
+              aria-pressed={raw}
+              title={raw ? "Show it formatted" : "Show the raw text"}
+              onClick={() => setRaw(!raw)}
+            >
+              <RawIcon />
+            </button>
+          )}
+        </footer>
+      )}
     </article>
   );
 }
 
-function Thinking() {
+function LatestActions({
+  turn,
+  store,
+  greedy,
+}: {
+  turn: number;
+  store: PanelStore;
+  greedy: boolean;
+}) {
+  const same = greedy ? ": the same again while top-k is 1 (see Settings)" : "";
+  return (
+    <>
+      <button
+        type="button"
+        class="gn-button gn-button-quiet gn-back"
+        aria-label="Regenerate"
+        aria-keyshortcuts="Alt+G"
+        title={`Answer again${same} (Alt+G)`}
+        onClick={() => store.regenerate(turn)}
+      >
+        <RetryIcon />
+      </button>
+      <button
+        type="button"
+        class="gn-button gn-button-quiet gn-back"
+        aria-label="Undo"
+        aria-keyshortcuts="Alt+Z"
+        title="Take this turn back, from the model's memory too (Alt+Z)"
+        onClick={() => store.undo()}
+      >
+        <UndoIcon />
+      </button>
+    </>
+  );
+}
+
+function retry(store: PanelStore, { turn, error }: ChatMessage): void {
+  if (error?.retry === "reset") store.reset();
+  else store.regenerate(turn);
+}
+
+function Dots() {
   return (
     <div class="gn-dots" aria-hidden="true">
       <i />
@@ -81,37 +137,4 @@ function Thinking() {
       <i />
     </div>
   );
-}
-
-const ENDINGS: Record<FinishReason, string> = {
-  stop: "",
-  length: "Ended at the output limit",
-  cancelled: "Stopped",
-  context_full: "Ended because the context is full",
-  tool_calls: "",
-};
-
-function footnote({ finish_reason, state, timing, trimmed_turns }: ChatMessage): string {
-  const ending = finish_reason ? ENDINGS[finish_reason] : state === "cancelled" ? "Stopped" : "";
-  return [ending, trimmed(trimmed_turns), ...speeds(timing)]
-    .filter((part) => part !== "")
-    .join(" · ");
-}
-
-function trimmed(turns = 0): string {
-  if (turns === 0) return "";
-  return `${turns === 1 ? "The oldest turn was" : `The oldest ${turns} turns were`} forgotten to make room`;
-}
-
-function speeds(timing: Timing | undefined): string[] {
-  if (!timing) return [];
-  const { time_to_first_token_s: first, decode_tokens_per_s: rate } = timing;
-  return [
-    first === null ? "" : `${seconds(first)} to first token`,
-    rate === null ? "" : `${rate < 10 ? rate.toFixed(1) : Math.round(rate)} tokens/s`,
-  ];
-}
-
-function seconds(value: number): string {
-  return value < 1 ? `${Math.max(1, Math.round(value * 1000))} ms` : `${value.toFixed(1)} s`;
 }

@@ -1,23 +1,69 @@
-import type { PanelStore } from "../state";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { isReplying, type PanelHub, sendObstacle } from "../state";
 import { Composer } from "./composer";
 import { Conversation } from "./conversation";
 import { Header } from "./header";
+import { HoodDrawer } from "./hood-drawer";
+import { KeptOffer } from "./kept-offer";
+import { SettingsDrawer } from "./settings-drawer";
+import { onShortcut } from "./shortcuts";
 import { StatusBar } from "./status-bar";
+import { TabBar } from "./tab-bar";
+import { useKeptFocus } from "./use-kept-focus";
 import { useStore } from "./use-store";
 
-export function Panel({ store }: { store: PanelStore }) {
+/** What lies over the conversation. */
+export type Drawer = "settings" | "hood" | null;
+
+export function Panel({ hub }: { hub: PanelHub }) {
+  const tabs = useStore(hub);
+  const store = hub.active;
   const state = useStore(store);
+  const [drawer, setDrawer] = useState<Drawer>(null);
+  const panel = useRef<HTMLElement>(null);
+  const opened = useRef<Element | null>(null);
+
+  useKeptFocus(panel);
+
+  const toggle = (which: Drawer) => {
+    if (drawer === null) opened.current = document.activeElement;
+    setDrawer(which === drawer ? null : which);
+  };
+  const close = () => {
+    setDrawer(null);
+    if (opened.current instanceof HTMLElement) opened.current.focus();
+  };
+  // A reset, and a switch to another chat, show the conversation.
+  useEffect(() => setDrawer((d) => (d === "settings" ? null : d)), [state.epoch, tabs.active]);
+
   return (
     <section
+      ref={panel}
       class="gn-panel"
       aria-label="Chat"
       data-lm-suppress-shortcuts="true"
       data-status={state.status}
+      data-busy={sendObstacle(state) !== null}
+      data-replying={isReplying(state)}
+      onKeyDown={(event) => {
+        if (event.key === "Escape" && drawer !== null && !event.defaultPrevented) {
+          event.preventDefault();
+          close();
+        } else onShortcut(event, store, panel.current);
+      }}
     >
-      <Header store={store} state={state} />
-      <Conversation store={store} state={state} />
-      <Composer store={store} state={state} />
-      <StatusBar state={state} />
+      <Header hub={hub} store={store} state={state} drawer={drawer} toggle={toggle} />
+      {(tabs.tabs.length > 1 || tabs.error !== null) && <TabBar hub={hub} state={tabs} />}
+      <div class="gn-body">
+        <Conversation key={tabs.active} store={store} state={state} />
+        {drawer === "settings" && (
+          <SettingsDrawer key={tabs.active} store={store} state={state} close={close} />
+        )}
+        {drawer === "hood" && <HoodDrawer store={store} state={state} close={close} />}
+      </div>
+      {state.kept && <KeptOffer store={store} state={state} kept={state.kept} />}
+      <Composer key={`composer-${tabs.active}`} store={store} state={state} />
+      <StatusBar state={state} interrupt={hub.interrupt} />
     </section>
   );
 }

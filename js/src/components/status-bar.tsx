@@ -1,7 +1,14 @@
-import type { Context } from "../protocol";
-import { describeStatus, type PanelState } from "../state";
+import type { PanelState } from "../state";
+import { describeStatus } from "../state";
+import { ContextMeter } from "./context-meter";
 
-export function StatusBar({ state }: { state: PanelState }) {
+interface Props {
+  state: PanelState;
+  interrupt: (() => void) | undefined;
+}
+
+export function StatusBar({ state, interrupt }: Props) {
+  const late = state.lost === null && state.asked.some((a) => a.late);
   return (
     <div class="gn-bar">
       <div
@@ -9,38 +16,21 @@ export function StatusBar({ state }: { state: PanelState }) {
         role="status"
         aria-label="Chat status"
         aria-live="polite"
-        data-status={state.status}
+        data-status={state.lost === null ? state.status : "closed"}
       >
         {describeStatus(state)}
       </div>
-      {state.ready && <ContextMeter context={state.context} />}
-    </div>
-  );
-}
-
-const NEARLY_FULL = 0.85;
-
-function ContextMeter({ context: { tokens, limit } }: { context: Context }) {
-  const share = limit > 0 ? Math.min(1, tokens / limit) : 0;
-  const used = `${tokens.toLocaleString("en")} of ${limit.toLocaleString("en")} tokens`;
-  return (
-    <div
-      class="gn-meter"
-      role="meter"
-      aria-label="Context used"
-      aria-valuemin={0}
-      aria-valuemax={limit}
-      aria-valuenow={tokens}
-      aria-valuetext={used}
-      data-full={share >= NEARLY_FULL}
-      title={`Context used: ${used}`}
-    >
-      <span class="gn-meter-track" aria-hidden="true">
-        <span class="gn-meter-fill" style={{ transform: `scaleX(${share})` }} />
-      </span>
-      <span class="gn-meter-text" aria-hidden="true">
-        {tokens.toLocaleString("en")} / {limit.toLocaleString("en")}
-      </span>
+      {late && interrupt && (
+        <button
+          type="button"
+          class="gn-button gn-button-outline"
+          title="Interrupts the cell that runs, as the notebook's own button does"
+          onClick={interrupt}
+        >
+          Interrupt the cell
+        </button>
+      )}
+      {state.ready && <ContextMeter state={state} />}
     </div>
   );
 }

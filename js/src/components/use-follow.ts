@@ -28,7 +28,8 @@ export function useFollow(element: RefObject<HTMLElement | null>) {
     else toEnd(box);
   });
 
-  // Narrower, the same text is longer: what was at the end would slip below the edge.
+  // Narrower, the same text is longer, and what comes into sight may be taller than was thought: what was at the
+  // end would slip below the edge.
   const followed = useRef(following);
   followed.current = following;
   useLayoutEffect(() => {
@@ -36,14 +37,17 @@ export function useFollow(element: RefObject<HTMLElement | null>) {
     if (!box) return;
     const observer = new ResizeObserver(() => followed.current && toEnd(box));
     observer.observe(box);
+    if (box.firstElementChild) observer.observe(box.firstElementChild);
     return () => observer.disconnect();
   }, [element]);
 
-  const onScroll = () => {
+  /** Whether the end is left behind, now that the box was scrolled. */
+  const onScroll = (): boolean => {
     const box = element.current;
-    if (!box) return;
+    if (!box) return false;
     if (scrolledUp(box)) setFollowing(false);
     else if (isAtEnd(box)) setFollowing(true);
+    return !isAtEnd(box);
   };
 
   const follow = () => {

@@ -1,12 +1,16 @@
 import { useEffect, useState } from "preact/hooks";
-import type { PanelState, PanelStore } from "../state";
+
+interface Observable<S> {
+  readonly state: S;
+  subscribe(subscriber: () => void): () => void;
+}
 
 /** The store's state, and a new rendering whenever it changes. */
-export function useStore(store: PanelStore): PanelState {
-  const [state, setState] = useState(store.state);
+export function useStore<S>(store: Observable<S>): S {
+  const [, render] = useState(0);
   useEffect(() => {
-    setState(store.state);
-    return store.subscribe(() => setState(store.state));
+    render((n) => n + 1);
+    return store.subscribe(() => render((n) => n + 1));
   }, [store]);
-  return state;
+  return store.state;
 }

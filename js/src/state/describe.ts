@@ -1,19 +1,21 @@
-import type { ChatMessage } from "../protocol";
+import type { ChatMessage, PanelMessage } from "../protocol";
 import type { PanelState } from "./state";
 
 /** What the status line says, and a screen reader with it. */
 export function describeStatus(state: PanelState): string {
-  if (state.asked.some((a) => a.late)) {
-    return "The kernel is busy with a cell. It will get to this when the cell ends.";
-  }
+  if (state.lost !== null) return state.lost;
+  const late = state.asked.find((a) => a.late);
+  if (late) return `The kernel is busy with a cell: ${waits(late.type)} when it ends.`;
   if (!state.ready) return "Connecting to the kernel…";
   switch (state.status) {
     case "resetting":
       return "Resetting chat…";
+    case "restoring":
+      return "Bringing the model to this point…";
     case "queued":
       return "Waiting for the model…";
     case "generating":
-      return "Generating…";
+      return asksFor(state) ?? "Generating…";
     case "stopping":
       return "Stopping…";
     case "failed":
@@ -23,6 +25,17 @@ export function describeStatus(state: PanelState): string {
     case "idle":
       return state.outbox.length > 0 ? "Sending…" : describeLast(state.messages.at(-1));
   }
+}
+
+function asksFor({ messages }: PanelState): string | null {
+  const call = messages.at(-1)?.tool_calls?.find((c) => c.state === "asking");
+  return call ? `The model asks whether it may call ${call.name}.` : null;
+}
+
+function waits(type: PanelMessage["type"]): string {
+  if (type === "stop") return "Stop will reach the model";
+  if (type === "reset") return "the reset will reach the model";
+  return "it will get to this";
 }
 
 function describeLast(last: ChatMessage | undefined): string {
@@ -37,18 +50,25 @@ export function isReplying({ status }: PanelState): boolean {
   return status === "queued" || status === "generating" || status === "stopping";
 }
 
+const GOING_BACK = new Set<PanelMessage["type"]>(["regenerate", "edit", "undo", "switch"]);
+
 /** Why a message cannot be sent now; null when it can. */
 export function sendObstacle(state: PanelState): string | null {
+  if (state.lost !== null) return state.lost;
   if (!state.ready) return "The panel is not connected to the kernel yet.";
   if (state.status === "resetting") return "The chat is being reset.";
   if (state.status === "failed") return "The last reset failed: reset the chat first.";
   if (state.status === "closed") return "This chat is closed.";
   if (isReplying(state) || state.outbox.length > 0) return "Wait for the reply, or stop it.";
+  if (state.status === "restoring" || state.asked.some((a) => GOING_BACK.has(a.type))) {
+    return "Wait until the model is at this point.";
+  }
   return null;
 }
 
 /** Why the chat cannot be reset now; null when it can. */
 export function resetObstacle(state: PanelState): string | null {
+  if (state.lost !== null) return state.lost;
   if (!state.ready) return "The panel is not connected to the kernel yet.";
   if (state.status === "resetting") return "The chat is being reset.";
   if (state.status === "closed") return "This chat is closed.";
@@ -59,4 +79,16 @@ export function resetObstacle(state: PanelState): string | null {
 export function promptOf(state: PanelState, reply: ChatMessage): string | null {
   const before = state.messages.slice(0, state.messages.indexOf(reply));
   return before.findLast((m) => m.role === "user")?.text ?? null;
+}
+
+/** How many of the first messages the model has forgotten to make room. */
+export function forgotten(messages: readonly ChatMessage[]): number {
+  let turns = messages.reduce((sum, m) => sum + (m.trimmed_turns ?? 0), 0);
+  const end = messages.findIndex((m) => m.role === "user" && turns-- <= 0);
+  return end < 0 ? 0 : end;
+}
+
+/** The prompt of the turn that the model will forget first when the context is full. */
+export function nextForgotten(messages: readonly ChatMessage[]): string | null {
+  return messages[forgotten(messages)]?.text ?? null;
 }

@@ -1,11 +1,14 @@
 import type {
   ChatMessage,
   Context,
+  FileInfo,
   Handles,
+  HoodMessage,
   KernelMessage,
   Model,
   PanelMessage,
   Retry,
+  Settings,
   Status,
 } from "../protocol";
 
@@ -13,6 +16,7 @@ import type {
 export interface Outgoing {
   id: string;
   text: string;
+  files: readonly FileInfo[];
   epoch: number;
   /** The turn that the kernel gave it; null until it has. */
   turn: number | null;
@@ -35,6 +39,13 @@ export interface Notice {
   text?: string;
 }
 
+/** A chat that was reset, kept here alone until the user has saved it or does not want it. */
+export interface Kept {
+  messages: readonly ChatMessage[];
+  /** Its export has been asked for. */
+  saved: boolean;
+}
+
 /** `stale`: something was missed, ask for a snapshot. `asked`: done, it is on its way. */
 export type Sync = "fresh" | "stale" | "asked";
 
@@ -50,6 +61,11 @@ export interface PanelState {
   /** The reset under way; its id where this front end asked for it. */
   resetting: { id: string | null; epoch: number } | null;
   model: Model;
+  settings: Settings;
+  /** Why the latest wish for other options was refused. */
+  settingsError: string | null;
+  /** What an empty chat offers to begin with. */
+  prompts: readonly string[];
   messages: readonly ChatMessage[];
   context: Context;
   handles: Handles;
@@ -58,15 +74,25 @@ export interface PanelState {
   asked: readonly Asked[];
   notice: Notice | null;
   draft: string;
+  hood: HoodMessage | null;
+  kept: Kept | null;
+  /** Why there is no kernel behind the panel any more; it can only be read then. */
+  lost: string | null;
 }
 
 export type PanelEvent =
   | { type: "received"; message: KernelMessage }
   | { type: "drafted"; text: string }
-  | { type: "sent"; id: string; text: string }
+  | { type: "sent"; id: string; text: string; files?: readonly FileInfo[] }
   | { type: "send_failed"; id: string; message: string }
   | { type: "stop_clicked"; id: string }
   | { type: "reset_clicked"; id: string }
+  | { type: "asked"; id: string; request: PanelMessage["type"] }
+  | { type: "undo_clicked"; id: string }
+  | { type: "kept_saved"; id: string }
+  | { type: "kept_dismissed" }
+  | { type: "noticed"; message: string | null }
+  | { type: "lost"; why: string }
   | { type: "request_failed"; id: string; message: string }
   | { type: "snapshot_requested"; id: string }
   | { type: "unanswered"; id: string };
@@ -79,7 +105,30 @@ export const initialState: PanelState = {
   floor: 0,
   status: "idle",
   resetting: null,
-  model: { name: "Gemma", context_limit: 0 },
+  model: {
+    name: "Gemma",
+    context_limit: 0,
+    supports_thinking: false,
+    supports_tools: false,
+    modalities: ["text"],
+  },
+  settings: {
+    options: {
+      system_instruction: null,
+      temperature: 0.8,
+      top_k: 1,
+      top_p: null,
+      random_seed: 1,
+      max_output_tokens: null,
+      enable_thinking: false,
+      tools: false,
+    },
+    pending: null,
+    tools: [],
+    context_policy: "trim",
+  },
+  settingsError: null,
+  prompts: [],
   messages: [],
   context: { tokens: 0, limit: 0 },
   handles: { created: 0, closed: 0, live: 0, checkpoints: 0 },
@@ -88,4 +137,7 @@ export const initialState: PanelState = {
   asked: [],
   notice: null,
   draft: "",
+  hood: null,
+  kept: null,
+  lost: null,
 };

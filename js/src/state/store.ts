@@ -1,23 +1,33 @@
-import { type PanelMessage, parseKernelMessage } from "../protocol";
+import {
+  type ChatMessage,
+  type ExportFormat,
+  type OptionValues,
+  type PanelMessage,
+  parseKernelMessage,
+} from "../protocol";
 import type { Transport } from "../transport";
 import { isReplying, resetObstacle, sendObstacle } from "./describe";
+import { type Attached, type SavedFile, saveFile } from "./files";
+import { newId } from "./ids";
 import { reduce } from "./reducer";
 import { initialState, type PanelEvent, type PanelState } from "./state";
 
 const LATE_AFTER_MS = 1500;
 
-/** One panel's state and its line to the kernel. Every view of the panel subscribes to the same store. */
+/** One chat's state and its line to the kernel. Every view of the panel subscribes to the same store. */
 export class PanelStore {
   private current: PanelState = initialState;
   private readonly subscribers = new Set<() => void>();
   private readonly timers = new Set<ReturnType<typeof setTimeout>>();
   private readonly unsubscribe: () => void;
+  /** The request for options that a reset shall follow. */
+  private resetAfter: string | null = null;
 
-  constructor(private readonly transport: Transport) {
-    this.unsubscribe = transport.onMessage((raw) => {
-      const message = parseKernelMessage(raw);
-      if (message) this.dispatch({ type: "received", message });
-    });
+  constructor(
+    private readonly transport: Transport,
+    private readonly save: (file: SavedFile) => void = saveFile,
+  ) {
+    this.unsubscribe = transport.onMessage((raw) => this.receive(raw));
     this.catchUp();
   }
 
@@ -40,17 +50,35 @@ export class PanelStore {
     this.dispatch({ type: "drafted", text });
   }
 
+  /** Something to tell the user, until the next thing happens; null: no more. */
+  notice(message: string | null): void {
+    this.dispatch({ type: "noticed", message });
+  }
+
+  /** The kernel is gone, or was started again without this panel. */
+  lose(why: string): void {
+    this.dispatch({ type: "lost", why });
+  }
+
   /** Sends `text`; false if that cannot be done now, and then nothing has changed. */
-  send(text: string): boolean {
+  send(text: string, files: readonly Attached[] = []): boolean {
     const prompt = text.trim();
     if (prompt === "" || sendObstacle(this.current)) return false;
     const id = newId();
-    this.dispatch({ type: "sent", id, text: prompt });
-    this.ask({ type: "send", id, epoch: this.current.epoch, text: prompt }, (message) => ({
-      type: "send_failed",
-      id,
-      message,
-    }));
+    const { epoch } = this.current;
+    const infos = files.map(({ name, type, data }) => ({ name, type, size: data.byteLength }));
+    this.dispatch({ type: "sent", id, text: prompt, files: infos });
+    this.ask(
+      {
+        type: "send",
+        id,
+        epoch,
+        text: prompt,
+        ...(files.length > 0 && { files: files.map(({ name, type }) => ({ name, type })) }),
+      },
+      (message) => ({ type: "send_failed", id, message }),
+      files.map((file) => file.data),
+    );
     return true;
   }
 
@@ -58,11 +86,7 @@ export class PanelStore {
     if (!isReplying(this.current) || this.current.status === "stopping") return;
     const id = newId();
     this.dispatch({ type: "stop_clicked", id });
-    this.ask({ type: "stop", id, epoch: this.current.epoch }, (message) => ({
-      type: "request_failed",
-      id,
-      message,
-    }));
+    this.ask({ type: "stop", id, epoch: this.current.epoch });
   }
 
   reset(): void {
@@ -70,7 +94,91 @@ export class PanelStore {
     const id = newId();
     const { epoch } = this.current;
     this.dispatch({ type: "reset_clicked", id });
-    this.ask({ type: "reset", id, epoch }, (message) => ({ type: "request_failed", id, message }));
+    this.ask({ type: "reset", id, epoch });
+  }
+
+  /** Begins a new chat with what an exported JSON says. */
+  importChat(text: string): void {
+    if (sendObstacle(this.current)) return;
+    this.request({ type: "import", id: newId(), epoch: this.current.epoch, text });
+  }
+
+  // Going back
+
+  regenerate(turn: number): void {
+    if (sendObstacle(this.current)) return;
+    this.request({ type: "regenerate", id: newId(), epoch: this.current.epoch, turn });
+  }
+
+  /** False if it cannot be done now, and then nothing has changed. */
+  edit(turn: number, text: string): boolean {
+    const prompt = text.trim();
+    if (prompt === "" || sendObstacle(this.current)) return false;
+    this.request({ type: "edit", id: newId(), epoch: this.current.epoch, turn, text: prompt });
+    return true;
+  }
+
+  undo(): void {
+    if (sendObstacle(this.current) || this.current.messages.length === 0) return;
+    const id = newId();
+    this.dispatch({ type: "undo_clicked", id });
+    this.ask({ type: "undo", id, epoch: this.current.epoch });
+  }
+
+  switchTo(turn: number, index: number): void {
+    if (sendObstacle(this.current)) return;
+    this.request({ type: "switch", id: newId(), epoch: this.current.epoch, turn, index });
+  }
+
+  // The rest
+
+  decide(call: string, allow: boolean): void {
+    this.request({ type: "tool_decision", id: newId(), epoch: this.current.epoch, call, allow });
+  }
+
+  /** Use these options for the next chat, which begins at once if `now`; null takes them back. */
+  setOptions(options: Partial<OptionValues> | null, now = false): void {
+    const id = newId();
+    this.resetAfter = now ? id : null;
+    this.request({ type: "options", id, epoch: this.current.epoch, options });
+  }
+
+  /** Asks for the lives of the handles, unless that has been done. */
+  lookUnderTheHood(): void {
+    if (!this.current.ready || this.current.asked.some((a) => a.type === "hood_request")) return;
+    this.request({ type: "hood_request", id: newId() });
+  }
+
+  exportChat(format: ExportFormat): void {
+    this.request({ type: "export", id: newId(), format });
+  }
+
+  /** Saves the chat that was reset last. */
+  saveKept(): void {
+    const { kept } = this.current;
+    if (!kept) return;
+    const id = newId();
+    this.dispatch({ type: "kept_saved", id });
+    this.ask({ type: "export", id, format: "markdown", messages: finished(kept.messages) });
+  }
+
+  dismissKept(): void {
+    this.dispatch({ type: "kept_dismissed" });
+  }
+
+  private receive(raw: unknown): void {
+    const message = parseKernelMessage(raw);
+    if (!message || message.type === "chats") return;
+    const request = "request" in message ? message.request : undefined;
+    const mine = this.current.asked.some((a) => a.id === request);
+    this.dispatch({ type: "received", message });
+    if (!mine) return;
+    if (message.type === "exported") {
+      this.save({ name: message.name, type: message.media_type, text: message.text });
+    }
+    if (request !== this.resetAfter) return;
+    this.resetAfter = null;
+    if (message.type === "settings") this.reset();
   }
 
   private dispatch(event: PanelEvent): void {
@@ -81,19 +189,29 @@ export class PanelStore {
 
   /** A late view, or one that missed a message, asks for the whole. */
   private catchUp(): void {
-    if (this.current.sync !== "stale") return;
+    if (this.current.sync !== "stale" || this.current.lost !== null) return;
     const id = newId();
     this.current = reduce(this.current, { type: "snapshot_requested", id });
-    this.ask({ type: "snapshot_request", id }, (message) => ({
-      type: "request_failed",
-      id,
-      message,
-    }));
+    this.ask({ type: "snapshot_request", id });
   }
 
-  private ask(message: PanelMessage, failed: (why: string) => PanelEvent): void {
+  private request(message: PanelMessage): void {
+    this.dispatch({ type: "asked", id: message.id, request: message.type });
+    this.ask(message);
+  }
+
+  private ask(
+    message: PanelMessage,
+    failed: (why: string) => PanelEvent = (why) => ({
+      type: "request_failed",
+      id: message.id,
+      message: why,
+    }),
+    buffers: ArrayBuffer[] = [],
+  ): void {
     try {
-      this.transport.send(message);
+      if (this.current.lost !== null) throw new Error(this.current.lost);
+      this.transport.send(message, buffers);
     } catch (error) {
       console.warn("gemma_notebook: the kernel cannot be reached", error);
       this.dispatch(
@@ -111,11 +229,7 @@ export class PanelStore {
   }
 }
 
-/** A UUID. `crypto.randomUUID` is missing where Jupyter is served over plain http. */
-function newId(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x40;
-  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
-  const hex = Array.from(bytes, (b) => b.toString(16).padStart(2, "0")).join("");
-  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
+/** A reply that was cut by the reset ends there. */
+function finished(messages: readonly ChatMessage[]): ChatMessage[] {
+  return messages.map((m) => (m.state === "streaming" ? { ...m, state: "cancelled" } : m));
 }

@@ -1,7 +1,7 @@
 import type { AnyModel } from "@anywidget/types";
-import type { PanelMessage } from "../protocol";
-import { KernelWatch } from "./kernel-watch";
-import type { KernelState, Transport } from "./transport";
+import type { Outgoing } from "../protocol";
+import { type JupyterKernel, kernelOf, whenLost } from "./jupyter";
+import type { Transport } from "./transport";
 
 /**
  * Custom messages of an anywidget model.
@@ -9,18 +9,18 @@ import type { KernelState, Transport } from "./transport";
  * Not synced traits: the front end delays those while one is pending, and saves them with the notebook.
  */
 export class AnywidgetTransport implements Transport {
-  private readonly watch: KernelWatch;
+  readonly interrupt?: () => void;
+  private readonly kernel: JupyterKernel | undefined;
 
   constructor(private readonly model: AnyModel) {
-    this.watch = new KernelWatch(model.widget_manager);
+    const kernel = kernelOf(model);
+    this.kernel = kernel;
+    const interrupt = kernel?.interrupt?.bind(kernel);
+    if (interrupt) this.interrupt = () => void interrupt().catch(() => {});
   }
 
-  get kernel(): KernelState {
-    return this.watch.kernel;
-  }
-
-  send(message: PanelMessage): void {
-    this.model.send(message);
+  send(message: Outgoing, buffers: ArrayBuffer[] = []): void {
+    this.model.send(message, undefined, buffers);
   }
 
   onMessage(callback: (raw: unknown) => void): () => void {
@@ -29,12 +29,7 @@ export class AnywidgetTransport implements Transport {
     return () => this.model.off("msg:custom", listener);
   }
 
-  onKernel(callback: (kernel: KernelState) => void): () => void {
-    return this.watch.onChange(callback);
-  }
-
-  /** Lets go of the kernel's signals; to be called when the model goes. */
-  dispose(): void {
-    this.watch.dispose();
+  onLost(callback: (why: string) => void): () => void {
+    return whenLost(this.model, this.kernel, callback);
   }
 }

@@ -1,2 +1,3 @@
 export { AnywidgetTransport } from "./anywidget";
-export type { KernelState, Transport } from "./transport";
+export { ChatTransport } from "./chat";
+export type { Transport } from "./transport";

@@ -1,19 +1,21 @@
-import type { PanelMessage } from "../protocol";
-import type { KernelState, Transport } from "./transport";
+import type { Outgoing } from "../protocol";
+import type { Transport } from "./transport";
 
 /** A transport whose kernel is the test or the development page. */
 export class MemoryTransport implements Transport {
-  readonly sent: PanelMessage[] = [];
+  readonly sent: Outgoing[] = [];
+  readonly buffers: ArrayBuffer[][] = [];
   /** When set, `send` throws it, as a dead kernel connection does. */
   broken: Error | null = null;
-  onSend: ((message: PanelMessage) => void) | null = null;
-  kernel: KernelState = "alive";
+  onSend: ((message: Outgoing) => void) | null = null;
+  interrupt?: () => void;
   private readonly listeners = new Set<(raw: unknown) => void>();
-  private readonly kernelListeners = new Set<(kernel: KernelState) => void>();
+  private readonly mourners = new Set<(why: string) => void>();
 
-  send(message: PanelMessage): void {
+  send(message: Outgoing, buffers: ArrayBuffer[] = []): void {
     if (this.broken) throw this.broken;
     this.sent.push(message);
+    this.buffers.push(buffers);
     this.onSend?.(message);
   }
 
@@ -22,18 +24,16 @@ export class MemoryTransport implements Transport {
     return () => this.listeners.delete(callback);
   }
 
+  onLost(callback: (why: string) => void): () => void {
+    this.mourners.add(callback);
+    return () => this.mourners.delete(callback);
+  }
+
   receive(raw: unknown): void {
     for (const listener of this.listeners) listener(raw);
   }
 
-  onKernel(callback: (kernel: KernelState) => void): () => void {
-    this.kernelListeners.add(callback);
-    return () => this.kernelListeners.delete(callback);
-  }
-
-  /** Lets the kernel run a cell, end it, or die. */
-  become(kernel: KernelState): void {
-    this.kernel = kernel;
-    for (const listener of this.kernelListeners) listener(kernel);
+  lose(why: string): void {
+    for (const mourner of this.mourners) mourner(why);
   }
 }

@@ -1,19 +1,20 @@
 import type { AnyModel } from "@anywidget/types";
-import { afterEach, expect, it } from "vitest";
+import { afterEach, expect, it, vi } from "vitest";
 import { page } from "vitest/browser";
-import type { PanelMessage } from "../../src/protocol";
+import type { Outgoing } from "../../src/protocol";
 import widget from "../../src/widget";
 import { ScriptedKernel } from "../support/kernel";
 
 /** The part of an anywidget model that the panel uses. */
 class FakeModel {
-  readonly sent: PanelMessage[] = [];
-  readonly listeners = new Set<(content: unknown) => void>();
-  send = (content: PanelMessage) => this.sent.push(content);
-  on = (_event: string, listener: (content: unknown) => void) => this.listeners.add(listener);
+  widget_manager: unknown = {};
+  readonly sent: Outgoing[] = [];
+  readonly listeners = new Map<(content: unknown) => void, string>();
+  send = (content: Outgoing) => this.sent.push(content);
+  on = (event: string, listener: (content: unknown) => void) => this.listeners.set(listener, event);
   off = (_event: string, listener: (content: unknown) => void) => this.listeners.delete(listener);
-  receive(raw: unknown) {
-    for (const listener of this.listeners) listener(raw);
+  receive(raw: unknown, name = "msg:custom") {
+    for (const [listener, event] of this.listeners) if (event === name) listener(raw);
   }
 }
 
@@ -23,8 +24,9 @@ afterEach(() => {
   for (const cleanup of cleanups.splice(0).reverse()) cleanup();
 });
 
-async function open() {
+async function open(kernel?: unknown) {
   const fake = new FakeModel();
+  fake.widget_manager = { kernel };
   const model = fake as unknown as AnyModel;
   const { initialize, render } = await (typeof widget === "function" ? widget() : widget);
   const props = { model, signal: new AbortController().signal } as never;
@@ -44,10 +46,10 @@ async function open() {
 
 it("asks for a snapshot once for each model, before there is a view", async () => {
   const { fake, view } = await open();
-  expect(fake.sent.map((m) => m.type)).toEqual(["snapshot_request"]);
+  expect(fake.sent.map((m) => m.type)).toEqual(["snapshot_request", "chats_request"]);
   await view();
   await view();
-  expect(fake.sent).toHaveLength(1);
+  expect(fake.sent).toHaveLength(2);
 });
 
 it("keeps several views in step, drafts included", async () => {
@@ -74,10 +76,68 @@ it("shows a late view what there is", async () => {
 
 it("leaves nothing behind when a view and then the model go", async () => {
   const { fake, view, dispose } = await open();
+  const before = fake.listeners.size;
   const { el, close } = await view();
   close();
   expect(el.childElementCount).toBe(0);
-  expect(fake.listeners.size).toBe(1);
+  expect(fake.listeners.size).toBe(before);
   dispose();
   expect(fake.listeners.size).toBe(0);
+});
+
+it("can only be read when its kernel has been started again", async () => {
+  const { fake, view } = await open();
+  await view();
+  fake.receive(
+    new ScriptedKernel().snapshot([{ turn: 1, role: "user", text: "Hello", state: "done" }]),
+  );
+  fake.receive(undefined, "comm_live_update");
+  await expect
+    .element(page.getByRole("status", { name: "Chat status" }))
+    .toHaveTextContent("The kernel was started again");
+  await expect.element(page.getByRole("textbox", { name: "Message" })).toHaveAttribute("readonly");
+  await expect.element(page.getByRole("article", { name: "You" })).toHaveTextContent("Hello");
+  const sent = fake.sent.length;
+  (page.getByRole("button", { name: "Reset chat" }).element() as HTMLElement).click();
+  expect(fake.sent).toHaveLength(sent);
+});
+
+/** A kernel's connection, as JupyterLab's widget manager has it. */
+class FakeKernel {
+  readonly slots = new Set<(sender: unknown, status: string) => void>();
+  readonly interrupt = vi.fn(async () => {});
+  readonly statusChanged = {
+    connect: (slot: (sender: unknown, status: string) => void) => this.slots.add(slot),
+    disconnect: (slot: (sender: unknown, status: string) => void) => this.slots.delete(slot),
+  };
+  become(status: string) {
+    for (const slot of this.slots) slot(this, status);
+  }
+}
+
+it("hears from JupyterLab how its kernel fares, and lets go of it", async () => {
+  const kernel = new FakeKernel();
+  const { fake, view, dispose } = await open(kernel);
+  await view();
+  fake.receive(new ScriptedKernel().snapshot());
+  const status = page.getByRole("status", { name: "Chat status" });
+  kernel.become("busy");
+  kernel.become("idle");
+  await expect.element(status).toHaveTextContent("Ready");
+  kernel.become("dead");
+  await expect.element(status).toHaveTextContent("The kernel has ended");
+  dispose();
+  expect(kernel.slots.size).toBe(0);
+});
+
+it("can interrupt the cell that keeps the kernel busy, where JupyterLab is the host", async () => {
+  const kernel = new FakeKernel();
+  const { fake, view } = await open(kernel);
+  await view();
+  fake.receive(new ScriptedKernel().snapshot());
+  await page.getByRole("button", { name: "Reset chat" }).click();
+  const button = page.getByRole("button", { name: "Interrupt the cell" });
+  await expect.element(button, { timeout: 4000 }).toBeVisible();
+  await button.click();
+  expect(kernel.interrupt).toHaveBeenCalledOnce();
 });

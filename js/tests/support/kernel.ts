@@ -1,12 +1,39 @@
 import type {
+  BranchMessage,
   ChatMessage,
   KernelMessage,
-  PanelMessage,
+  Model,
+  Outgoing,
+  Settings,
   SnapshotMessage,
   StateMessage,
   Status,
   TurnMessage,
 } from "../../src/protocol";
+
+export const MODEL: Model = {
+  name: "tiny",
+  context_limit: 1024,
+  supports_thinking: false,
+  supports_tools: false,
+  modalities: ["text"],
+};
+
+export const SETTINGS: Settings = {
+  options: {
+    system_instruction: null,
+    temperature: 0.8,
+    top_k: 1,
+    top_p: null,
+    random_seed: 1,
+    max_output_tokens: null,
+    enable_thinking: false,
+    tools: false,
+  },
+  pending: null,
+  tools: [],
+  context_policy: "trim",
+};
 
 type Told<T extends KernelMessage> = Omit<T, "type" | "seq" | "epoch">;
 
@@ -32,7 +59,9 @@ export class ScriptedKernel {
     for (const m of messages) this.lengths.set(m.turn, m.text.length);
     return this.next<SnapshotMessage>("snapshot", {
       ...this.condition("idle"),
-      model: { name: "tiny", context_limit: 1024 },
+      model: MODEL,
+      settings: SETTINGS,
+      prompts: [],
       messages,
       ...more,
     });
@@ -58,6 +87,18 @@ export class ScriptedKernel {
 
   turn(told: Told<TurnMessage>) {
     return this.next<TurnMessage>("turn", told);
+  }
+
+  /** What follows `after` is this. */
+  branch(after: number | null, messages: ChatMessage[], request?: string) {
+    this.turns = Math.max(this.turns, ...messages.map((m) => m.turn));
+    for (const m of messages) this.lengths.set(m.turn, m.text.length);
+    const asked = request === undefined ? {} : { request };
+    return this.next<BranchMessage>("branch", { after, messages, ...asked });
+  }
+
+  think(text: string, offset: number, turn = this.turns) {
+    return this.next("delta", { turn, part: "thinking", offset, text });
   }
 
   delta(text: string, turn = this.turns) {
@@ -86,14 +127,14 @@ export class ScriptedKernel {
     return this.state(status, request);
   }
 
-  private next<T extends KernelMessage>(type: T["type"], told: object): T {
+  next<T extends KernelMessage>(type: T["type"], told: object): T {
     return { type, epoch: this.epoch, seq: ++this.seq, ...told } as unknown as T;
   }
 }
 
 /** The latest message of a type that the panel sent. */
-export function lastSent<T extends PanelMessage["type"]>(sent: PanelMessage[], type: T) {
+export function lastSent<T extends Outgoing["type"]>(sent: Outgoing[], type: T) {
   const found = sent.findLast((m) => m.type === type);
   if (!found) throw new Error(`the panel sent no ${type}`);
-  return found as Extract<PanelMessage, { type: T }>;
+  return found as Extract<Outgoing, { type: T }>;
 }

@@ -2,7 +2,7 @@ import { render } from "preact";
 import { page } from "vitest/browser";
 import { Panel } from "../../src/components/panel";
 import type { ChatMessage } from "../../src/protocol";
-import { PanelStore } from "../../src/state";
+import { FIRST, PanelHub } from "../../src/state";
 import "../../src/styles/panel.css";
 import { MemoryTransport } from "../../src/transport/memory";
 import { ScriptedKernel } from "./kernel";
@@ -11,9 +11,10 @@ import { ScriptedKernel } from "./kernel";
 export function mount(messages: ChatMessage[] = []) {
   const transport = new MemoryTransport();
   const kernel = new ScriptedKernel();
-  const store = new PanelStore(transport);
+  const hub = new PanelHub(transport);
+  const store = hub.store(FIRST);
   const root = document.body.appendChild(document.createElement("div"));
-  render(<Panel store={store} />, root);
+  render(<Panel hub={hub} />, root);
   const tell = (...told: unknown[]) => {
     for (const message of told) transport.receive(message);
   };
@@ -21,6 +22,7 @@ export function mount(messages: ChatMessage[] = []) {
   return {
     transport,
     kernel,
+    hub,
     store,
     root,
     tell,
@@ -35,7 +37,7 @@ export function mount(messages: ChatMessage[] = []) {
     prompts: page.getByRole("article", { name: "You" }),
     unmount() {
       render(null, root);
-      store.dispose();
+      hub.dispose();
       root.remove();
     },
   };

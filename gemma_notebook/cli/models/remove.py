@@ -1,0 +1,28 @@
+"""``gemma-notebook models remove``."""
+
+from __future__ import annotations
+
+import click
+
+from gemma_notebook.cli.complete import installed_names
+
+__all__ = ["command"]
+
+
+@click.command("remove")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=installed_names)
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+def command(names: tuple[str, ...], *, yes: bool) -> None:
+    """Delete models from the store.
+
+    What is left of broken downloads of them goes, too.
+    """
+    from gemma_notebook.models.catalogue import bytes_text
+    from gemma_notebook.models.store import Store
+
+    store = Store()
+    for name in names:
+        model = store.find(name)
+        if model is not None and not yes:
+            click.confirm(f"Delete {model.path} ({bytes_text(model.size_bytes)})?", abort=True)
+        click.echo(f"removed {name}: {bytes_text(store.remove(name)) or 'nothing was left'} freed")

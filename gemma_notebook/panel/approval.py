@@ -1,0 +1,119 @@
+"""Tools that ask first: the model's call waits until the user has decided."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from gemma_notebook.messages import ToolCall
+from gemma_notebook.panel.protocol import Call, CallState, well_formed
+
+__all__ = ["ToolDesk"]
+
+
+@dataclass(slots=True)
+class _Asked:
+    call: Call
+    decided: threading.Event
+    allowed: bool = False
+
+
+class ToolDesk:
+    """Where a chat's tool loop asks whether it may call, and says what came of it.
+
+    Args:
+        tell: Takes each call whenever something about it is new. Called without the desk's lock.
+
+    Thread-safe. A question is asked on the thread that generates, and answered from any other.
+
+    Example:
+        >>> if desk.approve(call):
+        ...     desk.finished(call, function(**call.arguments))
+    """
+
+    def __init__(self, tell: Callable[[Call], None]) -> None:
+        self._tell = tell
+        self._lock = threading.Lock()
+        self._calls: dict[int, tuple[ToolCall, Call]] = {}  # the call is kept, so that its id stays its own
+        self._count = 0
+        self._asked: _Asked | None = None
+        self._denied = False
+
+    def begin(self) -> None:
+        """A reply begins: what was denied with the last one does not count for it."""
+        with self._lock:
+            self._calls, self._denied = {}, False
+
+    def show(self, call: ToolCall) -> None:
+        """Show a call that the model has asked for; does nothing when it is shown already."""
+        with self._lock:
+            new = id(call) not in self._calls
+        if new:
+            self._change(call, "running")
+
+    def approve(self, call: ToolCall) -> bool:
+        """Ask the user and wait for the answer. Stop and Reset answer no."""
+        asked = _Asked(self._entry(call, "asking"), threading.Event())
+        with self._lock:
+            if self._denied:
+                asked.decided.set()
+            self._asked = asked
+        self._tell(asked.call)
+        asked.decided.wait()
+        with self._lock:
+            self._asked = None
+        self._change(call, "running" if asked.allowed else "denied")
+        return asked.allowed
+
+    def finished(self, call: ToolCall, result: object) -> None:
+        """The tool has given ``result``."""
+        self._change(call, "done", str(result))
+
+    def failed(self, call: ToolCall, error: BaseException) -> None:
+        """The tool has raised ``error``."""
+        self._change(call, "error", str(error) or type(error).__name__)
+
+    def decide(self, call: str, *, allow: bool) -> bool:
+        """Answer the question about the call with that id; False if it is not being asked."""
+        with self._lock:
+            asked = self._asked
+            if asked is None or asked.call["id"] != call or asked.decided.is_set():
+                return False
+            asked.allowed = allow
+            asked.decided.set()
+            return True
+
+    def deny(self) -> None:
+        """Answer no to what is asked, and to what this reply would ask yet."""
+        with self._lock:
+            self._denied = True
+            if self._asked is not None:
+                self._asked.decided.set()
+
+    def _change(self, call: ToolCall, state: CallState, result: str | None = None) -> None:
+        self._tell(self._entry(call, state, result))
+
+    def _entry(self, call: ToolCall, state: CallState, result: str | None = None) -> Call:
+        with self._lock:
+            known = self._calls.get(id(call))
+            if known is None:
+                self._count += 1
+            number = str(self._count) if known is None else known[1]["id"]
+            entry: Call = {
+                "id": number,
+                "name": well_formed(call.name),
+                "arguments": _json(call.arguments),
+                "state": state,
+            }
+            if result is not None:
+                entry["result"] = well_formed(result)
+            self._calls[id(call)] = call, entry
+            return entry
+
+
+def _json(value: Any) -> Any:
+    """``value`` as JSON that UTF-8 can carry."""
+    return json.loads(well_formed(json.dumps(value, ensure_ascii=False, default=str)))

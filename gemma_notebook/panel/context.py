@@ -1,0 +1,55 @@
+"""Makes the model's context what the panel shows."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+from gemma_notebook.messages import Message
+from gemma_notebook.panel.interfaces import PanelChat
+
+__all__ = ["go_back_to"]
+
+_Pair = tuple[str, str]
+
+
+def go_back_to(chat: PanelChat, path: Sequence[Message], *, again: bool = False) -> None:
+    """Let ``chat`` go on from ``path``, in the cheapest way.
+
+    Taking back the last turn is an undo, for which the chat may have kept a checkpoint; all else is replayed.
+
+    Args:
+        chat: The chat.
+        path: Prompts and replies that it shall remember.
+        again: What is taken back will be said once more: the sampler then begins with another seed.
+
+    Raises:
+        GemmaNotebookError: The chat could not; what it remembers is then unknown.
+    """
+    wanted = _pairs(path)
+    said = list(chat.messages)
+    if _is_end_of(_pairs(said), wanted):
+        return
+    if _is_end_of(_pairs(_without_last_turn(said)), wanted):
+        chat._take_back(again=again)
+        return
+    chat.restore(path)
+
+
+def _pairs(messages: Sequence[Message]) -> list[_Pair]:
+    """Prompts and their answers, without those that were not answered: the model does not see them again."""
+    return [
+        (prompt.text, reply.text)
+        for prompt, reply in itertools.pairwise(messages)
+        if (prompt.role, reply.role) == ("user", "assistant") and reply.text
+    ]
+
+
+def _is_end_of(said: list[_Pair], wanted: list[_Pair]) -> bool:
+    """Whether the chat remembers ``wanted``, save the oldest turns that it dropped to make room."""
+    return len(said) <= len(wanted) and wanted[len(wanted) - len(said) :] == said and bool(said or not wanted)
+
+
+def _without_last_turn(messages: list[Message]) -> list[Message]:
+    last = next((i for i in reversed(range(len(messages))) if messages[i].role == "user"), 0)
+    return messages[:last]

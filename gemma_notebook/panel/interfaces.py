@@ -1,0 +1,68 @@
+"""What the panel needs of a chat and of its manager. The real ones fit; so does a test's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
+
+from gemma_notebook.messages import Context, Delta, HandleCounts, HandleEvent, Message, ModelInfo, Reply
+from gemma_notebook.options import SessionOptions
+
+__all__ = ["PanelChat", "PanelManager", "PanelStream"]
+
+
+class PanelStream(Protocol):
+    """What the panel needs of a streaming reply."""
+
+    def __iter__(self) -> Iterator[Delta]: ...
+
+    @property
+    def reply(self) -> Reply: ...
+
+
+class PanelManager(Protocol):
+    """What the panel needs of a session manager."""
+
+    @property
+    def handles(self) -> HandleCounts: ...
+
+    @property
+    def events(self) -> Sequence[HandleEvent]: ...
+
+    @property
+    def model(self) -> ModelInfo: ...
+
+    def create_chat(self) -> PanelChat: ...
+
+    def open_chat(self) -> PanelChat: ...
+
+
+class PanelChat(Protocol):
+    """What the panel needs of a chat. ``stop``, ``reset`` and the properties are called from any thread."""
+
+    def stream(self, text: str, /, *, attachments: Sequence[Any] = ()) -> PanelStream: ...
+
+    def stop(self) -> None: ...
+
+    def reset(self, **options: Any) -> None: ...
+
+    def _take_back(self, *, again: bool) -> object: ...
+
+    def restore(self, messages: Sequence[Message], /) -> None: ...
+
+    def close(self) -> None: ...
+
+    @property
+    def options(self) -> SessionOptions: ...
+
+    @property
+    def messages(self) -> Sequence[Message]: ...
+
+    @property
+    def context(self) -> Context: ...
+
+    @property
+    def handle_id(self) -> int | None: ...
+
+    @property
+    def manager(self) -> PanelManager: ...

@@ -1,0 +1,82 @@
+"""The options of a panel's chat: how they look on the wire, and which the next chat shall have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gemma_notebook.errors import UnsupportedError
+from gemma_notebook.messages import ModelInfo
+from gemma_notebook.options import SessionOptions
+from gemma_notebook.panel.protocol import OptionValues, Settings
+
+__all__ = ["NextOptions"]
+
+_SHOWN = (
+    "system_instruction", "temperature", "top_k", "top_p", "random_seed", "max_output_tokens", "enable_thinking",
+)  # fmt: skip
+
+
+class NextOptions:
+    """Which options the next chat shall have.
+
+    Args:
+        options: Those of the chat as it was given to the panel. Its tools are what "tools on" means.
+
+    Not thread-safe: the controller's lock guards it.
+    """
+
+    def __init__(self, options: SessionOptions) -> None:
+        self._tools = options.tools
+        self._changes: dict[str, Any] = {}
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """What to change, for ``Chat.reset(**changes)``."""
+        return dict(self._changes)
+
+    def want(self, current: SessionOptions, model: ModelInfo, wanted: Mapping[str, Any] | None) -> None:
+        """Take over what the user has set; None takes everything back.
+
+        Raises:
+            OptionValueError, OptionTypeError: An option cannot work, or there is none of that name.
+            UnsupportedError: The model cannot do it.
+        """
+        changes = dict(wanted or {})
+        tools = changes.pop("tools", bool(current.tools))
+        if "tools" in (wanted or {}):
+            changes["tools"] = self._tools if tools else ()
+        if not changes.get("system_instruction", True):
+            changes["system_instruction"] = None
+        checked = SessionOptions.of(**{**_all(current), **changes})
+        if checked.enable_thinking and not model.supports_thinking:
+            raise UnsupportedError(f"the model {model.name!r} has no thinking; leave it off")
+        self._changes = {name: value for name, value in changes.items() if value != getattr(current, name)}
+
+    def taken(self) -> None:
+        """The chat has them now."""
+        self._changes = {}
+
+    def json(self, current: SessionOptions, context_policy: str) -> Settings:
+        """Both, as they go over the wire."""
+        pending = SessionOptions.of(**{**_all(current), **self._changes}) if self._changes else None
+        return {
+            "options": _values(current),
+            "pending": None if pending is None else _values(pending),
+            "tools": [_name(tool) for tool in self._tools],
+            "context_policy": "error" if context_policy == "error" else "trim",
+        }
+
+
+def _all(options: SessionOptions) -> dict[str, Any]:
+    return {name: getattr(options, name) for name in SessionOptions.__slots__}
+
+
+def _values(options: SessionOptions) -> OptionValues:
+    values: Any = {name: getattr(options, name) for name in _SHOWN} | {"tools": bool(options.tools)}
+    shown: OptionValues = values
+    return shown
+
+
+def _name(tool: object) -> str:
+    return str(getattr(tool, "__name__", None) or getattr(tool, "name", None) or type(tool).__name__)

@@ -1,0 +1,156 @@
+"""What a panel says of its chat: the messages that tell of state, settings, handles and files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gemma_notebook.messages import Message
+from gemma_notebook.panel import export
+from gemma_notebook.panel.hood import lives
+from gemma_notebook.panel.interfaces import PanelChat
+from gemma_notebook.panel.problems import problem_of
+from gemma_notebook.panel.protocol import (
+    ErrorMessage,
+    PanelError,
+    Retry,
+    Settings,
+    SettingsMessage,
+    SnapshotMessage,
+    StateMessage,
+    Status,
+    context_json,
+    handles_json,
+    model_json,
+)
+from gemma_notebook.panel.pump import Pump
+from gemma_notebook.panel.record import Record
+from gemma_notebook.panel.requests import ExportRequest
+from gemma_notebook.panel.settings import NextOptions
+
+__all__ = ["Teller"]
+
+
+class Teller:
+    """Writes the messages that are not turns.
+
+    Not thread-safe: the controller's lock guards it.
+
+    Attributes:
+        failure: Why the last reset failed; None when it did not.
+    """
+
+    def __init__(self, chat: PanelChat, pump: Pump, prompts: Sequence[str]) -> None:
+        self._chat = chat
+        self._pump = pump
+        self._prompts = list(prompts)
+        self.record = Record(chat.messages)
+        self.next = NextOptions(chat.options)
+        self.failure: str | None = None
+
+    def tell_state(self, status: Status, request: str | None) -> None:
+        """What the panel is doing, and the numbers; acknowledges ``request``."""
+        message: StateMessage = {
+            "type": "state",
+            "epoch": self.record.epoch,
+            "status": status,
+            "context": context_json(self._chat.context),
+            "handles": handles_json(self._chat.manager.handles),
+            "handle": self._chat.handle_id,
+        }
+        if request is not None:
+            message["request"] = request
+        self._pump.post(message)
+
+    def tell_snapshot(self, status: Status, request: str | None) -> None:
+        """The whole."""
+        context = self._chat.context
+        message: SnapshotMessage = {
+            "type": "snapshot",
+            "epoch": self.record.epoch,
+            "status": status,
+            "model": model_json(self._chat.manager.model, context.limit),
+            "settings": self._settings(),
+            "prompts": self._prompts,
+            "messages": self.record.messages,
+            "context": context_json(context),
+            "handles": handles_json(self._chat.manager.handles),
+            "handle": self._chat.handle_id,
+        }
+        if request is not None:
+            message["request"] = request
+        if self.failure is not None:
+            message["error"] = PanelError(message=self.failure, remedy="reset")
+        self._pump.post(message)
+
+    def tell_settings(self, request: str | None) -> None:
+        """The options of this chat and of the next."""
+        message: SettingsMessage = {
+            "type": "settings",
+            "epoch": self.record.epoch,
+            "settings": self._settings(),
+        }
+        if request is not None:
+            message["request"] = request
+        self._pump.post(message)
+
+    def tell_hood(self, request: str) -> None:
+        """The lives of the handles."""
+        manager = self._chat.manager
+        events = manager.events
+        earlier, latest = lives(events, self._chat.handle_id)
+        self._pump.post(
+            {
+                "type": "hood",
+                "epoch": self.record.epoch,
+                "request": request,
+                "now_s": events[-1].at_s if events else 0.0,
+                "earlier": earlier,
+                "handles": handles_json(manager.handles),
+                "lives": list(latest),
+            }
+        )
+
+    def tell_export(self, request: ExportRequest) -> None:
+        """The chat, or the one that the front end has kept, as the text of a file."""
+        messages = self.record.messages if request.messages is None else request.messages
+        try:
+            file = export.write(request.format, messages, self._chat)
+        except Exception as error:
+            problem = problem_of(error)
+            self.refuse(request.id, problem["kind"], problem["message"])
+            return
+        self._pump.post(
+            {
+                "type": "exported",
+                "epoch": self.record.epoch,
+                "request": request.id,
+                "name": file.name,
+                "media_type": file.media_type,
+                "text": file.text,
+            }
+        )
+
+    def read_export(self, text: str) -> tuple[Message, ...]:
+        """What an exported JSON says."""
+        return export.read(text)
+
+    def refuse(
+        self, request: str | None, kind: str, why: str, *, retry: Retry | None = None, text: str | None = None
+    ) -> None:
+        """A request failed; ``text`` gives a prompt back."""
+        message: ErrorMessage = {
+            "type": "error",
+            "epoch": self.record.epoch,
+            "kind": kind,
+            "message": why,
+            "retry": retry,
+        }
+        if request is not None:
+            message["request"] = request
+        if text is not None:
+            message["text"] = text
+        self._pump.post(message)
+
+    def _settings(self) -> Settings:
+        policy = getattr(getattr(self._chat, "session", None), "context_policy", "trim")
+        return self.next.json(self._chat.options, policy)

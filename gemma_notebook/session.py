@@ -1,0 +1,524 @@
+"""A session: one conversation with the model, its turns, and the native handle that they live in.
+
+Locks, outermost first: a session's lock guards its handle and list of turns, a manager's condition guards
+who is created and closed, the engine's lock guards native calls. Nothing waits for a generation while it
+holds the manager's condition or the engine's lock, and a Stop takes none of the three.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import weakref
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Self
+
+from gemma_notebook._shared import Shared
+from gemma_notebook._threads import in_thread
+from gemma_notebook.displays import Table, TableDisplay
+from gemma_notebook.engine import Conversation, ConversationOptions, Engine, HandleState
+from gemma_notebook.errors import ClosedError, EngineError, GemmaNotebookError, OptionValueError
+from gemma_notebook.holding import Holding
+from gemma_notebook.messages import Context, Message, Reply, Timing
+from gemma_notebook.options import SEEDS, ContextPolicy, SendOptions, SessionOptions
+from gemma_notebook.prompts import check_message, history_json, message_json, system_json, turns_of
+from gemma_notebook.room import context_full, reply_reserve, turns_to_drop
+from gemma_notebook.streams import AsyncReplyStream, ReplyStream
+from gemma_notebook.turns import Turn
+
+if TYPE_CHECKING:
+    from gemma_notebook.sessions import SessionManager
+
+__all__ = ["Session"]
+
+
+class Session(TableDisplay):
+    """One conversation with the model. Safe to use from any thread and any event loop.
+
+    Made by :meth:`SessionManager.create_session` or :meth:`SessionManager.open_session`. A session has one
+    native handle at a time. When that is spent, after a stop, an error or a reply cut by a limit, the next
+    send opens a new one and replays the turns, so a session goes on where it was. Close it when you are
+    done: one from ``open_session`` that is only forgotten is closed with a ResourceWarning.
+
+    Example:
+        >>> session = manager.create_session()
+        >>> session.send("My name is Ada.").text
+        'Nice to meet you, Ada.'
+    """
+
+    def __init__(
+        self,
+        manager: SessionManager,
+        options: SessionOptions,
+        history: Iterable[Turn] = (),
+        begin: Callable[[], Conversation | None] | None = None,
+    ) -> None:
+        self.manager = manager
+        self.options = options
+        self.context_policy: ContextPolicy = "error"
+        self.keeps_checkpoints = False
+        self._lock = threading.RLock()
+        self._turns: list[Turn] = list(history)
+        self._closing = False
+        self._closed = False
+        self._resetting: Shared | None = None
+        self._resetting_lock = threading.Lock()
+        self._attempt = 0
+        self._holding = Holding()
+        self._forgotten: weakref.finalize[..., Session] | None = None
+        self._holding.conversation = (begin and begin()) or self._create_conversation()
+
+    def __repr__(self) -> str:
+        if self._closed:
+            return "Session(closed)"
+        return f"Session(handle={self.handle_id}, turns={len(self._turns)}, {self.context})"
+
+    def _table(self) -> Table:
+        context, closed = self.context, self.closed
+        rows = (
+            ("session with", self.manager.model.name),
+            ("turns", len(self.turns)),
+            ("context", f"{context.tokens:,} of {context.limit:,} tokens"),
+            ("handle", self.handle_id or "none"),
+        )
+        return Table((), (("session", "closed"),) if closed else rows)
+
+    # What it is
+
+    @property
+    def closed(self) -> bool:
+        """It was closed, or superseded by a newer session on the single-chat lane."""
+        return self._closed or self._closing
+
+    @property
+    def _engine(self) -> Engine:
+        return self.manager._engine
+
+    @property
+    def handle_id(self) -> int | None:
+        """The number of the native handle, as in ``manager.events``; None when there is none just now."""
+        conversation = self._holding.conversation
+        return None if conversation is None else conversation.number
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """The messages so far, the unfinished turn's user message included."""
+        return tuple(message for turn in tuple(self._turns) for message in turn.messages)
+
+    @property
+    def context(self) -> Context:
+        """Tokens in the KV cache after the last turn, and the limit. Never waits."""
+        used = next((n for turn in reversed(tuple(self._turns)) if (n := turn.context_tokens) is not None), 0)
+        return Context(used, self._engine.model.context_limit)
+
+    @property
+    def metrics(self) -> tuple[Timing, ...]:
+        """The timings of its finished turns, in order; not of those that :meth:`restore` brought."""
+        return tuple(
+            turn.reply.timing for turn in tuple(self._turns) if turn.reply is not None and not turn.restored
+        )
+
+    # Sending
+
+    def send(self, message: str, *, max_output_tokens: int | None = None) -> Reply:
+        """Send a message and wait for the whole reply.
+
+        Args:
+            message: Text. Control tokens of the chat template in it, such as ``<end_of_turn>``, are
+                defused by a space after the ``<``.
+            max_output_tokens: A limit for this reply, in tokens; None for the session's.
+
+        Returns:
+            The reply. A limit that was reached and a stop are a ``finish_reason``, not an error.
+
+        Raises:
+            ClosedError: The session is closed.
+            ContextFullError: The message does not fit; nothing was sent.
+            EngineError: The engine refused, or broke off the reply.
+            OptionValueError: The message is empty or cannot be encoded. A ``ValueError``.
+        """
+        with self.stream(message, max_output_tokens=max_output_tokens) as stream:
+            return stream.reply
+
+    def stream(self, message: str, *, max_output_tokens: int | None = None) -> ReplyStream:
+        """Send a message and iterate over the reply as it comes.
+
+        Returns when the engine has begun; while another chat generates it waits its turn, and
+        :meth:`stop` ends that wait. Leaving the loop cancels. Raises as :meth:`send`.
+        """
+        turn = self._new_turn(message, max_output_tokens)
+        try:
+            self._start(turn)
+            return ReplyStream(turn, self)
+        except BaseException:  # a Ctrl-C: there is no stream that could stop it
+            turn.cancel()
+            raise
+
+    async def asend(self, message: str, *, max_output_tokens: int | None = None) -> Reply:
+        """:meth:`send` without blocking the event loop; cancelling the task stops the reply."""
+        return await self.astream(message, max_output_tokens=max_output_tokens).areply()
+
+    def astream(self, message: str, *, max_output_tokens: int | None = None) -> AsyncReplyStream:
+        """:meth:`stream` for ``async for``."""
+        return AsyncReplyStream(self._new_turn(message, max_output_tokens), self._start, self)
+
+    def stop(self) -> None:
+        """Stop the reply that is being generated and those that wait. Returns at once; safe at any time.
+
+        Other sessions are not touched. What had come of the reply stays in the history.
+        """
+        for turn in tuple(self._turns):
+            turn.cancel()
+
+    async def astop(self) -> None:
+        """:meth:`stop`, for symmetry: it never blocks."""
+        self.stop()
+
+    # Starting over
+
+    def reset(self) -> None:
+        """Forget everything: cancel, wait for the terminal event, delete the handle, create a new one.
+
+        A reset during a reset joins it. When the new handle cannot be created the old one is gone all
+        the same, the error is raised, and the next reset or send tries again.
+
+        Raises:
+            ClosedError: The session is closed.
+            EngineError: The engine refused the new handle.
+        """
+        while not self._reset_or_join():
+            pass  # the one that was joined was interrupted (Ctrl-C), which is no answer for us
+
+    def _reset_to(self, options: SessionOptions) -> None:
+        """A reset to a chat with other options; it joins none."""
+        self._restart(keep=0, options=options)
+
+    def _reset_or_join(self) -> bool:
+        self._require_open()
+        mine = Shared()
+        try:
+            with self._resetting_lock:
+                running = self._resetting = self._resetting or mine
+            if running is mine:
+                self._restart(keep=0, reset=mine)
+                return True
+        except BaseException as error:
+            mine.error = error
+            raise
+        finally:
+            self._end_reset(mine)
+            mine.done.set()
+        running.join()
+        return running.error is None
+
+    def _end_reset(self, reset: Shared) -> None:
+        with self._resetting_lock:
+            if self._resetting is reset:
+                self._resetting = None
+
+    async def areset(self) -> None:
+        """:meth:`reset` without blocking the event loop."""
+        await in_thread(self.reset)
+
+    def rewind(self, turns: int) -> None:
+        """Keep the first ``turns`` turns and forget the rest, as if they had never been said.
+
+        Raises:
+            ClosedError: The session is closed.
+            OptionValueError: There are fewer turns.
+        """
+        self._restart(keep=turns)
+
+    def restore(self, messages: Iterable[Message]) -> None:
+        """Forget what was said, and go on from ``messages``, as from a saved chat or another branch.
+
+        The model reads them with the next message that is sent.
+
+        Args:
+            messages: The user's and the assistant's in turn, as :attr:`messages` gives them; a reply may
+                be missing where there was none.
+
+        Raises:
+            ClosedError: The session is closed.
+            OptionTypeError, OptionValueError: They are no messages of a chat; nothing is forgotten then.
+        """
+        self._require_open()
+        turns = turns_of(messages, self._engine)
+        self._restart(keep=0, then=turns)
+
+    async def arestore(self, messages: Iterable[Message]) -> None:
+        """:meth:`restore` without blocking the event loop."""
+        await in_thread(self.restore, tuple(messages))
+
+    @property
+    def turns(self) -> tuple[Turn, ...]:
+        """The turns so far, the unfinished one last."""
+        return tuple(self._turns)
+
+    # Ending
+
+    def close(self) -> None:
+        """Cancel what runs, wait for its end, delete the handle. Idempotent; everything else then raises.
+
+        Raises:
+            EngineError: The engine never ended the generation; the handle is given up.
+        """
+        if self._closed:  # also by a reload, which could not have the lock
+            return
+        self._closing = True
+        turns = tuple(self._turns)
+        for turn in turns:
+            turn.cancel()
+        try:
+            with self._lock:
+                if not self._closed:
+                    self._drain(turns)
+                    self._close_held()
+        finally:
+            self._see_off(turns)
+
+    def _close_held(self) -> None:
+        try:
+            self._holding.close()
+        finally:
+            if self._holding.closed:  # else a Ctrl-C came, and the next close goes on
+                self._closed = True
+                if self._forgotten is not None:
+                    self._forgotten.detach()
+                self.manager._forget(self)
+
+    async def aclose(self) -> None:
+        """:meth:`close` without blocking the event loop."""
+        await in_thread(self.close)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    # Inside
+
+    def _new_turn(self, message: str, max_output_tokens: int | None) -> Turn:
+        self._require_open()
+        check_message(message)
+        options = SendOptions(max_output_tokens=max_output_tokens)
+        return Turn(message, options, max_output_tokens=max_output_tokens or self.options.max_output_tokens)
+
+    def _start(self, turn: Turn) -> None:
+        """Wait for the engine and send; afterwards the turn runs, or is done."""
+        queue = self.manager._queue
+        try:
+            with self._lock:
+                self._require_open()
+                self._turns.append(turn)
+                queue.join(turn)  # under the lock: the order of the turns is that in which they are answered
+            if not queue.wait(turn):
+                turn.finish_unstarted()
+                return
+            with self._lock:
+                if turn.cancel_requested or turn not in self._turns:
+                    turn.finish_unstarted()
+                    return
+                self._require_open()
+                conversation, used, prompt = self._conversation_with_room(turn)
+                limit = self._engine.model.context_limit
+                self._keep_checkpoint(turn)
+                turn.start(conversation, message_json(turn.message), used=used, prompt=prompt, limit=limit)
+        except BaseException as error:
+            queue.leave(turn)
+            if turn.started:  # a Ctrl-C, when the engine had accepted the message
+                turn.cancel()
+                turn.drain()
+                raise
+            with self._lock:
+                if turn in self._turns:
+                    self._turns.remove(turn)
+            turn.finish_unstarted(error if isinstance(error, GemmaNotebookError) else None)
+            raise
+
+    def _keep_checkpoint(self, turn: Turn) -> None:
+        conversation = self._holding.conversation
+        # A sampler's state is not in a clone, and what is fresh costs no more to replay.
+        if self.keeps_checkpoints and self.options.greedy and conversation and not conversation.fresh:
+            self._holding.keep_checkpoint(self._turns[: self._turns.index(turn)])
+
+    def _rewind_before(self, turn: Turn, *, again: bool = False) -> None:
+        """Forget ``turn`` and all after it; nothing when it was forgotten meanwhile, as by a reset.
+
+        With ``again`` a sampler that is not greedy begins with the next seed, for another reply.
+        """
+        self._attempt += again
+        self._restart(keep=turn)
+
+    def _clone(self, turns: Sequence[Turn]) -> Conversation | None:
+        """A clone of the handle, if that holds exactly ``turns`` and its answers are those of a replay."""
+        with self._lock:
+            conversation = self._holding.conversation
+            if (
+                conversation is None
+                or conversation.state is not HandleState.OPEN
+                or conversation.fresh
+                or not self.options.greedy
+                or self._turns != list(turns)
+            ):
+                return None
+            return conversation.clone()
+
+    def _stand_still(self, locks: contextlib.ExitStack, timeout_s: float) -> bool:
+        """For a reload: stop the turns and take the lock, which goes to ``locks``.
+
+        False when that cannot be had in time, since a call into the engine never returns: the session is
+        closed then, and what it held is left to the engine.
+        """
+        self.stop()
+        if not self._lock.acquire(timeout=timeout_s):
+            self._closed = True
+            self.manager._forget(self)
+            return False
+        locks.callback(self._lock.release)
+        return not self._closed
+
+    def _begin_again(self) -> None:
+        """After a reload: a handle on the new engine. The caller has the lock."""
+        self._see_off(self._turns)
+        self._holding.close()
+        with contextlib.suppress(EngineError):  # the next send tries again
+            self._holding.conversation = self._create_conversation()
+
+    def _restart(
+        self,
+        keep: int | Turn,
+        *,
+        then: Sequence[Turn] = (),
+        options: SessionOptions | None = None,
+        reset: Shared | None = None,
+    ) -> None:
+        """Go back to the turns before ``keep`` and on from ``then``, on another handle."""
+        stopped: list[Turn] = []
+        try:
+            self._cancel_after(keep)  # before the lock: one that is just starting holds it
+            with self._lock:
+                self._require_open()
+                kept = self._place(keep)
+                if kept == len(self._turns) and isinstance(keep, Turn):
+                    return
+                stopped = self._turns[kept:]
+                self._cancel_after(keep)
+                self._drain(stopped)
+                self._turns = [*self._turns[:kept], *then]
+                self._attempt = self._attempt if isinstance(keep, Turn) else 0
+                self.options = options or self.options
+                self._holding.close_conversation()
+                if not self._holding.go_back(self._turns):
+                    self._holding.conversation = self._create_conversation()
+                if reset is not None:
+                    # What is sent from here on is not part of it: the next reset must not join this one.
+                    self._end_reset(reset)
+        finally:
+            self._see_off(stopped)
+
+    def _cancel_after(self, keep: int | Turn) -> None:
+        for turn in self._turns[self._place(keep) :]:
+            turn.cancel()
+
+    def _place(self, keep: int | Turn) -> int:
+        turns = tuple(self._turns)
+        if isinstance(keep, Turn):
+            return turns.index(keep) if keep in turns else len(turns)
+        if not 0 <= keep <= len(turns):
+            raise OptionValueError(f"cannot go back to turn {keep}: the chat has {len(turns)} turns")
+        return keep
+
+    @staticmethod
+    def _drain(turns: Iterable[Turn]) -> None:
+        """Wait for the end of those that run, so that their numbers are known before the handle is closed."""
+        for turn in turns:
+            if turn.started:
+                turn.drain()
+
+    def _see_off(self, turns: Iterable[Turn]) -> None:
+        # Their generations have ended with the handle; take the rest so that their readers see the end.
+        # Not in a forked child: the engine's thread may have held a stream's lock at the fork.
+        if self._engine.in_this_process:
+            for turn in turns:
+                turn.wait_end(0)
+
+    def _create_conversation(self) -> Conversation:
+        options = self.options
+        history = history_json(self._turns)
+        return self._engine.create_conversation(
+            ConversationOptions(
+                system_message_json=system_json(options.system_instruction),
+                messages_json=history,
+                lora_path=str(options.lora_path) if options.lora_path else None,
+                temperature=options.temperature,
+                random_seed=(options.random_seed + self._attempt) % SEEDS,
+                top_k=options.top_k,
+                top_p=options.top_p,
+                max_output_tokens=options.max_output_tokens,
+                enable_thinking=options.enable_thinking or None,
+            )
+        )
+
+    def _usable_conversation(self) -> Conversation:
+        """The handle, or a fresh one with the turns replayed when it can take no more messages."""
+        conversation = self._holding.conversation
+        if conversation is None or conversation.state is not HandleState.OPEN:
+            self._holding.close_conversation()  # before the next is created: one KV cache at a time
+            conversation = self._holding.conversation = self._create_conversation()
+        return conversation
+
+    def _conversation_with_room(self, turn: Turn) -> tuple[Conversation, int, int]:
+        """A handle on which the turn fits, the tokens in its KV cache now, and those that the turn adds.
+
+        A full context is silent in the engine: the reply stops in mid-sentence and later sends give
+        nothing at all, so it is counted here before the send.
+
+        Raises:
+            ContextFullError: It does not fit, and nothing may or can be dropped.
+        """
+        limit = self._engine.model.context_limit
+        reserve = reply_reserve(turn.options.max_output_tokens or self.options.max_output_tokens, limit)
+        turns = self._turns
+        while True:
+            conversation = self._usable_conversation()
+            used = conversation.token_count()
+            prompt = self._prompt_tokens(conversation, turn.message)
+            needed = prompt + reserve
+            if limit <= 0 or used + needed <= limit:
+                return conversation, used, prompt
+            place = self._turns.index(turn)
+            droppable, waiting = self._turns[:place], self._turns[place:]
+            if self.context_policy == "error" or not droppable:
+                if turns is not self._turns:  # dropped for nothing
+                    self._turns = turns
+                    conversation.retire("not trimmed")
+                raise context_full(needed, reserve, used, limit)
+            # Down to three quarters: each trim costs a prefill of all that is kept.
+            drop = turns_to_drop(droppable, used + needed - limit * 3 // 4)
+            turn.trimmed_turns += drop
+            self._turns = [*droppable[drop:], *waiting]
+            self._holding.drop_checkpoints()  # nobody can go back to what was forgotten
+            conversation.retire("trimmed")
+
+    def _prompt_tokens(self, conversation: Conversation, message: str) -> int:
+        # On a fresh handle the rendering holds the replayed turns as well: they are not in the KV cache yet.
+        rendered = conversation.render(message_json(message))
+        begin = 1 if conversation.fresh else 0  # the begin-of-sequence token
+        return len(self._engine.tokenize(rendered)) + begin
+
+    def _require_open(self) -> None:
+        if self.closed:
+            raise ClosedError(
+                "this session is closed, or a newer session took its place; create a new one with "
+                "manager.create_session(), or use manager.open_session() to keep several"
+            )
+        if not self.manager.reloading:
+            self._engine.require_open()

@@ -1,0 +1,199 @@
+"""What ``stream`` and ``astream`` return: a turn's reply as it arrives, for ``for`` and for ``async for``."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any, Self
+
+from gemma_notebook import _reaper
+from gemma_notebook._threads import in_thread
+from gemma_notebook.errors import ClosedError
+from gemma_notebook.messages import Delta, Reply
+from gemma_notebook.turns import Turn
+
+__all__ = ["AsyncReplyStream", "ReplyStream"]
+
+
+class ReplyStream:
+    """A reply as it arrives: iterate for :class:`~gemma_notebook.messages.Delta`, then read ``reply``.
+
+    Leaving the loop early, by ``break`` or an exception, cancels the generation and waits for its end, so
+    that the engine is free again; the turn is kept as cancelled. One reader; any thread.
+
+    Example:
+        >>> for delta in chat.stream("Hello"):
+        ...     print(delta.text, end="")
+    """
+
+    def __init__(self, turn: Turn, session: object = None) -> None:
+        self._turn = turn
+        self._session = session  # a session that nobody holds is closed, and this one is in use
+        self._next = 0
+        self._closed = False
+
+    def __iter__(self) -> Iterator[Delta]:
+        try:
+            while True:
+                try:
+                    delta = next(self)
+                except StopIteration:
+                    return
+                yield delta
+        finally:
+            self.close()
+
+    def __next__(self) -> Delta:
+        turn = self._turn
+        try:
+            while self._next >= len(turn.deltas):
+                if turn.done or self._closed:
+                    if self._next < len(turn.deltas):  # the last ones came between the two looks
+                        break
+                    self._raise_or_stop()
+                turn.drive()
+        except BaseException:  # the end, an error, or a Ctrl-C
+            self.close()
+            raise
+        delta = turn.deltas[self._next]
+        self._next += 1
+        return delta
+
+    def _raise_or_stop(self) -> None:
+        self._closed = True
+        if self._turn.error is not None:
+            raise self._turn.error
+        raise StopIteration
+
+    @property
+    def reply(self) -> Reply:
+        """The finished reply; reads the stream to its end first.
+
+        Raises:
+            EngineError: The engine broke off the reply.
+        """
+        turn = self._turn
+        try:
+            while not turn.done:
+                turn.drive()
+        except BaseException:  # a Ctrl-C
+            self.close()
+            raise
+        if turn.error is not None:
+            raise turn.error
+        assert turn.reply is not None
+        return turn.reply
+
+    def close(self) -> None:
+        """Stop the generation if it still runs, and wait for its end. Idempotent.
+
+        The garbage collector, which closes a loop that was left and is part of a cycle, does not wait.
+        """
+        self._closed = True
+        if self._turn.done:
+            return
+        if _reaper.in_collection():
+            _reaper.run_later(self._end)
+        else:
+            self._end()
+
+    def _end(self) -> None:
+        self._turn.cancel()
+        self._turn.drain()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        # Forgotten without a loop. Only ask, and not from here: the garbage collector may run this inside
+        # any lock. The next turn, or close, sees it to its end.
+        if not self._turn.done:
+            _reaper.run_later(self._turn.cancel)
+
+
+class AsyncReplyStream:
+    """:class:`ReplyStream` for ``async for``. Never blocks the event loop, any loop.
+
+    The message is sent at the first ``async for`` step. Cancelling the task that reads cancels the
+    generation.
+    """
+
+    def __init__(self, turn: Turn, start: Callable[[Turn], None], session: object = None) -> None:
+        self._turn = turn
+        self._session = session  # a session that nobody holds is closed, and this one is in use
+        self._start: Callable[[Turn], None] | None = start
+        self._next = 0
+
+    def __aiter__(self) -> AsyncIterator[Delta]:
+        return self._iterate()
+
+    async def _iterate(self) -> AsyncIterator[Delta]:
+        try:
+            while (delta := await self._take()) is not None:
+                yield delta
+        finally:
+            await self.aclose()
+
+    async def _take(self) -> Delta | None:
+        turn = self._turn
+        await self._ensure_started()
+        while self._next >= len(turn.deltas):
+            if turn.done:
+                if self._next < len(turn.deltas):
+                    break
+                if turn.error is not None:
+                    raise turn.error
+                return None
+            await self._cancelling(in_thread(turn.drive))
+        delta = turn.deltas[self._next]
+        self._next += 1
+        return delta
+
+    async def _ensure_started(self) -> None:
+        start, self._start = self._start, None
+        if start is not None:
+            await self._cancelling(in_thread(start, self._turn))
+
+    async def _cancelling(self, step: Awaitable[Any]) -> None:
+        try:
+            await step
+        except BaseException:
+            self._turn.cancel()
+            raise
+
+    async def areply(self) -> Reply:
+        """Read to the end and return the finished reply.
+
+        Raises:
+            EngineError: The engine broke off the reply.
+        """
+        async for _ in self:
+            pass
+        return self.reply
+
+    @property
+    def reply(self) -> Reply:
+        """The finished reply, after the last delta.
+
+        Raises:
+            EngineError: The engine broke off the reply.
+            ClosedError: It has not been read to its end yet.
+        """
+        if self._turn.error is not None:
+            raise self._turn.error
+        if self._turn.reply is None:
+            raise ClosedError(
+                "the reply is not finished; read the stream to its end first, or await areply()"
+            )
+        return self._turn.reply
+
+    async def aclose(self) -> None:
+        """Stop the generation if it still runs, and wait for its end. Idempotent."""
+        if self._start is not None:  # never sent
+            self._start = None
+            self._turn.finish_unstarted()
+        elif not self._turn.done:
+            self._turn.cancel()
+            await in_thread(self._turn.drain)

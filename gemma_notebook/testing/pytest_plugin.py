@@ -1,0 +1,42 @@
+"""The pytest plugin: ``gemma_manager`` and ``gemma_chat``.
+
+pytest loads it wherever the package is installed, so nothing but pytest is imported before a fixture is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from gemma_notebook.chat import Chat
+    from gemma_notebook.sessions import SessionManager
+
+__all__ = ["gemma_chat", "gemma_manager", "pytest_addoption"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a project say once which model its tests are for."""
+    words = "the model of the fixture gemma_manager: 'tiny', a catalogue name, or a path"
+    parser.getgroup("gemma_notebook").addoption(
+        "--gemma-model", metavar="NAME", help=f"{words}; before the ini's"
+    )
+    parser.addini("gemma_model", f"{words} (default: tiny)", default="tiny")
+
+
+@pytest.fixture(scope="session")
+def gemma_manager(pytestconfig: pytest.Config) -> Iterator[SessionManager]:
+    """The manager of a model that is loaded once for all tests, by --gemma-model or gemma_model in the ini file."""
+    from gemma_notebook.loading import load
+
+    with load(pytestconfig.getoption("gemma_model") or pytestconfig.getini("gemma_model")) as manager:
+        yield manager
+
+
+@pytest.fixture
+def gemma_chat(gemma_manager: SessionManager) -> Iterator[Chat]:
+    """A greedy chat on a conversation handle of its own, closed after the test."""
+    with gemma_manager.open_chat() as chat:
+        yield chat

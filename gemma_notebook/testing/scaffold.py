@@ -1,0 +1,60 @@
+"""New notebooks, from templates that are tests already."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+
+from gemma_notebook.errors import GemmaNotebookError, OptionValueError
+
+__all__ = ["KINDS", "new_notebook"]
+
+KINDS = ("regression", "teaching")
+_TEMPLATES = Path(__file__).with_name("templates")
+_TITLE = "TITLE"
+
+
+def new_notebook(kind: str, name: str, folder: str | os.PathLike[str] = ".") -> Path:
+    """Write a notebook that runs, and passes nbval, as it is.
+
+    Args:
+        kind: ``"regression"`` (tell, ask, reset, ask again, each output a reference) or ``"teaching"`` (goals,
+            steps, questions, a summary).
+        name: Its title; the file is named after it.
+        folder: Where to write it.
+
+    Returns:
+        The file that was written.
+
+    Raises:
+        OptionValueError: Another kind, a name without letters, or a folder that is not there.
+        GemmaNotebookError: The file is there already, or cannot be written.
+
+    Example:
+        >>> new_notebook("regression", "Names are forgotten")
+        PosixPath('names-are-forgotten.ipynb')
+    """
+    if kind not in KINDS:
+        raise OptionValueError(f"unknown kind of notebook {kind!r}; use one of {', '.join(map(repr, KINDS))}")
+    title = " ".join(name.removesuffix(".ipynb").split())
+    slug = re.sub(r"[\W_]+", "-", title.lower()).strip("-")
+    if not slug:
+        raise OptionValueError(f"{name!r} has no letters to name a file after; give a title")
+    if not Path(folder).is_dir():
+        raise OptionValueError(f"there is no folder {str(folder)!r} to write into; make it first")
+    path = Path(folder) / f"{slug}.ipynb"
+    template = (_TEMPLATES / f"{kind}.ipynb").read_text(encoding="utf-8")
+    # A title is words: nothing in it may become a heading, a link or HTML of the page.
+    words = re.sub(r"([\\`*_\[\]<>#|])", r"\\\1", title)
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(template.replace(_TITLE, json.dumps(words, ensure_ascii=False)[1:-1]))
+    except FileExistsError:
+        raise GemmaNotebookError(f"{str(path)!r} is there already; give another name") from None
+    except OSError as error:
+        raise GemmaNotebookError(
+            f"{str(path)!r} cannot be written ({error.strerror}); give another folder"
+        ) from None
+    return path

@@ -1,0 +1,53 @@
+"""Comparing text that may differ in what differs from run to run, and in nothing else."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import re
+from pathlib import Path
+
+__all__ = ["SANITIZE_CFG", "Rule", "assert_same_text", "normalized", "read_rules"]
+
+SANITIZE_CFG = Path(__file__).with_name("sanitize.cfg")
+"""The sanitising file for nbval: ``pytest --nbval --nbval-sanitize-with=…``; ``gemma-notebook check-notebooks
+--sanitize-path`` prints where it lies."""
+
+Rule = tuple[re.Pattern[str], str]
+
+
+@functools.cache
+def read_rules(path: Path = SANITIZE_CFG) -> tuple[Rule, ...]:
+    """The rules of a sanitising file, in nbval's format: ``regex:`` and ``replace:`` lines in pairs."""
+    lines = [line.partition(": ") for line in path.read_text(encoding="utf-8").splitlines()]
+    patterns = [value for key, _, value in lines if key == "regex"]
+    words = [value for key, _, value in lines if key == "replace"]
+    return tuple((re.compile(pattern), word) for pattern, word in zip(patterns, words, strict=True))
+
+
+def normalized(text: str, rules: tuple[Rule, ...] | None = None) -> str:
+    """``text`` with addresses, ids and times replaced by their kind, as nbval sees it with :data:`SANITIZE_CFG`.
+
+    Example:
+        >>> normalized("<Thing at 0x7f3d2c1b0a90> in 12.3 ms")
+        '<Thing at ADDRESS> in DURATION'
+    """
+    for pattern, word in read_rules() if rules is None else rules:
+        text = pattern.sub(word, text)
+    return text
+
+
+def assert_same_text(actual: str, expected: str) -> None:
+    """Raise unless the texts are the same, but for addresses, ids and times.
+
+    Raises:
+        AssertionError: They differ; it shows where.
+    """
+    left, right = normalized(expected), normalized(actual)
+    if left != right:
+        lines = difflib.unified_diff(
+            left.splitlines(), right.splitlines(), "expected", "actual", lineterm="", n=2
+        )
+        raise AssertionError(
+            "the texts differ:\n" + ("\n".join(lines) or "only in the breaks between their lines")
+        )

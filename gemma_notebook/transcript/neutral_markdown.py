@@ -1,0 +1,100 @@
+"""Text of somebody who is not trusted, as Markdown that is safe to hand on, whoever reads it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from gemma_notebook.transcript.markdown_html import MarkdownReader, is_allowed
+
+if TYPE_CHECKING:
+    from markdown_it.token import Token
+
+__all__ = ["escaped", "fenced", "neutral", "one_line"]
+
+_suspicious_reader = MarkdownReader(html=True)
+
+
+def escaped(text: str) -> str:
+    """Text that is no Markdown, so that Markdown shows it as it is, line by line."""
+    lines = [_escaped_line(line) for line in text.splitlines()]
+    joints = ["\\\n" if line and following else "\n" for line, following in pairwise(lines)]
+    return "".join(line + joint for line, joint in zip(lines, [*joints, ""], strict=True)) if lines else ""
+
+
+def _escaped_line(line: str) -> str:
+    rest = line.strip()
+    indent = "&nbsp;" * (len(line.expandtabs()) - len(line.expandtabs().lstrip()))
+    # What begins a list, a heading or a quotation.
+    return indent + re.sub(r"^(?=[-+=>])|^(\d+)(?=[.)])", r"\1\\", one_line(rest)) if rest else ""
+
+
+def one_line(text: str) -> str:
+    """Text that is no Markdown, in the middle of a line."""
+    line = " ".join(text.splitlines())
+    return re.sub(r"([\\`*_\[\]#|~$])", r"\\\1", line).replace("&", "&amp;").replace("<", "&lt;")
+
+
+def fenced(text: str, info: str = "") -> str:
+    """``text`` as a block of code that it cannot end."""
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{info}\n{text}\n{fence}"
+
+
+def neutral(text: str) -> str:
+    """Markdown that stays what it is, but for what other readers of it might run, fetch or follow.
+
+    The first of three that a suspicious reader finds nothing in: with HTML and images escaped outside of code,
+    with links escaped too, and as a block of code.
+    """
+    for candidate in (_outside_code(text, _without_html), _without_links(_without_html(text))):
+        if not any(_is_suspicious(token) for token in _tokens(candidate)):
+            return candidate
+    return fenced(text, "markdown")
+
+
+def _without_html(text: str) -> str:
+    text = text.replace("<", "&lt;").replace("![", "\\![")
+    # MathJax follows these, and makes elements of them.
+    return re.sub(
+        r"\\(?=(?:href|url|html\w*|style|class|cssId|data|unicode|require|includegraphics)\b)", r"\\\\", text
+    )
+
+
+def _without_links(text: str) -> str:
+    return re.sub(r"\](?=[(:\[])", r"\\]", text)
+
+
+def _outside_code(text: str, change: Callable[[str], str]) -> str:
+    """Change what is surely no code: not in a fence, nor between backticks on one line."""
+    result, fence = [], ""
+    for line in text.split("\n"):
+        found = re.match(r" {0,3}(`{3,}|~{3,})", line)
+        if fence:
+            result.append(line)
+            if found and found[1].startswith(fence) and not line.strip(" `~"):
+                fence = ""
+        elif found and not ("`" in found[1] and "`" in line[found.end() :]):
+            fence = found[1]
+            result.append(change(line))
+        else:
+            parts = re.split(r"(?<![`\\])(`+)(?!`)(.*?[^`])\1(?!`)", line)
+            spans = (f"{tick}{code}{tick}" for tick, code in zip(parts[1::3], parts[2::3], strict=True))
+            plain = [change(part) for part in parts[::3]]
+            result.append("".join(a + b for a, b in zip(plain, [*spans, ""], strict=True)))
+    return "\n".join(result)
+
+
+def _tokens(text: str) -> Iterator[Token]:
+    for token in _suspicious_reader.parse(text):
+        yield token
+        yield from token.children or ()
+
+
+def _is_suspicious(token: Token) -> bool:
+    if token.type in ("html_block", "html_inline", "image"):
+        return True
+    return token.type == "link_open" and not is_allowed(str(token.attrGet("href") or ""))

@@ -1,0 +1,41 @@
+import type { Kept, PanelState, PanelStore } from "../state";
+import { CloseIcon } from "./icons";
+
+/** After a reset: the model has forgotten the old chat, and it can still be saved. Nothing of it is shown. */
+export function KeptOffer({
+  store,
+  state,
+  kept,
+}: {
+  store: PanelStore;
+  state: PanelState;
+  kept: Kept;
+}) {
+  if (state.status === "resetting") return null;
+  return (
+    <div class="gn-kept">
+      <span class="gn-muted">
+        {kept.saved ? "The last chat was saved." : "The model has forgotten the last chat."}
+      </span>
+      {!kept.saved && (
+        <button
+          type="button"
+          class="gn-button gn-button-outline"
+          aria-disabled={state.lost !== null}
+          onClick={() => store.saveKept()}
+        >
+          Save it
+        </button>
+      )}
+      <button
+        type="button"
+        class="gn-button gn-button-quiet"
+        aria-label="Dismiss"
+        title="Forget it here, too"
+        onClick={() => store.dismissKept()}
+      >
+        <CloseIcon />
+      </button>
+    </div>
+  );
+}

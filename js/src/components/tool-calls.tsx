@@ -1,0 +1,101 @@
+import { useState } from "preact/hooks";
+import type { Call, CallState } from "../protocol";
+import type { PanelStore } from "../state";
+import { ToolIcon } from "./icons";
+
+interface Props {
+  calls: readonly Call[];
+  /** The reply has ended: nothing runs any more. */
+  ended: boolean;
+  store: PanelStore;
+}
+
+/** The tools that the model called, one row each; one that has to be allowed asks. */
+export function ToolCalls({ calls, ended, store }: Props) {
+  return (
+    <div class="gn-calls">
+      {calls.map((call) =>
+        call.state === "asking" && !ended ? (
+          <Approval key={call.id} call={call} store={store} />
+        ) : (
+          <Row key={call.id} call={call} ended={ended} />
+        ),
+      )}
+    </div>
+  );
+}
+
+const WORDS: Record<CallState, string> = {
+  asking: "not answered",
+  running: "running…",
+  done: "done",
+  denied: "denied",
+  error: "failed",
+};
+
+function Row({ call, ended }: { call: Call; ended: boolean }) {
+  const [open, setOpen] = useState(false);
+  const words = ended && call.state === "running" ? "called" : WORDS[call.state];
+  return (
+    <div class="gn-fold gn-call" data-call={call.state}>
+      <button
+        type="button"
+        class="gn-button gn-button-quiet gn-fold-head"
+        aria-expanded={open}
+        onClick={() => setOpen(!open)}
+      >
+        <ToolIcon />
+        <code>{call.name}</code>
+        <span class="gn-call-state">{words}</span>
+      </button>
+      {open && (
+        <div class="gn-fold-body">
+          <Part name="Arguments" text={written(call.arguments)} />
+          {call.result !== undefined && (
+            <Part name={call.state === "error" ? "Error" : "Result"} text={call.result} />
+          )}
+        </div>
+      )}
+    </div>
+  );
+}
+
+function Approval({ call, store }: { call: Call; store: PanelStore }) {
+  return (
+    <div class="gn-approval" role="group" aria-label={`Permission for ${call.name}`}>
+      <p>
+        <ToolIcon /> The model wants to call <code>{call.name}</code>.
+      </p>
+      <Part name="Arguments" text={written(call.arguments)} />
+      <div class="gn-approval-foot">
+        <button
+          type="button"
+          class="gn-button gn-button-solid"
+          onClick={() => store.decide(call.id, true)}
+        >
+          Allow
+        </button>
+        <button
+          type="button"
+          class="gn-button gn-button-outline"
+          onClick={() => store.decide(call.id, false)}
+        >
+          Deny
+        </button>
+      </div>
+    </div>
+  );
+}
+
+function Part({ name, text }: { name: string; text: string }) {
+  return (
+    <div class="gn-part">
+      <span class="gn-muted">{name}</span>
+      <pre dir="auto">{text}</pre>
+    </div>
+  );
+}
+
+function written(value: unknown): string {
+  return typeof value === "string" ? value : (JSON.stringify(value, null, 2) ?? "");
+}

@@ -1,0 +1,64 @@
+import type { ComponentChildren } from "preact";
+import { otherHost } from "./address";
+import { Formula } from "./formula";
+import type { Image, Inline, Link } from "./syntax";
+
+export function Inlines({ nodes }: { nodes: Inline[] }) {
+  return <>{nodes.map(InlineNode)}</>;
+}
+
+function InlineNode(node: Inline): ComponentChildren {
+  if (typeof node === "string") return node;
+  switch (node.type) {
+    case "strong":
+      return <strong>{node.children.map(InlineNode)}</strong>;
+    case "emphasis":
+      return <em>{node.children.map(InlineNode)}</em>;
+    case "strike":
+      return <del>{node.children.map(InlineNode)}</del>;
+    case "code":
+      return <code class="gn-inline-code">{node.text}</code>;
+    case "math":
+      return <Formula tex={node.text} display={node.display ?? false} />;
+    case "link":
+      return <Anchor link={node} />;
+    case "image":
+      return <ImageLink image={node} />;
+  }
+}
+
+function Anchor({ link }: { link: Link }) {
+  const { href, title, children } = link;
+  const host = otherHost(href, plainText(children));
+  return (
+    <>
+      <a
+        href={href}
+        title={title === "" ? href : `${title}\n${href}`}
+        target="_blank"
+        rel="noopener noreferrer"
+      >
+        {children.map(InlineNode)}
+      </a>
+      {host !== "" && <span class="gn-muted"> ({host})</span>}
+    </>
+  );
+}
+
+/** An image is not fetched: its server would learn of it. */
+function ImageLink({ image: { href, alt } }: { image: Image }) {
+  return (
+    <a class="gn-image" href={href} title={href} target="_blank" rel="noopener noreferrer">
+      Image{alt === "" ? "" : `: ${alt}`}
+    </a>
+  );
+}
+
+function plainText(nodes: Inline[]): string {
+  return nodes
+    .map((node) => {
+      if (typeof node === "string") return node;
+      return "children" in node ? plainText(node.children) : "text" in node ? node.text : node.alt;
+    })
+    .join("");
+}

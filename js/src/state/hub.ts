@@ -1,0 +1,142 @@
+import { type ChatsRequest, parseKernelMessage, type Tab } from "../protocol";
+import { ChatTransport, type Transport } from "../transport";
+import { newId } from "./ids";
+import { PanelStore } from "./store";
+
+/** The chat that a message without a name of its own is about. */
+export const FIRST = "1";
+
+export interface HubState {
+  tabs: readonly Tab[];
+  active: string;
+  /** A chat was asked for and is not there yet. */
+  opening: boolean;
+  error: string | null;
+}
+
+/** The chats of one panel: which there are, and which one is seen. Every view of the panel shares it. */
+export class PanelHub {
+  private current: HubState = {
+    tabs: [{ id: FIRST, name: "Chat 1" }],
+    active: FIRST,
+    opening: false,
+    error: null,
+  };
+  private readonly stores = new Map<string, PanelStore>();
+  private readonly subscribers = new Set<() => void>();
+  private readonly unsubscribes: (() => void)[] = [];
+  private opens: string | null = null;
+  private lost: string | null = null;
+
+  constructor(private readonly transport: Transport) {
+    this.unsubscribes.push(transport.onMessage((raw) => this.receive(raw)));
+    const onLost = transport.onLost?.((why) => this.lose(why));
+    if (onLost) this.unsubscribes.push(onLost);
+    this.store(FIRST);
+    this.ask({ type: "chats_request", id: newId() });
+  }
+
+  get state(): HubState {
+    return this.current;
+  }
+
+  /** Ends the cell that keeps the kernel busy; undefined where the host does not let us. */
+  get interrupt(): (() => void) | undefined {
+    return this.transport.interrupt?.bind(this.transport);
+  }
+
+  subscribe(subscriber: () => void): () => void {
+    this.subscribers.add(subscriber);
+    return () => this.subscribers.delete(subscriber);
+  }
+
+  /** The state of one chat. */
+  store(id: string): PanelStore {
+    let store = this.stores.get(id);
+    if (!store) {
+      store = new PanelStore(new ChatTransport(this.transport, id === FIRST ? undefined : id));
+      this.stores.set(id, store);
+      if (this.lost !== null) store.lose(this.lost);
+    }
+    return store;
+  }
+
+  get active(): PanelStore {
+    return this.store(this.current.active);
+  }
+
+  show(id: string): void {
+    if (this.current.tabs.some((tab) => tab.id === id)) this.update({ active: id, error: null });
+  }
+
+  openChat(): void {
+    if (this.current.opening || this.lost !== null) return;
+    this.opens = newId();
+    this.update({ opening: true, error: null });
+    this.ask({ type: "open_chat", id: this.opens });
+  }
+
+  /** Closes a chat; the neighbour of one that was seen is seen then. */
+  closeChat(id: string): void {
+    const { tabs, active } = this.current;
+    if (tabs.length < 2 || this.lost !== null) return;
+    const at = tabs.findIndex((tab) => tab.id === id);
+    const left = tabs.filter((tab) => tab.id !== id);
+    const next = id === active ? (left[Math.min(at, left.length - 1)]?.id ?? active) : active;
+    this.update({ tabs: left, active: next, error: null });
+    this.forget(id);
+    this.ask({ type: "close_chat", id: newId(), close: id });
+  }
+
+  dismissError(): void {
+    this.update({ error: null });
+  }
+
+  dispose(): void {
+    for (const unsubscribe of this.unsubscribes) unsubscribe();
+    for (const id of [...this.stores.keys()]) this.forget(id);
+    this.subscribers.clear();
+  }
+
+  private receive(raw: unknown): void {
+    if ((raw as { type?: unknown } | null)?.type !== "chats") return;
+    const message = parseKernelMessage(raw);
+    if (message?.type !== "chats" || message.chats.length === 0) return;
+    const mine = message.request !== undefined && message.request === this.opens;
+    const ids = message.chats.map((tab) => tab.id);
+    for (const id of this.stores.keys()) if (!ids.includes(id)) this.forget(id);
+    const wanted = mine && message.show !== undefined ? message.show : this.current.active;
+    this.update({
+      tabs: message.chats,
+      active: ids.includes(wanted) ? wanted : (ids[0] ?? FIRST),
+      opening: this.current.opening && !mine,
+      error: message.error ?? (mine ? null : this.current.error),
+    });
+    for (const id of ids) this.store(id);
+  }
+
+  private lose(why: string): void {
+    this.lost = why;
+    for (const store of this.stores.values()) store.lose(why);
+    this.update({ opening: false });
+  }
+
+  private forget(id: string): void {
+    this.stores.get(id)?.dispose();
+    this.stores.delete(id);
+  }
+
+  private ask(message: ChatsRequest): void {
+    try {
+      this.transport.send(message);
+    } catch (error) {
+      console.warn("gemma_notebook: the kernel cannot be reached", error);
+      this.update({ opening: false });
+    }
+  }
+
+  private update(change: Partial<HubState>): void {
+    this.current = { ...this.current, ...change };
+    for (const subscriber of this.subscribers) subscriber();
+  }
+}

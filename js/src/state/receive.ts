@@ -1,0 +1,197 @@
+import type {
+  BranchMessage,
+  ChatMessage,
+  DeltaMessage,
+  ErrorMessage,
+  KernelMessage,
+  SettingsMessage,
+  SnapshotMessage,
+  StateMessage,
+  ToolMessage,
+  TurnMessage,
+} from "../protocol";
+import type { PanelState } from "./state";
+import { answered, beginReset, giveBack, requestFailed, stale } from "./steps";
+
+/** What the kernel says. */
+export function receive(state: PanelState, message: KernelMessage): PanelState {
+  if (message.type === "snapshot") return receiveSnapshot(state, message);
+  if (!state.ready || message.seq <= state.seq) return state;
+  const missedOne = message.seq !== state.seq + 1;
+  const next = settle({ ...state, seq: message.seq }, message);
+  if (message.type === "error") {
+    return receiveError(missedOne ? stale(next) : next, message, state);
+  }
+  if (missedOne) return stale(next);
+  if (next.sync !== "fresh") return next;
+  switch (message.type) {
+    case "state":
+      return receiveState(next, message);
+    case "turn":
+      return receiveTurn(next, message);
+    case "delta":
+      return receiveDelta(next, message);
+    case "tool":
+      return receiveTool(next, message);
+    case "branch":
+      return receiveBranch(next, message);
+    case "settings":
+      return receiveSettings(next, message);
+    case "hood":
+      return { ...next, hood: message };
+    case "exported":
+      return next;
+  }
+}
+
+/** Books what a message says about this front end's own requests: true whatever the epoch. */
+function settle(state: PanelState, message: Exclude<KernelMessage, SnapshotMessage>): PanelState {
+  if (!("request" in message) || message.request === undefined) return state;
+  const { request } = message;
+  const next = answered(state, request);
+  if (message.type !== "turn") return next;
+  const outbox =
+    message.role === "assistant"
+      ? next.outbox.filter((o) => o.id !== request)
+      : next.outbox.map((o) => (o.id === request ? { ...o, turn: message.turn } : o));
+  return { ...next, outbox };
+}
+
+function receiveSnapshot(state: PanelState, message: SnapshotMessage): PanelState {
+  if (state.ready && message.seq <= state.seq) return state;
+  const booked: PanelState = {
+    ...state,
+    ready: true,
+    seq: message.seq,
+    sync: "fresh",
+    asked: state.asked.filter((a) => a.type !== "snapshot_request"),
+  };
+  if (message.epoch <= state.floor) return booked;
+  const known = new Set(message.messages.map((m) => m.request));
+  const lost = booked.outbox.filter(
+    (o) => o.turn === null && o.beforeSnapshotRequest && !known.has(o.id),
+  );
+  const shown: PanelState = {
+    ...booked,
+    epoch: message.epoch,
+    floor: message.epoch - 1,
+    status: message.status,
+    resetting: null,
+    model: message.model,
+    settings: message.settings,
+    prompts: message.prompts,
+    messages: message.messages,
+    context: message.context,
+    handles: message.handles,
+    handle: message.handle,
+    outbox: booked.outbox.filter((o) => !known.has(o.id)),
+    notice: message.error
+      ? { message: message.error.message, retry: message.error.remedy }
+      : state.notice?.text === undefined
+        ? null
+        : state.notice,
+  };
+  const settled = message.status === "resetting" ? beginReset(shown, message.epoch, null) : shown;
+  return lost.reduce(
+    (s, o) => giveBack(s, o.id, "This message did not reach the model. Send it again."),
+    settled,
+  );
+}
+
+function receiveState(state: PanelState, message: StateMessage): PanelState {
+  if (message.epoch <= state.floor) return state;
+  const shown: PanelState = {
+    ...state,
+    status: message.status,
+    context: message.context,
+    handles: message.handles,
+    handle: message.handle,
+  };
+  if (message.epoch > state.epoch) {
+    return {
+      ...shown,
+      epoch: message.epoch,
+      floor: message.epoch - 1,
+      resetting: null,
+      messages: [],
+    };
+  }
+  return message.status === "resetting" ? beginReset(shown, message.epoch, null) : shown;
+}
+
+function receiveTurn(state: PanelState, message: TurnMessage): PanelState {
+  if (message.epoch <= state.floor) return state;
+  if (message.epoch > state.epoch) return stale(state);
+  const { type: _type, epoch: _epoch, seq: _seq, ...told } = message;
+  const index = state.messages.findIndex((m) => m.turn === message.turn);
+  if (index < 0) return { ...state, messages: [...state.messages, { text: "", ...told }] };
+  return { ...state, messages: state.messages.with(index, merge(state.messages[index], told)) };
+}
+
+function merge(old: ChatMessage | undefined, told: Partial<ChatMessage>): ChatMessage {
+  return { ...old, ...told } as ChatMessage;
+}
+
+function receiveDelta(state: PanelState, message: DeltaMessage): PanelState {
+  if (message.epoch <= state.floor) return state;
+  const index = state.messages.findLastIndex((m) => m.turn === message.turn);
+  const old = state.messages[index];
+  const part = message.part ?? "text";
+  const known = old?.[part] ?? "";
+  if (
+    message.epoch > state.epoch ||
+    old?.state !== "streaming" ||
+    known.length !== message.offset
+  ) {
+    return stale(state);
+  }
+  return {
+    ...state,
+    messages: state.messages.with(index, { ...old, [part]: known + message.text }),
+  };
+}
+
+function receiveTool(state: PanelState, message: ToolMessage): PanelState {
+  if (message.epoch <= state.floor) return state;
+  const index = state.messages.findLastIndex((m) => m.turn === message.turn);
+  const old = state.messages[index];
+  if (message.epoch > state.epoch || !old) return stale(state);
+  const calls = old.tool_calls ?? [];
+  const at = calls.findIndex((c) => c.id === message.call.id);
+  const tool_calls = at < 0 ? [...calls, message.call] : calls.with(at, message.call);
+  return { ...state, messages: state.messages.with(index, { ...old, tool_calls }) };
+}
+
+function receiveBranch(state: PanelState, message: BranchMessage): PanelState {
+  if (message.epoch <= state.floor) return state;
+  const after = state.messages.findLastIndex((m) => m.turn === message.after);
+  if (message.epoch > state.epoch || (message.after !== null && after < 0)) return stale(state);
+  const kept = state.messages.slice(0, after + 1);
+  return { ...state, notice: null, messages: [...kept, ...message.messages] };
+}
+
+function receiveSettings(state: PanelState, { settings }: SettingsMessage): PanelState {
+  return { ...state, settings, settingsError: null };
+}
+
+/** `before`: the state in which the request had no answer yet. */
+function receiveError(state: PanelState, message: ErrorMessage, before: PanelState): PanelState {
+  const { request, text, retry } = message;
+  if (before.asked.some((a) => a.id === request && a.type === "options")) {
+    return { ...state, settingsError: message.message };
+  }
+  if (text !== undefined && request !== undefined) {
+    // Everybody takes the prompt off the screen; the text goes back only to where it was typed.
+    const messages = state.messages.filter((m) => m.request !== request);
+    return giveBack({ ...state, messages }, request, message.message, retry);
+  }
+  if (request !== undefined && request === state.resetting?.id) {
+    return requestFailed(state, request, message.message);
+  }
+  if (message.epoch <= state.floor || state.sync !== "fresh") return state;
+  const index = state.messages.findIndex((m) => m.turn === message.turn);
+  const old = state.messages[index];
+  if (!old) return { ...state, notice: { message: message.message, retry } };
+  const error = { kind: message.kind, message: message.message, retry };
+  return { ...state, messages: state.messages.with(index, { ...old, state: "error", error }) };
+}

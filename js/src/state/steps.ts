@@ -1,0 +1,52 @@
+/** Steps that several events share. */
+import type { Asked, PanelState } from "./state";
+
+export function stale(state: PanelState): PanelState {
+  return state.sync === "fresh" ? { ...state, sync: "stale" } : state;
+}
+
+export function asking(state: PanelState, id: string, type: Asked["type"]): PanelState {
+  return { ...state, asked: [...state.asked, { id, type, late: false }] };
+}
+
+export function answered(state: PanelState, id: string): PanelState {
+  return { ...state, asked: state.asked.filter((a) => a.id !== id) };
+}
+
+/** A prompt that was not sent to the model returns to the text box, or waits in the notice if that is in use. */
+export function giveBack(
+  state: PanelState,
+  id: string,
+  message: string,
+  retry: "send" | "reset" | null = "send",
+): PanelState {
+  const outgoing = state.outbox.find((o) => o.id === id);
+  if (!outgoing) return state;
+  return {
+    ...state,
+    outbox: state.outbox.filter((o) => o !== outgoing),
+    draft: state.draft.trim() === "" ? outgoing.text : state.draft,
+    notice: { message, retry, text: outgoing.text },
+  };
+}
+
+/** Everything of `epoch` leaves the screen now, before the kernel has answered. */
+export function beginReset(state: PanelState, epoch: number, id: string | null): PanelState {
+  return {
+    ...state,
+    status: "resetting",
+    resetting: { id, epoch },
+    floor: Math.max(state.floor, epoch),
+    messages: [],
+  };
+}
+
+export function requestFailed(state: PanelState, id: string, message: string): PanelState {
+  if (state.resetting?.id !== id) return { ...state, notice: { message, retry: null } };
+  return {
+    ...state,
+    status: "failed",
+    resetting: null,
+    notice: { message, retry: "reset" },
+  };
+}

@@ -1,0 +1,405 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { page, userEvent } from "vitest/browser";
+import type { ChatMessage } from "../../src/protocol";
+import { lastSent, MODEL, SETTINGS } from "../support/kernel";
+import { ask, type Mounted, mount } from "../support/mount";
+
+const SAID: ChatMessage[] = [
+  { turn: 1, role: "user", text: "My name is Ada.", state: "done" },
+  { turn: 2, role: "assistant", text: "Hi Ada!", state: "done", finish_reason: "stop" },
+  { turn: 3, role: "user", text: "Who am I?", state: "done" },
+  { turn: 4, role: "assistant", text: "You are Ada.", state: "done", finish_reason: "stop" },
+];
+
+let panel: Mounted;
+
+beforeEach(() => {
+  panel = mount(SAID);
+});
+
+afterEach(() => panel.unmount());
+
+const button = (name: string) => page.getByRole("button", { name, exact: true });
+const sent = () => panel.transport.sent.map((m) => m.type);
+const click = (name: string) => (button(name).element() as HTMLElement).click();
+
+describe("going back", () => {
+  it("Regenerate and Undo stand at the last reply alone", async () => {
+    await expect.element(button("Regenerate")).toBeVisible();
+    expect(button("Regenerate").elements()).toHaveLength(1);
+    expect(button("Undo").elements()).toHaveLength(1);
+    await button("Regenerate").click();
+    expect(lastSent(panel.transport.sent, "regenerate")).toMatchObject({ turn: 4, epoch: 1 });
+    await expect.element(button("Undo")).not.toBeInTheDocument();
+  });
+
+  it("Undo takes the turn off the screen and its prompt back to the text box", async () => {
+    await button("Undo").click();
+    const { id } = lastSent(panel.transport.sent, "undo");
+    panel.tell(panel.kernel.branch(2, [], id), panel.kernel.state("idle", id));
+    await expect.element(panel.box).toHaveValue("Who am I?");
+    expect(panel.replies.elements()).toHaveLength(1);
+  });
+
+  it("Edit happens in place, and Escape leaves everything as it was", async () => {
+    await panel.prompts.first().getByRole("button", { name: "Edit", exact: true }).click();
+    const box = page.getByRole("textbox", { name: "Edited prompt" });
+    await expect.element(box).toHaveFocus();
+    await box.fill("My name is Grace.");
+    await userEvent.keyboard("{Escape}");
+    await expect.element(panel.prompts.first()).toHaveTextContent("My name is Ada.");
+    await expect
+      .element(panel.prompts.first().getByRole("button", { name: "Edit", exact: true }))
+      .toHaveFocus();
+    expect(sent()).not.toContain("edit");
+  });
+
+  it("Enter in an edited prompt sends it in the place of the old one", async () => {
+    await panel.prompts.first().getByRole("button", { name: "Edit", exact: true }).click();
+    await page.getByRole("textbox", { name: "Edited prompt" }).fill("My name is Grace.");
+    await userEvent.keyboard("{Enter}");
+    const { id, turn, text } = lastSent(panel.transport.sent, "edit");
+    expect([turn, text]).toEqual([1, "My name is Grace."]);
+    const edited = { ...SAID[0], turn: 5, text, branch: { index: 2, count: 2 } } as ChatMessage;
+    panel.tell(panel.kernel.branch(null, [edited], id));
+    await expect.element(panel.prompts).toHaveTextContent("My name is Grace.");
+    await expect.element(panel.prompts).toHaveTextContent("2/2");
+    await button("Previous alternative").click();
+    expect(lastSent(panel.transport.sent, "switch")).toMatchObject({ turn: 5, index: 1 });
+  });
+
+  it("is not offered while a reply is on its way", async () => {
+    await ask(panel, "And now?");
+    await expect.element(button("Edit")).not.toBeInTheDocument();
+  });
+});
+
+describe("the keyboard", () => {
+  it("↑ brings earlier prompts back into the empty box, ↓ goes the other way", async () => {
+    await panel.box.click();
+    await userEvent.keyboard("{ArrowUp}");
+    await expect.element(panel.box).toHaveValue("Who am I?");
+    await userEvent.keyboard("{ArrowUp}");
+    await expect.element(panel.box).toHaveValue("My name is Ada.");
+    await userEvent.keyboard("{ArrowUp}{ArrowDown}");
+    await expect.element(panel.box).toHaveValue("Who am I?");
+    await userEvent.keyboard("{ArrowDown}");
+    await expect.element(panel.box).toHaveValue("");
+  });
+
+  it("↑ leaves what is being written alone", async () => {
+    await panel.box.fill("A thought");
+    await userEvent.keyboard("{ArrowUp}");
+    await expect.element(panel.box).toHaveValue("A thought");
+  });
+
+  it.each([
+    ["r", "reset"],
+    ["g", "regenerate"],
+    ["z", "undo"],
+  ])("Alt+%s asks for %s", async (key, type) => {
+    await panel.box.click();
+    await userEvent.keyboard(`{Alt>}${key}{/Alt}`);
+    expect(sent()).toContain(type);
+  });
+
+  it("Alt+P edits the last prompt, and Escape stops a reply", async () => {
+    await panel.box.click();
+    await userEvent.keyboard("{Alt>}p{/Alt}");
+    await expect
+      .element(page.getByRole("textbox", { name: "Edited prompt" }))
+      .toHaveValue("Who am I?");
+    await userEvent.keyboard("{Escape}");
+    await ask(panel, "And now?");
+    await panel.box.click();
+    await userEvent.keyboard("{Escape}");
+    expect(sent()).toContain("stop");
+  });
+
+  it("has a help that lists its shortcuts and goes with Escape", async () => {
+    await button("Keyboard shortcuts").click();
+    await expect.element(page.getByText("Alt+R")).toBeVisible();
+    await userEvent.keyboard("{Escape}");
+    await expect.element(page.getByText("Alt+R")).not.toBeInTheDocument();
+    await expect.element(button("Keyboard shortcuts")).toHaveFocus();
+  });
+});
+
+describe("the focus", () => {
+  it("goes to the text box when the control that has it is hidden or goes", async () => {
+    await expect.element(button("Regenerate")).toBeVisible();
+    (button("Regenerate").element() as HTMLElement).focus();
+    await userEvent.keyboard("{Enter}");
+    await expect.element(panel.box).toHaveFocus();
+    const { id } = lastSent(panel.transport.sent, "regenerate");
+    panel.tell(panel.kernel.branch(3, [], id), panel.kernel.reply(id), panel.kernel.end());
+    panel.tell(panel.kernel.state("idle"));
+    await panel.reset.click();
+    panel.tell(panel.kernel.newEpoch(lastSent(panel.transport.sent, "reset").id));
+    await expect.element(panel.reset).toHaveFocus();
+    await button("Save it").click();
+    await button("Dismiss").click();
+    await expect.element(panel.box).toHaveFocus();
+  });
+
+  it("goes to the text box when an edited prompt is sent", async () => {
+    await panel.prompts.first().getByRole("button", { name: "Edit", exact: true }).click();
+    await page.getByRole("textbox", { name: "Edited prompt" }).fill("My name is Grace.");
+    await userEvent.keyboard("{Enter}");
+    await expect.element(panel.box).toHaveFocus();
+  });
+
+  it("stays elsewhere when somebody is elsewhere", async () => {
+    const other = document.body.appendChild(document.createElement("input"));
+    other.focus();
+    await ask(panel, "Hello");
+    other.focus();
+    panel.tell(panel.kernel.end(), panel.kernel.state("idle"));
+    await expect.element(panel.send).toBeVisible();
+    expect(document.activeElement).toBe(other);
+    other.remove();
+  });
+});
+
+describe("thinking and tools", () => {
+  it("thoughts are open while they come and folded when the answer begins", async () => {
+    await ask(panel, "Hard one");
+    panel.tell(panel.kernel.think("Let me see.", 0));
+    await expect.element(page.getByText("Let me see.")).toBeVisible();
+    panel.tell(panel.kernel.delta("42"));
+    await expect.element(page.getByText("Let me see.")).not.toBeInTheDocument();
+    await button("Thoughts").click();
+    await expect.element(page.getByText("Let me see.")).toBeVisible();
+    panel.tell(panel.kernel.end());
+    await expect.element(page.getByText("Let me see.")).toBeVisible();
+  });
+
+  it("a tool asks, is allowed, and becomes a row with arguments and result", async () => {
+    await ask(panel, "Delete it");
+    const call = { id: "7", name: "delete_file", arguments: { path: "/tmp/x" } };
+    panel.tell(panel.kernel.next("tool", { turn: 6, call: { ...call, state: "asking" } }));
+    const question = page.getByRole("group", { name: "Permission for delete_file" });
+    await expect.element(question).toHaveTextContent("/tmp/x");
+    await expect.element(panel.status).toHaveTextContent("asks whether it may call delete_file");
+    await question.getByRole("button", { name: "Allow" }).click();
+    const decision = lastSent(panel.transport.sent, "tool_decision");
+    expect(decision).toMatchObject({ call: "7", allow: true });
+    const done = { ...call, state: "done", result: "<b>gone</b>" };
+    panel.tell(panel.kernel.next("tool", { turn: 6, call: done }));
+    await expect.element(question).not.toBeInTheDocument();
+    await page.getByRole("button", { name: /delete_file/ }).click();
+    await expect.element(page.getByText("<b>gone</b>")).toBeVisible();
+  });
+});
+
+describe("Reset chat", () => {
+  it("asks nothing, and afterwards offers to save the old chat without showing it", async () => {
+    await panel.reset.click();
+    panel.tell(panel.kernel.newEpoch(lastSent(panel.transport.sent, "reset").id));
+    await expect.element(button("Save it")).toBeVisible();
+    expect(panel.root.textContent).not.toContain("Ada");
+    await button("Save it").click();
+    expect(lastSent(panel.transport.sent, "export").messages).toHaveLength(4);
+    await button("Dismiss").click();
+    await expect.element(page.getByText("last chat")).not.toBeInTheDocument();
+  });
+});
+
+describe("Settings", () => {
+  it("say what the model cannot do", async () => {
+    await button("Settings").click();
+    const thinking = page.getByRole("switch", { name: "Thinking" });
+    await expect.element(thinking).toHaveAttribute("aria-disabled", "true");
+    await expect.element(page.getByText("tiny does not think before it answers.")).toBeVisible();
+    await expect.element(page.getByText("tiny does not call tools.")).toBeVisible();
+    (thinking.element() as HTMLElement).click();
+    await expect.element(thinking).not.toBeChecked();
+  });
+
+  it("wait for the next chat", async () => {
+    await button("Settings").click();
+    await page.getByRole("spinbutton", { name: "Top-k" }).fill("40");
+    await page.getByRole("textbox", { name: "System instruction" }).fill("Be brief.");
+    await button("Keep for the next chat").click();
+    const { options, id } = lastSent(panel.transport.sent, "options");
+    expect(options).toEqual({ top_k: 40, system_instruction: "Be brief." });
+    const pending = { ...SETTINGS.options, ...options };
+    const settings = { ...SETTINGS, pending };
+    panel.tell(panel.kernel.next("settings", { settings, request: id }));
+    await expect.element(page.getByText("These changes wait for the next chat")).toBeVisible();
+    expect(sent()).not.toContain("reset");
+    await button("Discard changes").click();
+    expect(lastSent(panel.transport.sent, "options").options).toBeNull();
+  });
+
+  it("begin at once by a new chat, when they were accepted", async () => {
+    await button("Settings").click();
+    await page.getByRole("spinbutton", { name: "Top-k" }).fill("40");
+    await button("Start a new chat with these").click();
+    expect(sent()).not.toContain("reset");
+    const { id } = lastSent(panel.transport.sent, "options");
+    panel.tell(panel.kernel.next("settings", { settings: SETTINGS, request: id }));
+    expect(sent()).toContain("reset");
+  });
+
+  it("that cannot work are refused where they were made", async () => {
+    await button("Settings").click();
+    await page.getByRole("spinbutton", { name: "Top-p" }).fill("0");
+    await button("Keep for the next chat").click();
+    const { id } = lastSent(panel.transport.sent, "options");
+    panel.tell(panel.kernel.error({ request: id, message: "top_p=0 would leave no token" }));
+    await expect
+      .element(page.getByRole("region", { name: "Settings" }))
+      .toHaveTextContent("top_p=0 would leave no token");
+  });
+
+  it("go with Escape, and the focus returns", async () => {
+    await button("Settings").click();
+    await expect.element(page.getByRole("heading", { name: "Settings" })).toHaveFocus();
+    await userEvent.keyboard("{Escape}");
+    await expect.element(page.getByRole("region", { name: "Settings" })).not.toBeInTheDocument();
+    await expect.element(button("Settings")).toHaveFocus();
+  });
+});
+
+describe("Under the hood", () => {
+  it("shows each handle's life, as a table too, and asks again when something has happened", async () => {
+    await button("Under the hood").click();
+    const asks = () => panel.transport.sent.filter((m) => m.type === "hood_request").length;
+    await expect.poll(asks).toBe(1);
+    const life = {
+      handle: 1,
+      created_s: 0,
+      spent_s: 3,
+      closed_s: 4,
+      tokens: 120,
+      sends: 2,
+      checkpoints: 0,
+      current: false,
+      end: "cancelled",
+    };
+    const live = { ...life, handle: 2, created_s: 4, spent_s: null, closed_s: null, current: true };
+    const { handles } = panel.kernel.condition("idle");
+    const request = lastSent(panel.transport.sent, "hood_request").id;
+    const lives = [life, live];
+    panel.tell(panel.kernel.next("hood", { request, now_s: 9, earlier: 0, handles, lives }));
+    const rows = page.getByRole("table").getByRole("row");
+    await expect.poll(() => rows.elements().length).toBe(3);
+    await expect.element(rows.nth(1)).toHaveTextContent("live, this chat");
+    await expect.element(rows.nth(2)).toHaveTextContent("closed at 4.0 s, memory freed");
+    panel.tell(panel.kernel.newEpoch());
+    await expect.poll(asks).toBe(2);
+  });
+});
+
+describe("the rest", () => {
+  it("starter prompts are sent by a click", async () => {
+    panel.unmount();
+    panel = mount();
+    panel.tell(panel.kernel.snapshot([], { prompts: ["What can you do?"] }));
+    await button("What can you do?").click();
+    expect(lastSent(panel.transport.sent, "send").text).toBe("What can you do?");
+  });
+
+  it("a model of text only takes no files and says so", async () => {
+    await expect.element(button("Attach files")).toHaveAttribute("aria-disabled", "true");
+    expect(button("Attach files").element().getAttribute("title")).toContain("text only");
+  });
+
+  it("an image that is dropped goes with the next prompt", async () => {
+    const vision = { ...MODEL, modalities: ["text", "vision"] };
+    panel.tell(panel.kernel.snapshot(SAID, { model: vision }));
+    await expect.element(button("Attach files")).toHaveAttribute("aria-disabled", "false");
+    const dataTransfer = new DataTransfer();
+    dataTransfer.items.add(new File(["png"], "cat.png", { type: "image/png" }));
+    panel.box
+      .element()
+      .dispatchEvent(new DragEvent("drop", { bubbles: true, cancelable: true, dataTransfer }));
+    await expect.element(page.getByRole("list", { name: "Attached files" })).toBeVisible();
+    await panel.box.fill("What is it?");
+    await panel.send.click();
+    expect(lastSent(panel.transport.sent, "send").files).toMatchObject([{ name: "cat.png" }]);
+    expect(panel.transport.buffers.at(-1)?.[0]?.byteLength).toBe(3);
+  });
+
+  it("an export is asked for in the format that was chosen", async () => {
+    await button("Export").click();
+    await button("HTML").click();
+    expect(lastSent(panel.transport.sent, "export")).toMatchObject({ format: "html" });
+  });
+
+  it("raw text can be looked at", async () => {
+    const raw = panel.replies.last().getByRole("button", { name: "Raw text" });
+    await raw.click();
+    await expect.element(raw).toHaveAttribute("aria-pressed", "true");
+  });
+
+  it("a nearly full context says what goes next", async () => {
+    const full = { context: { tokens: 1000, limit: 1024 } };
+    panel.tell({ ...panel.kernel.state("idle"), ...full });
+    await expect.element(page.getByText(/forgotten first: “My name is Ada.”/)).toBeVisible();
+  });
+
+  it("an interrupt is offered where the host allows one, while the kernel is busy", async () => {
+    const interrupt = vi.fn();
+    panel.transport.interrupt = interrupt;
+    await panel.reset.click();
+    await expect.element(panel.status, { timeout: 4000 }).toHaveTextContent("busy with a cell");
+    await button("Interrupt the cell").click();
+    expect(interrupt).toHaveBeenCalledOnce();
+  });
+
+  it("of a long chat the end is there, and the rest for who asks or scrolls up", async () => {
+    const long = Array.from({ length: 200 }, (_, i) => ({ ...SAID[i % 4], turn: i + 1 }));
+    panel.unmount();
+    panel = mount(long as ChatMessage[]);
+    const shown = () => page.getByRole("article").elements().length;
+    const log = panel.log.element();
+    await expect.poll(shown).toBe(24);
+    await expect
+      .poll(() => log.scrollHeight - log.scrollTop - log.clientHeight)
+      .toBeLessThanOrEqual(1);
+    const top = page.getByRole("article").elements()[0] as Element;
+    log.scrollTop = 100;
+    const where = top.getBoundingClientRect().top;
+    await expect.poll(shown).toBe(48);
+    expect(Math.abs(top.getBoundingClientRect().top - where)).toBeLessThan(2);
+    click("152 earlier messages");
+    await expect.poll(shown).toBe(72);
+  });
+});
+
+describe("tabs", () => {
+  const chats = (ids: string[], more: object = {}) =>
+    panel.tell({ type: "chats", chats: ids.map((id) => ({ id, name: `Chat ${id}` })), ...more });
+
+  it("appear with the second chat, each with its own state", async () => {
+    await expect.element(page.getByRole("tablist")).not.toBeInTheDocument();
+    await panel.box.fill("Unsent");
+    await button("New tab").click();
+    const { id } = lastSent(panel.transport.sent, "open_chat");
+    chats(["1", "2"], { request: id, show: "2" });
+    panel.tell({ ...panel.kernel.snapshot(), chat: "2", seq: 1 });
+    const [first, second] = [page.getByRole("tab").first(), page.getByRole("tab").last()];
+    await expect.element(second).toHaveAttribute("aria-selected", "true");
+    await expect.element(panel.box).toHaveValue("");
+    expect(panel.prompts.elements()).toHaveLength(0);
+    await expect.element(first).toHaveTextContent("My name is Ada.");
+    await second.click();
+    await userEvent.keyboard("{ArrowLeft}");
+    await expect.element(first).toHaveFocus();
+    await expect.element(panel.box).toHaveValue("Unsent");
+    await userEvent.keyboard("{Delete}");
+    expect(lastSent(panel.transport.sent, "close_chat").close).toBe("1");
+    await expect.element(page.getByRole("tablist")).not.toBeInTheDocument();
+  });
+
+  it("that cannot be opened say why", async () => {
+    click("New tab");
+    const { id } = lastSent(panel.transport.sent, "open_chat");
+    chats(["1"], { request: id, error: "1 sessions are open; close one" });
+    await expect.element(page.getByRole("alert")).toHaveTextContent("close one");
+    await button("Dismiss").click();
+    await expect.element(page.getByRole("alert")).not.toBeInTheDocument();
+  });
+});

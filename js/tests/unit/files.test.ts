@@ -1,0 +1,71 @@
+import { expect, it } from "vitest";
+import { attachObstacle, MOST_BYTES, PanelStore, type SavedFile } from "../../src/state";
+import { MemoryTransport } from "../../src/transport/memory";
+import { lastSent, ScriptedKernel, SETTINGS } from "../support/kernel";
+
+const file = (type: string, size = 10) => ({ name: "it", type, size });
+
+it("only what the model takes can be attached, and not too much of it", () => {
+  expect(attachObstacle([file("image/png")], [], ["text", "vision"])).toBeNull();
+  expect(attachObstacle([file("image/png")], [], ["text"])).toContain("takes no images");
+  expect(attachObstacle([file("audio/wav")], [], ["text", "vision"])).toContain("takes no sound");
+  expect(attachObstacle([file("text/html")], [], ["text", "vision"])).toContain("neither");
+  const attached = [{ name: "a", type: "image/png", data: new ArrayBuffer(MOST_BYTES) }];
+  expect(attachObstacle([file("image/png", 1)], attached, ["vision"])).toContain("too large");
+});
+
+function ready() {
+  const transport = new MemoryTransport();
+  const kernel = new ScriptedKernel();
+  const saved: SavedFile[] = [];
+  const store = new PanelStore(transport, (f) => saved.push(f));
+  transport.receive(kernel.snapshot([{ turn: 1, role: "user", text: "A", state: "done" }]));
+  return { transport, kernel, saved, store };
+}
+
+it("files travel beside the message as binary buffers", () => {
+  const { transport, store } = ready();
+  const data = new Uint8Array([1, 2, 3]).buffer;
+  store.send("What is this?", [{ name: "cat.png", type: "image/png", data }]);
+  expect(lastSent(transport.sent, "send").files).toEqual([{ name: "cat.png", type: "image/png" }]);
+  expect(transport.buffers.at(-1)).toEqual([data]);
+  expect(store.state.outbox[0]?.files).toEqual([{ name: "cat.png", type: "image/png", size: 3 }]);
+});
+
+it("an export is saved by the view's side that asked for it, once", () => {
+  const { transport, kernel, saved, store } = ready();
+  store.exportChat("markdown");
+  const { id } = lastSent(transport.sent, "export");
+  const told = { name: "chat.md", media_type: "text/markdown", text: "A" };
+  transport.receive(kernel.next("exported", { ...told, request: "another's" }));
+  transport.receive(kernel.next("exported", { ...told, request: id }));
+  expect(saved).toEqual([{ name: "chat.md", type: "text/markdown", text: "A" }]);
+});
+
+it("the chat that was reset is exported from what was kept of it", () => {
+  const { transport, kernel, store } = ready();
+  store.reset();
+  transport.receive(kernel.newEpoch(lastSent(transport.sent, "reset").id));
+  store.saveKept();
+  expect(lastSent(transport.sent, "export").messages).toMatchObject([{ turn: 1, text: "A" }]);
+  expect(store.state.messages).toEqual([]);
+});
+
+it("options that shall begin at once reset the chat when they were accepted, not before", () => {
+  const { transport, kernel, store } = ready();
+  store.setOptions({ top_k: 40 }, true);
+  const { id } = lastSent(transport.sent, "options");
+  expect(transport.sent.some((m) => m.type === "reset")).toBe(false);
+  transport.receive(kernel.next("settings", { settings: SETTINGS, request: id }));
+  expect(lastSent(transport.sent, "reset")).toMatchObject({ epoch: 1 });
+});
+
+it("options that were refused reset nothing", () => {
+  const { transport, kernel, store } = ready();
+  store.setOptions({ top_p: 0 }, true);
+  const { id } = lastSent(transport.sent, "options");
+  transport.receive(kernel.error({ request: id, message: "top_p=0" }));
+  transport.receive(kernel.next("settings", { settings: SETTINGS }));
+  expect(transport.sent.some((m) => m.type === "reset")).toBe(false);
+  expect(store.state.messages).toHaveLength(1);
+});

@@ -1,0 +1,197 @@
+import { describe, expect, it } from "vitest";
+import type { ChatMessage, KernelMessage } from "../../src/protocol";
+import {
+  describeStatus,
+  forgotten,
+  initialState,
+  nextForgotten,
+  type PanelEvent,
+  type PanelState,
+  reduce,
+  resetObstacle,
+  sendObstacle,
+} from "../../src/state";
+import { ScriptedKernel, SETTINGS } from "../support/kernel";
+
+function play(state: PanelState, ...events: (PanelEvent | KernelMessage)[]): PanelState {
+  return events.reduce<PanelState>(
+    (s, e) => reduce(s, "seq" in e ? { type: "received", message: e as KernelMessage } : e),
+    state,
+  );
+}
+
+const requested: PanelEvent = { type: "snapshot_requested", id: "q" };
+const user = (turn: number, text: string, more: Partial<ChatMessage> = {}): ChatMessage => ({
+  turn,
+  role: "user",
+  text,
+  state: "done",
+  ...more,
+});
+const model = (turn: number, text: string, more: Partial<ChatMessage> = {}): ChatMessage => ({
+  turn,
+  role: "assistant",
+  text,
+  state: "done",
+  ...more,
+});
+const SAID = [user(1, "One"), model(2, "1"), user(3, "Two"), model(4, "2")];
+
+function afterTwoTurns() {
+  const kernel = new ScriptedKernel();
+  return { kernel, state: play(initialState, requested, kernel.snapshot(SAID)) };
+}
+
+const texts = (state: PanelState) => state.messages.map((m) => m.text);
+
+describe("a branch", () => {
+  it("takes the place of what followed", () => {
+    const { kernel, state } = afterTwoTurns();
+    const asked = play(state, { type: "asked", id: "e", request: "edit" });
+    expect(sendObstacle(asked)).toBe("Wait until the model is at this point.");
+    const edited = user(5, "Zwei", { branch: { index: 2, count: 2 } });
+    const next = play(asked, kernel.branch(2, [edited], "e"));
+    expect(texts(next)).toEqual(["One", "1", "Zwei"]);
+    expect(next.messages[2]?.branch).toEqual({ index: 2, count: 2 });
+    expect(next.asked).toEqual([]);
+  });
+
+  it("of everything begins at the beginning", () => {
+    const { kernel, state } = afterTwoTurns();
+    expect(texts(play(state, kernel.branch(null, [user(5, "Eins")])))).toEqual(["Eins"]);
+  });
+
+  it("after a message that is not there asks for a snapshot and changes nothing", () => {
+    const { kernel, state } = afterTwoTurns();
+    const next = play(state, kernel.branch(77, []));
+    expect([next.sync, texts(next)]).toEqual(["stale", texts(state)]);
+  });
+
+  it("of a chat that was reset is not shown", () => {
+    const { kernel, state } = afterTwoTurns();
+    const reset = play(state, { type: "reset_clicked", id: "x" });
+    expect(play(reset, kernel.branch(null, [user(5, "late")])).messages).toEqual([]);
+  });
+});
+
+describe("an undo", () => {
+  it("gives the prompt back to write anew, unless something else is being written", () => {
+    const { state } = afterTwoTurns();
+    expect(play(state, { type: "undo_clicked", id: "u" }).draft).toBe("Two");
+    const writing = play(
+      state,
+      { type: "drafted", text: "Next" },
+      { type: "undo_clicked", id: "u" },
+    );
+    expect(writing.draft).toBe("Next");
+  });
+});
+
+describe("thinking and tools", () => {
+  it("stream beside the text", () => {
+    const { kernel, state } = afterTwoTurns();
+    const next = play(
+      state,
+      kernel.prompt("Three", "r"),
+      kernel.reply("r"),
+      kernel.think("Hm. ", 0),
+      kernel.think("👋", 4),
+      kernel.delta("3"),
+    );
+    expect(next.messages.at(-1)).toMatchObject({ thinking: "Hm. 👋", text: "3" });
+    expect(next.sync).toBe("fresh");
+    expect(play(next, kernel.think("gap", 99)).sync).toBe("stale");
+  });
+
+  it("show each call once, as it stands", () => {
+    const { kernel, state } = afterTwoTurns();
+    const call = { id: "1", name: "weather", arguments: {}, state: "asking" } as const;
+    const tool = (more: object) =>
+      kernel.next("tool", { turn: 6, call: { ...call, ...more } }) as KernelMessage;
+    const next = play(
+      state,
+      kernel.prompt("Three", "r"),
+      kernel.reply("r"),
+      tool({}),
+      tool({ id: "2" }),
+      tool({ state: "done", result: "rain" }),
+    );
+    expect(next.messages.at(-1)?.tool_calls).toEqual([
+      { ...call, state: "done", result: "rain" },
+      { ...call, id: "2" },
+    ]);
+  });
+
+  it("of a chat that was reset are not shown", () => {
+    const { kernel, state } = afterTwoTurns();
+    const call = { id: "1", name: "x", arguments: {}, state: "asking" };
+    const reset = play(state, { type: "reset_clicked", id: "x" });
+    const late = kernel.next("tool", { turn: 4, call }) as KernelMessage;
+    expect(play(reset, late, kernel.think("late", 0)).messages).toEqual([]);
+  });
+});
+
+describe("settings", () => {
+  it("that are refused say why, in their own place, until they are accepted", () => {
+    const { kernel, state } = afterTwoTurns();
+    const ask: PanelEvent = { type: "asked", id: "o", request: "options" };
+    const refused = play(state, ask, kernel.error({ request: "o", message: "top_p=0" }));
+    expect(refused).toMatchObject({ settingsError: "top_p=0", notice: null, asked: [] });
+    const settings = { ...SETTINGS, pending: { ...SETTINGS.options, top_k: 40 } };
+    const told = kernel.next("settings", { settings, request: "o" }) as KernelMessage;
+    const accepted = play(refused, ask, told);
+    expect(accepted).toMatchObject({ settings, settingsError: null, asked: [] });
+  });
+});
+
+describe("a chat that was reset", () => {
+  const click: PanelEvent = { type: "reset_clicked", id: "x" };
+
+  it("is kept here, to be saved, until it is dismissed", () => {
+    const { kernel, state } = afterTwoTurns();
+    const reset = play(state, click, kernel.newEpoch("x"));
+    expect(reset).toMatchObject({ messages: [], kept: { messages: SAID, saved: false } });
+    expect(play(reset, { type: "kept_saved", id: "e" }).kept?.saved).toBe(true);
+    expect(play(reset, { type: "kept_dismissed" }).kept).toBeNull();
+  });
+
+  it("is not forgotten for an empty one", () => {
+    const { kernel, state } = afterTwoTurns();
+    const again = play(state, click, kernel.newEpoch("x"), { type: "reset_clicked", id: "y" });
+    expect(again.kept?.messages).toEqual(SAID);
+  });
+});
+
+describe("a kernel that is gone", () => {
+  it("leaves a chat that can be read and nothing else", () => {
+    const { state } = afterTwoTurns();
+    const asked = play(state, { type: "asked", id: "e", request: "edit" });
+    const gone = play(asked, { type: "lost", why: "The kernel has ended." });
+    expect(texts(gone)).toEqual(["One", "1", "Two", "2"]);
+    expect(describeStatus(gone)).toBe("The kernel has ended.");
+    expect(sendObstacle(gone)).toBe("The kernel has ended.");
+    expect(resetObstacle(gone)).toBe("The kernel has ended.");
+    expect(gone.asked).toEqual([]);
+  });
+});
+
+describe("a full context", () => {
+  it("forgets the oldest turns, and it is known which goes next", () => {
+    expect([forgotten(SAID), nextForgotten(SAID)]).toEqual([0, "One"]);
+    const trimmed = SAID.with(3, model(4, "2", { trimmed_turns: 1 }));
+    expect([forgotten(trimmed), nextForgotten(trimmed)]).toEqual([2, "Two"]);
+    expect(nextForgotten([])).toBeNull();
+  });
+});
+
+describe("a kernel that does not answer", () => {
+  it("is busy with a cell, and what waits for it is named", () => {
+    const { state } = afterTwoTurns();
+    const late = (request: "stop" | "edit") =>
+      describeStatus(
+        play(state, { type: "asked", id: "x", request }, { type: "unanswered", id: "x" }),
+      );
+    expect(late("stop")).toContain("busy with a cell: Stop will reach the model when it ends");
+    expect(late("edit")).toContain("busy with a cell");
+  });
+});

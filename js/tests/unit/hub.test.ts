@@ -1,0 +1,95 @@
+import { describe, expect, it, vi } from "vitest";
+import { PanelHub } from "../../src/state";
+import { MemoryTransport } from "../../src/transport/memory";
+import { lastSent, ScriptedKernel } from "../support/kernel";
+
+function open() {
+  const transport = new MemoryTransport();
+  const hub = new PanelHub(transport);
+  const chats = (ids: string[], more: object = {}) =>
+    transport.receive({
+      type: "chats",
+      chats: ids.map((id) => ({ id, name: `Chat ${id}` })),
+      ...more,
+    });
+  return { transport, hub, chats };
+}
+
+describe("the chats of a panel", () => {
+  it("are one at first, and the kernel is asked for more", () => {
+    const { transport, hub } = open();
+    expect(hub.state).toMatchObject({ active: "1", tabs: [{ id: "1" }] });
+    expect(transport.sent.map((m) => m.type)).toEqual(["snapshot_request", "chats_request"]);
+  });
+
+  it("are told apart by their names in both directions", () => {
+    const { transport, hub, chats } = open();
+    chats(["1", "2"]);
+    const [one, two] = [new ScriptedKernel(), new ScriptedKernel()];
+    transport.receive(one.snapshot([{ turn: 1, role: "user", text: "A", state: "done" }]));
+    transport.receive({ ...two.snapshot(), chat: "2" });
+    transport.receive({ ...two.state("generating"), chat: "2" });
+    expect(hub.store("1").state.messages).toHaveLength(1);
+    expect(hub.store("2").state).toMatchObject({ messages: [], status: "generating" });
+    hub.store("2").stop();
+    expect(lastSent(transport.sent, "stop")).toMatchObject({ chat: "2" });
+    hub.store("1").send("B");
+    expect(lastSent(transport.sent, "send")).not.toHaveProperty("chat");
+  });
+
+  it("show the one that was asked for when it is there", () => {
+    const { transport, hub, chats } = open();
+    hub.openChat();
+    hub.openChat();
+    expect(transport.sent.filter((m) => m.type === "open_chat")).toHaveLength(1);
+    expect(hub.state.opening).toBe(true);
+    const { id } = lastSent(transport.sent, "open_chat");
+    chats(["1", "2"], { request: id, show: "2" });
+    expect(hub.state).toMatchObject({ active: "2", opening: false });
+  });
+
+  it("stay as they are when another view opens one, or none can be opened", () => {
+    const { transport, hub, chats } = open();
+    chats(["1", "2"], { request: "another view's", show: "2" });
+    expect(hub.state.active).toBe("1");
+    hub.openChat();
+    const { id } = lastSent(transport.sent, "open_chat");
+    chats(["1", "2"], { request: id, error: "2 sessions are open; close one." });
+    expect(hub.state).toMatchObject({
+      active: "1",
+      opening: false,
+      error: "2 sessions are open; close one.",
+    });
+    hub.dismissError();
+    expect(hub.state.error).toBeNull();
+  });
+
+  it("close, and the neighbour is shown", () => {
+    const { transport, hub, chats } = open();
+    chats(["1", "2", "3"]);
+    hub.show("2");
+    hub.closeChat("2");
+    expect(lastSent(transport.sent, "close_chat")).toMatchObject({ close: "2" });
+    expect(hub.state).toMatchObject({ active: "3", tabs: [{ id: "1" }, { id: "3" }] });
+    chats(["3"]);
+    expect(hub.state.active).toBe("3");
+    hub.closeChat("3");
+    expect(transport.sent.filter((m) => m.type === "close_chat")).toHaveLength(1);
+  });
+
+  it("can only be read once the kernel is gone", () => {
+    vi.spyOn(console, "warn").mockImplementation(() => {});
+    const { transport, hub, chats } = open();
+    chats(["1", "2"]);
+    transport.lose("The kernel has ended.");
+    const sent = transport.sent.length;
+    for (const id of ["1", "2"]) {
+      hub.store(id).reset();
+      hub.store(id).exportChat("markdown");
+      expect(hub.store(id).state.lost).toBe("The kernel has ended.");
+    }
+    hub.openChat();
+    hub.closeChat("2");
+    expect(transport.sent).toHaveLength(sent);
+  });
+});

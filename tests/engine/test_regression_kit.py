@@ -1,0 +1,145 @@
+"""The regression kit on the real engine: it passes what forgets, and fails what remembers."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+import gemma_notebook as gn
+from gemma_notebook.chat import Chat
+from gemma_notebook.errors import ClosedError, OptionTypeError, OptionValueError
+from gemma_notebook.session import Session
+from gemma_notebook.testing import assert_forgets, assert_same_as_fresh, deterministic
+
+NAME = "My name is Ada."
+ASK = "What is my name?"
+
+
+def test_a_chat_forgets_and_others_are_left_alone(real_manager: gn.SessionManager):
+    mine = real_manager.create_chat()
+    mine.send("My name is Grace.")
+    found = assert_forgets(real_manager, [NAME, "I live in Paris."], ASK)
+    assert "Ada" in found.told.text
+    assert found.after_reset.text == found.fresh_engine.text
+    assert found.after_reset.text in found._repr_html_()
+    assert mine.send(ASK).text == "Your name is Grace."
+    assert real_manager.handles.live == 1
+
+
+def test_a_reset_that_keeps_the_turns_is_caught(
+    real_manager: gn.SessionManager, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(Session, "reset", lambda self: self._restart(keep=len(self._turns)))
+    with pytest.raises(AssertionError, match="remembers after its reset.*Ada"):
+        assert_forgets(real_manager, NAME, ASK)
+
+
+def test_a_reset_that_does_nothing_is_caught(
+    real_manager: gn.SessionManager, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(Chat, "reset", lambda _self: None)
+    with pytest.raises(AssertionError, match="remembers"):
+        assert_forgets(real_manager, NAME, ASK)
+    assert real_manager.handles.live == 0
+
+
+def test_something_harmless_that_stays_in_the_context_is_caught(
+    real_manager: gn.SessionManager, monkeypatch: pytest.MonkeyPatch
+):
+    reset = Chat.reset
+
+    def leak(self: Chat) -> None:
+        reset(self)
+        self.send("Thank you.")
+
+    monkeypatch.setattr(Chat, "reset", leak)
+    with pytest.raises(AssertionError, match="in the context after the reset"):
+        assert_forgets(real_manager, NAME, ASK)
+
+
+def test_a_handle_that_outlives_its_reset_is_caught(
+    real_manager: gn.SessionManager, monkeypatch: pytest.MonkeyPatch
+):
+    kept = []
+
+    def leak(self: Chat) -> None:
+        kept.append(self._session)
+        self._session = self.manager._open(self.options)
+
+    monkeypatch.setattr(Chat, "reset", leak)
+    with pytest.raises(AssertionError, match=r"did not close handle 1 before it created handle \d"):
+        assert_forgets(real_manager, NAME, ASK)
+    kept[0].close()
+
+
+def test_a_probe_that_cannot_tell_is_no_test(real_manager: gn.SessionManager):
+    with pytest.raises(AssertionError, match="cannot tell"):
+        assert_forgets(real_manager, NAME, "Who are you?")
+
+
+def test_options_are_those_of_the_chat(real_manager: gn.SessionManager):
+    found = assert_forgets(real_manager, NAME, ASK, system_instruction="Your name is Bob.")
+    assert "Ada" in found.told.text
+
+
+def test_a_chat_is_the_same_as_a_fresh_one_when_it_was_reset_and_when_it_was_not(
+    real_manager: gn.SessionManager,
+):
+    chat = real_manager.create_chat()
+    chat.send(NAME)
+    before = chat.messages
+    assert_same_as_fresh(chat)
+    assert chat.messages == before
+    chat.reset()
+    assert_same_as_fresh(chat, ASK)
+    assert chat.messages == ()
+
+
+def test_a_chat_whose_handle_knows_more_than_its_turns_is_caught(real_manager: gn.SessionManager):
+    chat = real_manager.create_chat()
+    chat.send(NAME)
+    chat.session._turns = []  # the KV cache still has the turn
+    with pytest.raises(AssertionError, match="something else is in its memory"):
+        assert_same_as_fresh(chat, ASK)
+
+
+def test_what_cannot_be_compared_is_refused(real_manager: gn.SessionManager):
+    with pytest.raises(OptionValueError, match="samples"):
+        assert_same_as_fresh(real_manager.create_chat(top_k=40))
+    with pytest.raises(OptionTypeError):
+        assert_same_as_fresh(real_manager)
+    with pytest.raises(OptionTypeError):
+        assert_forgets(real_manager.create_chat(), NAME, ASK)
+    real_manager.close()
+    with pytest.raises(ClosedError):
+        assert_forgets(real_manager, NAME, ASK)
+
+
+def test_deterministic_is_greedy_seeded_and_tells_no_time_until_its_end(real_manager: gn.SessionManager):
+    with deterministic(seed=7):
+        drawn = random.random()
+        chat = real_manager.create_chat(top_k=40, top_p=0.9, temperature=2.0, random_seed=3)
+        assert (chat.options.top_k, chat.options.top_p, chat.options.random_seed) == (1, None, 7)
+        assert chat.send(NAME).timing == gn.Timing(None, None, None, 0.0)
+        assert {event.at_s for event in real_manager.events} == {0.0}
+    assert chat.send(NAME).timing.total_s > 0
+    assert real_manager.create_chat(top_k=40).options.top_k == 40
+    with deterministic(seed=7):
+        assert random.random() == drawn
+
+
+def test_deterministic_holds_without_a_block_and_blocks_may_be_nested(real_manager: gn.SessionManager):
+    state = random.getstate()
+    held = deterministic()
+    try:
+        with deterministic(seed=2):
+            assert real_manager.create_chat().options.random_seed == 2
+        assert real_manager.create_chat(random_seed=9).options.random_seed == 1
+        assert "holds" in repr(held)
+    finally:
+        held.end()
+        held.end()
+    assert "ended" in repr(held)
+    assert real_manager.create_chat(random_seed=9).options.random_seed == 9
+    assert random.getstate() == state

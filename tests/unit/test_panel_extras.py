@@ -1,0 +1,227 @@
+"""Thinking and tools, settings, handles, files: what a panel does besides talking."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from scripted_chat import FrontEnd, ScriptedChat, answer, say, streaming
+
+from gemma_notebook.messages import Delta, HandleEvent, Message, ToolCall, Usage
+from gemma_notebook.panel.hood import MOST_LIVES, lives
+
+
+def weather(city: str) -> str:
+    return f"rain in {city}"
+
+
+def test_thinking_streams_apart_from_the_answer(front: FrontEnd, chat: ScriptedChat) -> None:
+    stream = streaming(front, chat)
+    for piece in (Delta(thinking="Hm. "), Delta(thinking="👋 "), Delta("Yes", thinking="Ah.")):
+        stream.pieces.put(piece)
+    stream.pieces.put(None)
+    end = front.wait(type="turn", role="assistant", state="done")
+    told = [(d.get("part", "text"), d["offset"], d["text"]) for d in front.messages if d["type"] == "delta"]
+    assert [(part, text) for part, _, text in told if part == "text"] == [("text", "Yes")]
+    assert "".join(text for part, _, text in told if part == "thinking") == "Hm. 👋 Ah."
+    assert (end["thinking"], end.get("text", "Yes")) == ("Hm. 👋 Ah.", "Yes")
+
+
+def ask_in_mid_reply(front: FrontEnd, chat: ScriptedChat, call: ToolCall) -> tuple[Any, list[bool]]:
+    """Let the chat's tool loop ask whether it may call; its answers arrive in the list."""
+    answers: list[bool] = []
+    stream = streaming(front, chat)
+    stream.pieces.put(lambda: answers.append(front.controller.tools.approve(call)))
+    stream.pieces.put(Delta("."))
+    return front.wait(type="tool")["call"], answers
+
+
+def test_a_tool_waits_until_the_user_has_decided_and_shows_its_result(
+    front: FrontEnd, chat: ScriptedChat
+) -> None:
+    call = ToolCall("weather", {"city": "Paris"})
+    asked, answers = ask_in_mid_reply(front, chat, call)
+    assert asked == {"id": "1", "name": "weather", "arguments": {"city": "Paris"}, "state": "asking"}
+    assert front.snapshot()["messages"][-1]["tool_calls"] == [asked]
+    assert answers == []
+    request = front.ask("tool_decision", epoch=1, call="1", allow=True)
+    front.wait(type="state", request=request)
+    front.wait(type="delta", text=".")
+    assert answers == [True]
+    front.controller.tools.finished(call, "rain")
+    assert front.wait(type="tool", call={**asked, "state": "done", "result": "rain"})
+    again = front.ask("tool_decision", epoch=1, call="1", allow=False)
+    assert "decided already" in front.wait(type="error", request=again)["message"]
+
+
+def test_a_denied_tool_is_not_called(front: FrontEnd, chat: ScriptedChat) -> None:
+    asked, answers = ask_in_mid_reply(front, chat, ToolCall("weather", {}))
+    front.ask("tool_decision", epoch=1, call=asked["id"], allow=False)
+    front.wait(type="delta", text=".")
+    assert answers == [False]
+    assert front.snapshot()["messages"][-1]["tool_calls"][0]["state"] == "denied"
+
+
+def test_stop_and_reset_deny_what_a_tool_asks(front: FrontEnd, chat: ScriptedChat) -> None:
+    _, answers = ask_in_mid_reply(front, chat, ToolCall("weather", {}))
+    front.ask("stop", epoch=1)
+    front.wait(type="turn", state="cancelled")
+    assert answers == [False]
+    front.settle()
+    front.clear()
+    _, answers = ask_in_mid_reply(front, chat, ToolCall("weather", {}))
+    front.ask("reset", epoch=1)
+    front.wait(type="state", epoch=2, status="idle")
+    assert answers == [False]
+
+
+def test_arguments_and_results_that_json_cannot_carry_are_told_all_the_same(
+    front: FrontEnd, chat: ScriptedChat
+) -> None:
+    call = ToolCall("a\ud83d", {"x": {1, 2}, "y": "\ud83d"})
+    stream = streaming(front, chat)
+    stream.pieces.put(Delta(tool_call=call))
+    told = front.wait(type="tool")["call"]
+    assert told["name"] == "a\ufffd"
+    assert told["arguments"] == {"x": "{1, 2}", "y": "\ufffd"}
+    front.controller.tools.failed(call, ValueError("\udc00"))
+    assert front.wait(type="tool", call={**told, "state": "error", "result": "\ufffd"})
+
+
+def test_options_wait_for_the_next_chat_and_are_its_own_then(front: FrontEnd, chat: ScriptedChat) -> None:
+    request = front.ask(
+        "options", epoch=1, options={"temperature": 1.5, "top_k": 40, "system_instruction": ""}
+    )
+    told = front.wait(type="settings", request=request)["settings"]
+    assert (told["options"]["top_k"], told["pending"]["top_k"]) == (1, 40)
+    assert chat.options.top_k == 1
+    front.ask("reset", epoch=1)
+    told = front.wait(type="settings", epoch=2)["settings"]
+    assert (told["options"]["top_k"], told["options"]["temperature"], told["pending"]) == (40, 1.5, None)
+    assert chat.options == replace(chat.options, temperature=1.5, top_k=40, system_instruction=None)
+
+
+def test_options_that_were_taken_back_or_are_the_same_change_nothing(
+    front: FrontEnd, chat: ScriptedChat
+) -> None:
+    front.ask("options", epoch=1, options={"top_k": 40})
+    request = front.ask("options", epoch=1, options=None)
+    assert front.wait(type="settings", request=request)["settings"]["pending"] is None
+    request = front.ask("options", epoch=1, options={"top_k": 1})
+    assert front.wait(type="settings", request=request)["settings"]["pending"] is None
+
+
+def test_options_that_cannot_work_are_refused_in_words_and_change_nothing(
+    front: FrontEnd, chat: ScriptedChat
+) -> None:
+    for options, words in (
+        ({"top_p": 0}, "top_p=0"),
+        ({"top_k": "many"}, "whole number"),
+        ({"colour": "red"}, "unknown option"),
+        ({"enable_thinking": True}, "no thinking"),
+    ):
+        request = front.ask("options", epoch=1, options=options)
+        assert words in front.wait(type="error", request=request)["message"]
+    assert front.snapshot()["settings"]["pending"] is None
+
+
+def test_tools_can_be_turned_off_and_on_again(front: FrontEnd, chat: ScriptedChat) -> None:
+    front.controller._teller.next.__init__(replace(chat.options, tools=(weather,)))
+    chat.options = replace(chat.options, tools=(weather,))
+    assert front.snapshot()["settings"]["tools"] == ["weather"]
+    for epoch, on in ((1, False), (2, True)):
+        front.ask("options", epoch=epoch, options={"tools": on})
+        front.ask("reset", epoch=epoch)
+        front.wait(type="settings", epoch=epoch + 1)
+        assert chat.options.tools == ((weather,) if on else ())
+
+
+EVENTS = (
+    HandleEvent(1, "created", at_s=0.5),
+    HandleEvent(1, "sent", at_s=1.0),
+    HandleEvent(1, "turn", at_s=2.0, usage=Usage(5, 5, 120, 1024)),
+    HandleEvent(0, "failed", at_s=2.1),
+    HandleEvent(1, "sent", at_s=2.2),
+    HandleEvent(1, "cancelled", at_s=2.3),
+    HandleEvent(1, "spent", "cancelled", at_s=2.4),
+    HandleEvent(1, "closed", at_s=2.5),
+    HandleEvent(2, "created", at_s=2.6),
+    HandleEvent(2, "checkpoint", "checkpoint 1", at_s=2.6),
+    HandleEvent(2, "checkpoint", "checkpoint 2", at_s=2.7),
+    HandleEvent(2, "checkpoint", "checkpoint 3", at_s=2.7),
+    HandleEvent(2, "checkpoint_closed", "checkpoint 1", at_s=2.7),
+    HandleEvent(3, "created", "from checkpoint 2", at_s=2.8),
+)
+
+
+def test_under_the_hood_each_handle_has_its_life(front: FrontEnd, chat: ScriptedChat) -> None:
+    chat.manager.events, chat.handle_id = EVENTS, 3
+    hood = front.wait(type="hood", request=front.ask("hood_request"))
+    assert (hood["now_s"], hood["earlier"]) == (2.8, 0)
+    first, second, third = hood["lives"]
+    assert (first["created_s"], first["spent_s"], first["closed_s"]) == (0.5, 2.4, 2.5)
+    assert (first["sends"], first["end"], first["current"]) == (2, "cancelled", False)
+    assert (first["tokens"], first["checkpoints"]) == (120, 0)
+    assert (second["checkpoints"], second["current"]) == (1, False)
+    assert (third["checkpoints"], third["closed_s"], third["current"]) == (0, None, True)
+
+
+def test_of_many_handles_the_latest_are_told() -> None:
+    events = [HandleEvent(n, "created", at_s=float(n)) for n in range(1, 2 * MOST_LIVES + 1)]
+    earlier, latest = lives(events, None)
+    assert (earlier, len(latest), latest[-1]["handle"]) == (MOST_LIVES, MOST_LIVES, 2 * MOST_LIVES)
+
+
+def test_files_reach_the_chat_and_are_named_with_the_prompt(front: FrontEnd, chat: ScriptedChat) -> None:
+    message = {
+        "type": "send",
+        "id": "f",
+        "epoch": 1,
+        "text": "Look",
+        "files": [{"name": "a.png", "type": "image/png"}],
+    }
+    front.controller.handle(message, [b"PNG"])
+    stream = answer(front, chat, "f", "A cat.")
+    assert [(a.name, a.media_type, a.data) for a in stream.attachments] == [("a.png", "image/png", b"PNG")]
+    assert front.snapshot()["messages"][0]["files"] == [{"name": "a.png", "type": "image/png", "size": 3}]
+
+
+def test_an_export_has_what_is_shown_and_an_import_makes_a_new_chat_of_it(
+    front: FrontEnd, chat: ScriptedChat
+) -> None:
+    say(front, chat, "My name is Ada.", "Hi, *Ada*!")
+    for kind, media, words in (
+        ("markdown", "text/markdown", "Hi, *Ada*!"),
+        ("html", "text/html", "<em>Ada</em>"),
+        ("json", "application/json", "Hi, *Ada*!"),
+    ):
+        told = front.wait(type="exported", request=front.ask("export", format=kind))
+        assert told["media_type"] == media
+        assert words in told["text"]
+    request = front.ask("import", epoch=1, text=told["text"])
+    assert front.wait(type="state", request=request)["epoch"] == 2
+    assert front.shown() == ["My name is Ada.", "Hi, *Ada*!"]
+    assert chat.restored == [(Message("user", "My name is Ada."), Message("assistant", "Hi, *Ada*!", "stop"))]
+    front.wait(type="state", epoch=3, request=front.ask("reset", epoch=2))
+    assert front.shown() == []
+    assert len(chat.restored) == 1
+
+
+def test_a_chat_that_was_reset_is_exported_from_what_the_front_end_has_kept(
+    front: FrontEnd, chat: ScriptedChat
+) -> None:
+    say(front, chat, "My name is Ada.", "Hi!")
+    kept = front.snapshot()["messages"]
+    front.wait(type="state", epoch=2, request=front.ask("reset", epoch=1))
+    told = front.wait(type="exported", request=front.ask("export", format="markdown", messages=kept))
+    assert "My name is Ada." in told["text"]
+    broken = front.ask("export", format="markdown", messages=[{"role": "user"}])
+    assert "unexpected" in front.wait(type="error", request=broken)["message"]
+
+
+def test_a_file_that_is_no_chat_is_refused_and_the_chat_stays(front: FrontEnd, chat: ScriptedChat) -> None:
+    say(front, chat, "Hello", "Hi!")
+    for text in ("{", "[]", '{"format": "something else"}'):
+        refused = front.wait(type="error", request=front.ask("import", epoch=1, text=text))
+        assert refused["kind"] == "TranscriptError"
+    assert front.shown() == ["Hello", "Hi!"]

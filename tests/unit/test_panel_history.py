@@ -1,0 +1,184 @@
+"""Regenerate, edit, undo, branches: what is shown is what the model remembers."""
+
+from __future__ import annotations
+
+import pytest
+from scripted_chat import FrontEnd, ScriptedChat, answer, say, streaming
+
+from gemma_notebook.errors import EngineError
+from gemma_notebook.messages import Message
+
+
+def said(*texts: str) -> tuple[Message, ...]:
+    """Prompts and replies in turn, as messages."""
+    return tuple(
+        Message("assistant", text, "stop") if place % 2 else Message("user", text)
+        for place, text in enumerate(texts)
+    )
+
+
+def branches(front: FrontEnd) -> list[tuple[int, int] | None]:
+    """Which alternative of how many each message that is shown is."""
+    found = [message.get("branch") for message in front.snapshot()["messages"]]
+    return [None if branch is None else (branch["index"], branch["count"]) for branch in found]
+
+
+def test_regenerate_answers_the_same_prompt_again_and_keeps_the_first_reply(
+    front: FrontEnd, chat: ScriptedChat
+) -> None:
+    say(front, chat, "Hello", "Hi!")
+    request = front.ask("regenerate", epoch=1, turn=2)
+    stream = answer(front, chat, request, "Good day!")
+    assert stream.prompt == "Hello"
+    assert (chat.undos, chat.again) == (1, True)
+    assert front.shown() == ["Hello", "Good day!"]
+    assert branches(front) == [None, (2, 2)]
+    assert front.wait(type="branch", request=request)["messages"] == []
+
+
+def test_regenerating_an_earlier_reply_makes_the_model_forget_what_came_after(
+    front: FrontEnd, chat: ScriptedChat
+) -> None:
+    say(front, chat, "One", "1")
+    say(front, chat, "Two", "2")
+    answer(front, chat, front.ask("regenerate", epoch=1, turn=2), "I")
+    assert front.shown() == ["One", "I"]
+    assert chat.messages == said("One", "I")
+
+
+def test_an_edited_prompt_stands_beside_the_old_one_and_is_answered(
+    front: FrontEnd, chat: ScriptedChat
+) -> None:
+    say(front, chat, "One", "1")
+    say(front, chat, "Two", "2")
+    say(front, chat, "Three", "3")
+    stream = answer(front, chat, front.ask("edit", epoch=1, turn=3, text="Zwei"), "2!")
+    assert stream.prompt == "Zwei"
+    assert chat.messages == said("One", "1", "Zwei", "2!")
+    assert front.shown() == ["One", "1", "Zwei", "2!"]
+    assert branches(front) == [None, None, (2, 2), None]
+
+
+def test_switching_shows_the_other_branch_to_its_end_and_makes_it_the_models_context(
+    front: FrontEnd, chat: ScriptedChat
+) -> None:
+    say(front, chat, "One", "1")
+    say(front, chat, "Two", "2")
+    answer(front, chat, front.ask("edit", epoch=1, turn=1, text="Eins"), "I")
+    request = front.ask("switch", epoch=1, turn=5, index=1)
+    front.wait(type="state", request=request, status="idle")
+    assert front.shown() == ["One", "1", "Two", "2"]
+    assert chat.restored[-1] == said("One", "1", "Two", "2")
+    assert [m["text"] for m in front.wait(type="branch", after=None, epoch=1)["messages"]] == ["Eins"]
+    request = front.ask("switch", epoch=1, turn=1, index=2)
+    front.wait(type="state", request=request, status="idle")
+    assert front.shown() == ["Eins", "I"]
+    assert chat.messages == said("Eins", "I")
+
+
+def test_undo_takes_the_last_turn_back_from_screen_and_model(front: FrontEnd, chat: ScriptedChat) -> None:
+    say(front, chat, "One", "1")
+    say(front, chat, "Two", "2")
+    request = front.ask("undo", epoch=1)
+    assert front.wait(type="state", request=request)["status"] == "idle"
+    assert front.shown() == ["One", "1"]
+    assert (chat.undos, chat.restored, chat.messages) == (1, [], said("One", "1"))
+    say(front, chat, "Three", "3")
+    assert branches(front) == [None] * 4
+
+
+def test_an_undo_of_everything_leaves_an_empty_chat(front: FrontEnd, chat: ScriptedChat) -> None:
+    say(front, chat, "One", "1")
+    front.wait(type="state", request=front.ask("undo", epoch=1))
+    assert front.shown() == []
+    assert "not in the chat" in front.wait(type="error", request=front.ask("undo", epoch=1))["message"]
+
+
+def test_a_reply_that_failed_is_replaced_by_the_next_try(front: FrontEnd, chat: ScriptedChat) -> None:
+    stream = streaming(front, chat, "Ni")
+    stream.pieces.put(EngineError("the engine broke off; send the message again"))
+    front.wait(type="turn", state="error")
+    front.settle()
+    answer(front, chat, front.ask("regenerate", epoch=1, turn=2), "Nice")
+    assert front.shown() == ["Hello", "Nice"]
+    assert branches(front) == [None, None]
+
+
+def test_a_failure_to_answer_again_is_told_in_the_place_of_the_reply(
+    front: FrontEnd, chat: ScriptedChat
+) -> None:
+    say(front, chat, "Hello", "Hi!")
+    chat.refusals.append(EngineError("no memory; close other chats"))
+    request = front.ask("edit", epoch=1, turn=1, text="Hallo")
+    failed = front.wait(type="turn", state="error", request=request)
+    assert failed["error"]["message"] == "no memory; close other chats"
+    front.settle()
+    assert front.shown() == ["Hallo", ""]
+    answer(front, chat, front.ask("regenerate", epoch=1, turn=failed["turn"]), "Tag!")
+    assert front.shown() == ["Hallo", "Tag!"]
+
+
+def test_after_a_switch_that_failed_the_next_prompt_brings_the_model_to_what_is_shown(
+    front: FrontEnd, chat: ScriptedChat
+) -> None:
+    say(front, chat, "One", "1")
+    say(front, chat, "Two", "2")
+    answer(front, chat, front.ask("edit", epoch=1, turn=1, text="Eins"), "I")
+    chat.restore_error = EngineError("no memory; close other chats")
+    request = front.ask("switch", epoch=1, turn=5, index=1)
+    assert front.wait(type="error", request=request)["message"] == "no memory; close other chats"
+    chat.restore_error = None
+    say(front, chat, "Three", "3")
+    assert chat.messages == said("One", "1", "Two", "2", "Three", "3")
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        ("regenerate", {"turn": 2}),
+        ("edit", {"turn": 1, "text": "x"}),
+        ("undo", {}),
+        ("switch", {"turn": 1, "index": 1}),
+    ],
+)
+def test_the_past_stands_still_while_a_reply_is_on_its_way(
+    front: FrontEnd, chat: ScriptedChat, kind: str, fields: dict[str, object]
+) -> None:
+    say(front, chat, "Hello", "Hi!")
+    streaming(front, chat, "more")
+    refused = front.wait(type="error", request=front.ask(kind, epoch=1, **fields))
+    assert refused["message"] == "Wait for the reply, or stop it."
+    assert front.shown() == ["Hello", "Hi!", "Hello", "more"]
+
+
+def test_a_reset_while_a_prompt_is_answered_again_gives_nothing_back(
+    front: FrontEnd, chat: ScriptedChat
+) -> None:
+    say(front, chat, "Hello", "Hi!")
+    chat.admit.clear()
+    front.ask("regenerate", epoch=1, turn=2)
+    front.wait(type="state", status="queued")
+    front.ask("reset", epoch=1)
+    chat.admit.set()
+    front.wait(type="state", epoch=2, status="idle")
+    assert front.shown() == []
+    assert not any(message["type"] == "error" for message in front.messages)
+
+
+def test_messages_of_code_stay_in_the_context_of_what_is_said_in_the_panel(
+    front: FrontEnd, chat: ScriptedChat
+) -> None:
+    chat.messages = said("From a cell", "Yes")
+    say(front, chat, "Hello", "Hi!")
+    assert (chat.undos, chat.restored) == (0, [])
+
+
+def test_the_oldest_turns_that_made_room_are_not_brought_back_by_an_undo(
+    front: FrontEnd, chat: ScriptedChat
+) -> None:
+    for text in "abc":
+        say(front, chat, text, text.upper())
+    chat.messages = chat.messages[2:]  # trimmed
+    front.wait(type="state", request=front.ask("undo", epoch=1))
+    assert chat.messages == said("b", "B")
+    assert chat.restored == []
