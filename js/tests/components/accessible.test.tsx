@@ -44,6 +44,25 @@ const chat: ChatMessage[] = [
   },
 ];
 
+const MARKDOWN = `# Title
+
+A [link](https://example.org), \`code\` and $x^2$:
+
+\`\`\`python
+def greet(name):  # a comment
+    return f"Hello, {name}!"
+\`\`\`
+
+| Name | Age |
+|---|---|
+| Ada | 36 |
+
+- [x] done
+- [ ] not yet
+
+> Quoted.
+`;
+
 /** Every state that a panel can be seen in. */
 const STATES: Record<string, () => unknown> = {
   empty: () => undefined,
@@ -69,6 +88,19 @@ const STATES: Record<string, () => unknown> = {
   "with a notice": () => panel.tell(panel.kernel.error({ retry: "reset" })),
   resetting: () => panel.reset.click(),
   "after a failed reset": () => panel.tell(panel.kernel.newEpoch(undefined, "failed")),
+  "with Markdown in the reply": () =>
+    panel.tell(
+      panel.kernel.snapshot([
+        chat[0] as ChatMessage,
+        { ...(chat[1] as ChatMessage), text: MARKDOWN },
+      ]),
+    ),
+  "with Settings open": () => page.getByRole("button", { name: "Settings" }).click(),
+  "with Under the hood open": () => page.getByRole("button", { name: "Under the hood" }).click(),
+  "with a chat and Export open": async () => {
+    panel.tell(panel.kernel.snapshot(chat));
+    await page.getByRole("button", { name: "Export" }).click();
+  },
   closed: () => panel.tell(panel.kernel.state("closed")),
 };
 
@@ -133,6 +165,7 @@ describe("with the keyboard alone", () => {
 });
 
 describe("nothing sticks out", () => {
+  const NARROW = Object.keys(STATES);
   const looks: Record<string, () => void> = {
     "at 320 px": () => {
       panel.root.style.width = "320px";
@@ -149,24 +182,23 @@ describe("nothing sticks out", () => {
 
   const sections = () => [...panel.root.querySelectorAll("section, [role=log]")];
 
-  it.each(
-    Object.keys(looks).flatMap((look) =>
-      ["empty", "streaming", "done", "with a failed reply", "with a notice"].map((s) => [look, s]),
-    ),
-  )("%s, %s", async (look, state) => {
-    looks[look as string]?.();
-    await STATES[state as string]?.();
-    await expect.element(panel.status).toBeVisible();
-    for (const part of sections()) expect(part.scrollWidth).toBeLessThanOrEqual(part.clientWidth);
-    const frame = sections()[0]?.getBoundingClientRect() as DOMRect;
-    for (const part of panel.root.querySelectorAll(
-      "button, textarea, [role=meter], [role=status]",
-    )) {
-      const { left, right } = part.getBoundingClientRect();
-      expect(left).toBeGreaterThanOrEqual(frame.left);
-      expect(right).toBeLessThanOrEqual(frame.right);
-    }
-  });
+  it.each(Object.keys(looks).flatMap((look) => NARROW.map((s) => [look, s])))(
+    "%s, %s",
+    async (look, state) => {
+      looks[look as string]?.();
+      await STATES[state as string]?.();
+      await expect.element(panel.status).toBeVisible();
+      for (const part of sections()) expect(part.scrollWidth).toBeLessThanOrEqual(part.clientWidth);
+      const frame = sections()[0]?.getBoundingClientRect() as DOMRect;
+      for (const part of panel.root.querySelectorAll(
+        "button, textarea, [role=meter], [role=status]",
+      )) {
+        const { left, right } = part.getBoundingClientRect();
+        expect(left).toBeGreaterThanOrEqual(frame.left);
+        expect(right).toBeLessThanOrEqual(frame.right);
+      }
+    },
+  );
 });
 
 describe("text from right to left", () => {
