@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from gemma_notebook.harmless import harmless_markdown
 from gemma_notebook.transcript.markdown_html import MarkdownReader, is_allowed
 
 if TYPE_CHECKING:
@@ -47,45 +48,12 @@ def fenced(text: str, info: str = "") -> str:
 def neutral(text: str) -> str:
     """Markdown that stays what it is, but for what other readers of it might run, fetch or follow.
 
-    The first of three that a suspicious reader finds nothing in: with HTML and images escaped outside of code,
-    with links escaped too, and as a block of code.
+    A suspicious reader looks it over, and where that still finds something it becomes a block of code.
     """
-    for candidate in (_outside_code(text, _without_html), _without_links(_without_html(text))):
-        if not any(_is_suspicious(token) for token in _tokens(candidate)):
-            return candidate
-    return fenced(text, "markdown")
-
-
-def _without_html(text: str) -> str:
-    text = text.replace("<", "&lt;").replace("![", "\\![")
-    # MathJax follows these, and makes elements of them.
-    return re.sub(
-        r"\\(?=(?:href|url|html\w*|style|class|cssId|data|unicode|require|includegraphics)\b)", r"\\\\", text
-    )
-
-
-def _without_links(text: str) -> str:
-    return re.sub(r"\](?=[(:\[])", r"\\]", text)
-
-
-def _outside_code(text: str, change: Callable[[str], str]) -> str:
-    """Change what is surely no code: not in a fence, nor between backticks on one line."""
-    result, fence = [], ""
-    for line in text.split("\n"):
-        found = re.match(r" {0,3}(`{3,}|~{3,})", line)
-        if fence:
-            result.append(line)
-            if found and found[1].startswith(fence) and not line.strip(" `~"):
-                fence = ""
-        elif found and not ("`" in found[1] and "`" in line[found.end() :]):
-            fence = found[1]
-            result.append(change(line))
-        else:
-            parts = re.split(r"(?<![`\\])(`+)(?!`)(.*?[^`])\1(?!`)", line)
-            spans = (f"{tick}{code}{tick}" for tick, code in zip(parts[1::3], parts[2::3], strict=True))
-            plain = [change(part) for part in parts[::3]]
-            result.append("".join(a + b for a, b in zip(plain, [*spans, ""], strict=True)))
-    return "\n".join(result)
+    candidate = harmless_markdown(text)
+    if any(_is_suspicious(token) for token in _tokens(candidate)):
+        return fenced(text, "markdown")
+    return candidate
 
 
 def _tokens(text: str) -> Iterator[Token]:

@@ -199,6 +199,16 @@ class FrontEnd:
         self.wait_for("delta", turn=turn)
         return request
 
+    def wait_for_end(self, request: str) -> dict[str, Any]:
+        """The turn of a reply that is done, cancelled or failed."""
+
+        def ends() -> list[dict[str, Any]]:
+            turns = self.of_type("turn", role="assistant", request=request)
+            return [turn for turn in turns if turn["state"] != "streaming"]
+
+        self._kernel.wait_for(ends)
+        return ends()[0]
+
     def text_of(self, request: str) -> str:
         """The reply as far as its deltas tell it; each must follow on the one before."""
         [begin] = self.of_type("turn", role="assistant", state="streaming", request=request)

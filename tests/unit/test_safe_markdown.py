@@ -102,12 +102,14 @@ def test_a_fence_cannot_be_ended_from_inside(text):
 
 
 def test_neutral_markdown_leaves_markdown_alone():
-    text = "# One\n\n**bold** `a<b>` [x](https://x.org) $x^2$\n\n```html\n<b>bold</b>\n```\n\n| a | b |\n|---|--:|\n| 1 | 2 |\n"
+    text = "# One\n\n**bold** `a[b]` [x](https://x.org) $x^2$\n\n| a | b |\n|---|--:|\n| 1 | 2 |\n"
     assert neutral(text) == text
+    code = "Look:\n\n```html\n<b>bold</b>\n```\n"
+    assert Reader(lenient(neutral(code))).elements == Reader(lenient(code)).elements
 
 
 def test_images_become_links_and_html_becomes_text():
-    assert neutral("![a](https://x.org/i.png) <b>") == "\\![a](https://x.org/i.png) &lt;b>"
+    assert neutral("![a](https://x.org/i.png) <b>") == "\\!\\[a](https://x.org/i.png) &lt;b>"
     assert Reader(render_html("![a](https://x.org/i.png)")).elements[1][0] == "a"
 
 

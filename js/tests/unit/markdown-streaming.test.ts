@@ -67,6 +67,10 @@ const PIECES = [
   "\r\n",
   "\r",
   "\0",
+  "and so on, *that* is ",
+  "- item\n",
+  "1. item\n",
+  "```\ncode\n\ncode\n",
   "🙂",
   "שלום",
 ];
@@ -85,11 +89,11 @@ function listOf(document: StreamingDocument): List {
   return node;
 }
 
-describe("a text that streams in", () => {
+describe.each([undefined, 1, 12])("a text that streams in (long blocks from %s on)", (long) => {
   it("has at each moment the tree of the whole, however it is split", () => {
     fc.assert(
       fc.property(text, fc.array(fc.nat(200), { maxLength: 12 }), (whole, cuts) => {
-        const document = new StreamingDocument();
+        const document = new StreamingDocument(long);
         const ends = [...new Set([...cuts.map((n) => n % (whole.length + 1)), whole.length])];
         for (const end of ends.sort((a, b) => a - b)) {
           document.update(whole.slice(0, end), true);
@@ -104,7 +108,7 @@ describe("a text that streams in", () => {
   it("has the tree of the whole when it comes character by character", () => {
     fc.assert(
       fc.property(text, (whole) => {
-        const document = new StreamingDocument();
+        const document = new StreamingDocument(long);
         for (let end = 1; end <= whole.length; end++) document.update(whole.slice(0, end), true);
         document.update(whole);
         expect(treeOf(document)).toEqual(parseMarkdown(whole));
