@@ -44,7 +44,7 @@ def test_after_a_restart_the_chat_can_only_be_read_and_the_cells_make_a_new_one(
     panel.ask("My name is Ada.")
     notebook.restart()
     assert_the_chat_can_only_be_read(panel)
-    notebook.run_cell(LOAD)
+    notebook.start_cell(LOAD)
     notebook.start_cell(SHOW)
     expect(panel.status).to_have_text("Ready")
     assert "You have not told me your name." in panel.ask("What is my name?")
