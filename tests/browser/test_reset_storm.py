@@ -12,7 +12,7 @@ from recorder import leaks_of_resets
 
 pytestmark = pytest.mark.timeout(600)
 
-RESETS = 25
+RESETS = 200
 SEED = 20_270_104
 LOAD = "import gemma_notebook as gn\nmanager = gn.load()"
 SHOW = "panel = gn.ChatPanel(manager)\npanel"
