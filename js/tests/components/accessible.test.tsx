@@ -3,7 +3,7 @@ import axe from "axe-core";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { cdp, page, userEvent } from "vitest/browser";
 import type { ChatMessage } from "../../src/protocol";
-import { lastSent } from "../support/kernel";
+import { lastSent, MODEL } from "../support/kernel";
 import { ask, type Mounted, mount } from "../support/mount";
 
 let panel: Mounted;
@@ -63,6 +63,20 @@ def greet(name):  # a comment
 > Quoted.
 `;
 
+const CALL = { id: "7", name: "delete_file", arguments: { path: "/tmp/x" } };
+
+const LIFE = {
+  handle: 1,
+  created_s: 0,
+  spent_s: 3,
+  closed_s: 4,
+  tokens: 120,
+  sends: 2,
+  checkpoints: 0,
+  current: false,
+  end: "cancelled",
+};
+
 /** Every state that a panel can be seen in. */
 const STATES: Record<string, () => unknown> = {
   empty: () => undefined,
@@ -96,7 +110,50 @@ const STATES: Record<string, () => unknown> = {
       ]),
     ),
   "with Settings open": () => page.getByRole("button", { name: "Settings" }).click(),
-  "with Under the hood open": () => page.getByRole("button", { name: "Under the hood" }).click(),
+  "with Under the hood open": async () => {
+    await page.getByRole("button", { name: "Under the hood" }).click();
+    await expect.poll(() => panel.transport.sent.at(-1)?.type).toBe("hood_request");
+    const request = lastSent(panel.transport.sent, "hood_request").id;
+    const live = { ...LIFE, handle: 2, created_s: 4, spent_s: null, closed_s: null, current: true };
+    const { handles } = panel.kernel.condition("idle");
+    const lives = [LIFE, live];
+    panel.tell(panel.kernel.next("hood", { request, now_s: 9, earlier: 0, handles, lives }));
+    await expect.element(page.getByRole("table")).toBeVisible();
+  },
+  "while it thinks": async () => {
+    await ask(panel, "Hard one");
+    panel.tell(panel.kernel.think("Let me see.", 0));
+    await expect.element(page.getByText("Let me see.")).toBeVisible();
+  },
+  "while a tool asks": async () => {
+    await ask(panel, "Delete it");
+    panel.tell(panel.kernel.next("tool", { turn: 2, call: { ...CALL, state: "asking" } }));
+    await expect.element(page.getByRole("group", { name: /Permission/ })).toBeVisible();
+  },
+  "with a tool's result open": async () => {
+    await ask(panel, "Delete it");
+    const call = { ...CALL, state: "done", result: "<b>gone</b>" };
+    panel.tell(panel.kernel.next("tool", { turn: 2, call }));
+    await page.getByRole("button", { name: /delete_file/ }).click();
+    await expect.element(page.getByText("<b>gone</b>")).toBeVisible();
+  },
+  "with a file attached": async () => {
+    const vision = { ...MODEL, modalities: ["text", "vision"] };
+    panel.tell(panel.kernel.snapshot([], { model: vision }));
+    const dataTransfer = new DataTransfer();
+    dataTransfer.items.add(new File(["png"], "cat.png", { type: "image/png" }));
+    const drop = new DragEvent("drop", { bubbles: true, cancelable: true, dataTransfer });
+    panel.box.element().dispatchEvent(drop);
+    await expect.element(page.getByRole("list", { name: "Attached files" })).toBeVisible();
+  },
+  "with two tabs": async () => {
+    await page.getByRole("button", { name: "New tab" }).click();
+    const { id } = lastSent(panel.transport.sent, "open_chat");
+    const chats = ["1", "2"].map((chat) => ({ id: chat, name: `Chat ${chat}` }));
+    panel.tell({ type: "chats", chats, request: id, show: "2" });
+    panel.tell({ ...panel.kernel.snapshot(), chat: "2", seq: 1 });
+    await expect.element(page.getByRole("tab").last()).toHaveAttribute("aria-selected", "true");
+  },
   "with a chat and Export open": async () => {
     panel.tell(panel.kernel.snapshot(chat));
     await page.getByRole("button", { name: "Export" }).click();
