@@ -14,6 +14,7 @@ REGRESSION := notebooks/regression
 MUTATION_ARGS ?=
 # Further arguments for `make lab`, for instance LAB_ARGS="--no-browser --port=8899".
 LAB_ARGS ?=
+KERNELS := $(patsubst %,$(VENV)/ipykernel-%/.installed,6.31 7.3 7.4)
 PYTEST := $(BIN)/python -m pytest
 NBVAL := $(PYTEST) --nbval --nbval-current-env --nbval-cell-timeout=60 -W "ignore::DeprecationWarning" \
   --nbval-sanitize-with=gemma_notebook/testing/sanitize.cfg
@@ -47,6 +48,11 @@ $(VENV)/.test-installed: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --editable ".[lab,test,lint]"
 	@touch $(SHIM) $@
 
+# Older and newer kernels, each in a folder that a kernel with .venv's Python imports from first.
+$(VENV)/ipykernel-%/.installed: $(VENV)/.test-installed
+	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target $(@D) "ipykernel==$*.*" nest-asyncio nest-asyncio2
+	@touch $@
+
 build: $(STATIC) $(VENV)/.installed ## make .venv, compile the shim, bundle the panel
 
 lab: build ## open JupyterLab on the quick start
@@ -71,7 +77,7 @@ test: test-js test-python test-notebooks test-browser ## everything, setting up 
 test-js: $(STATIC) system-tools ## the panel's TypeScript
 	cd js && npm test
 
-test-python: build $(VENV)/.test-installed system-tools ## the shim, the engine, sessions, kernels, the wheel
+test-python: build $(VENV)/.test-installed $(KERNELS) system-tools ## the shim, the engine, sessions, kernels, the wheel
 	$(PYTEST) tests --ignore=tests/browser --ignore=tests/bench --ignore=tests/soak --ignore=tests/gemma
 
 # Twice, in an order that differs each time: a notebook may depend on nothing but itself.

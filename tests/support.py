@@ -28,10 +28,10 @@ def load_test_model(**options: object) -> gn.SessionManager:
     return gn.load(TEST_MODEL, **{"backend": "cpu", "check": False, "cache_dir": cache_dir, **options})
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
+def wait_until(condition: Callable[[], bool], timeout_s: float = WAIT_S) -> None:
     """Look again and again, for what gives no event to wait for."""
     tick = threading.Event()
-    for _ in range(int(WAIT_S / 0.002)):
+    for _ in range(int(timeout_s / 0.002)):
         if condition():
             return
         tick.wait(0.002)

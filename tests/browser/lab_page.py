@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 
 from lab_server import Server
@@ -25,6 +26,11 @@ _CLICK_IN_MID_REPLY = """(log, [name, replies]) => {
     button.click();
   });
   observer.observe(log, {subtree: true, childList: true, characterData: true, attributes: true});
+}"""
+
+_CONNECTED = """async () => {
+  const kernels = await (await fetch("/api/kernels")).json();
+  return kernels.some((kernel) => kernel.connections > 0);
 }"""
 
 
@@ -106,10 +112,13 @@ class Notebook:
 
     def run_all(self) -> Notebook:
         """Run all cells by the menu and wait for the panel."""
-        self.page.get_by_role("menuitem", name="Run", exact=True).click()
-        self.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        self._click_run_all()
         expect(self.panel().status).to_have_text("Ready")
         return self
+
+    def _click_run_all(self) -> None:
+        self.page.get_by_role("menuitem", name="Run", exact=True).click()
+        self.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
 
     def panel(self, index: int = 0) -> Panel:
         """A view of the panel."""
@@ -140,6 +149,13 @@ class Notebook:
         self.question.fill(text)
         self.question.press("Enter")
 
+    def restart(self) -> None:
+        """Restart the kernel by the menu, and wait until there is a new one."""
+        self.page.get_by_role("menuitem", name="Kernel", exact=True).click()
+        self.page.get_by_role("menuitem", name=re.compile("^Restart Kernel…")).first.click()
+        self.page.get_by_role("dialog").get_by_role("button", name="Confirm Kernel Restart").click()
+        self.wait_for_kernel()
+
     def save(self) -> None:
         """Save and wait until it lies on the disk."""
         with self.page.expect_response(lambda r: r.request.method == "PUT" and "/api/contents/" in r.url):
@@ -155,3 +171,31 @@ class Notebook:
         lines = r"\s*".join(re.escape(line.strip()) for line in source.splitlines())
         editor = self.page.locator(".cm-content").filter(has_text=re.compile(rf"^\s*{lines}\s*$"))
         return self.page.locator(".jp-CodeCell").filter(has=editor)
+
+
+class Notebook7(Notebook):
+    """A notebook in Notebook 7, which is made of JupyterLab's parts."""
+
+    def open(self) -> Notebook7:
+        """Go there and wait for the kernel."""
+        self.page.goto(self._server.notebook7(self._path))
+        self.wait_for_kernel()
+        return self
+
+    def wait_for_kernel(self) -> None:
+        """Wait until the page is connected to a kernel, and the toolbar says that it has nothing to do.
+
+        The toolbar says so from the beginning, before there is a kernel.
+        """
+        self.page.wait_for_function(_CONNECTED)
+        self.page.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']").wait_for()
+
+    def _click_run_all(self) -> None:
+        """By the menu, until it takes the click: it is built anew while the page loads."""
+        prompt = self.page.locator(".jp-InputPrompt").first
+        for _ in range(10):
+            super()._click_run_all()
+            with contextlib.suppress(AssertionError):
+                expect(prompt).not_to_have_text("[ ]:", timeout=5_000)
+                return
+        raise AssertionError("Run All Cells ran none")

@@ -52,6 +52,10 @@ class Server:
         """The address of a notebook in JupyterLab, with nothing else open."""
         return f"{self.url}/lab/tree/{path}?token={TOKEN}&reset"
 
+    def notebook7(self, path: str) -> str:
+        """The address of a notebook in Notebook 7, which the same server serves."""
+        return f"{self.url}/notebooks/{path}?token={TOKEN}"
+
     def api(self, method: str, path: str, body: Any = None) -> Any:
         """Ask the server's REST interface."""
         request = urllib.request.Request(
@@ -82,7 +86,7 @@ def running_server(folder: Path) -> Iterator[Server]:
     shutil.copytree(NOTEBOOKS, root, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
     environment = _environment(folder)
     log = folder / "server.log"
-    port = _free_port()
+    port = free_port()
     command = [
         sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--notebook-dir={root}",
         "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}", "--ServerApp.port_retries=0",
@@ -133,7 +137,8 @@ def _environment(folder: Path) -> dict[str, str]:
     }
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

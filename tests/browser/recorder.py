@@ -69,3 +69,86 @@ class Recorder:
             return Recording(texts, [], None, "")
         at = reset["at"]
         return Recording(texts[:at], texts[at:], reset["state"], reset["text"])
+
+
+# Each round says something of its own in every word that the model counts with, so that what comes late is known
+# by its round: the prompts differ, and the replies by the article they stand in.
+_STORM = """async (log, moments) => {
+  const panel = log.closest("section");
+  const area = log.closest(".jp-OutputArea-output");
+  const named = (name) => [...panel.querySelectorAll("button")].find(
+    (b) => (b.ariaLabel ?? b.textContent.trim()) === name,
+  );
+  const box = panel.querySelector('textarea[aria-label="Message"]');
+  const status = panel.querySelector('[role="status"]');
+  const storm = {resets: 0, inMidReply: 0, late: []};
+  let round = 0;
+  let armed = null;  // changes of the reply that are still to come before the click
+
+  const reset = () => {
+    armed = null;
+    if (log.querySelector('article[data-state="streaming"]')) storm.inMidReply += 1;
+    named("Reset chat").click();
+    round += 1;
+    storm.resets += 1;
+    observer.takeRecords();  // what was on the screen before the click
+  };
+  const observer = new MutationObserver((mutations) => {
+    for (const mutation of mutations) {
+      const nodes = mutation.type === "characterData" ? [mutation.target] : mutation.addedNodes;
+      for (const node of nodes) {
+        const reply = (node.nodeType === 1 ? node : node.parentElement)?.closest?.("article[data-epoch]")
+          ?? node.querySelector?.("article[data-epoch]");
+        const epoch = Number(reply?.dataset.epoch ?? round + 1);
+        const prompt = node.textContent.match(/Round (\\d+)/);
+        if (epoch <= round || (prompt && Number(prompt[1]) < round)) {
+          storm.late.push(`after reset ${round}: ${node.textContent.slice(0, 80)}`);
+        }
+      }
+    }
+    if (armed !== null && log.querySelector("article[data-epoch]") && --armed <= 0) reset();
+  });
+  observer.observe(area, {subtree: true, childList: true, characterData: true});
+
+  const when = (condition) => new Promise((resolve) => {
+    const look = () => (condition() ? resolve() : requestAnimationFrame(look));
+    look();
+  });
+  for (const moment of moments) {
+    await when(() => status.textContent === "Ready" && named("Send"));
+    box.value = `Round ${round}. Count to 200.`;
+    box.dispatchEvent(new Event("input", {bubbles: true}));
+    await when(() => named("Send").getAttribute("aria-disabled") === "false");
+    armed = moment;
+    const before = storm.resets;
+    named("Send").click();
+    if (moment === 0) reset();
+    await when(() => storm.resets > before);
+  }
+  await when(() => status.textContent === "Ready");
+  return storm;
+}"""
+
+
+@dataclass(frozen=True)
+class Storm:
+    """Many resets, one after another.
+
+    Attributes:
+        resets: How many.
+        in_mid_reply: How many of them came while a reply was streaming.
+        late: What appeared of a chat after its reset.
+    """
+
+    resets: int
+    in_mid_reply: int
+    late: list[str]
+
+
+def leaks_of_resets(log: Locator, moments: list[int]) -> Storm:
+    """Say something and reset, once for each moment: after so many changes of what the panel shows.
+
+    The page does it by itself, so that a click comes between two changes and not when a test gets to it.
+    """
+    found = log.evaluate(_STORM, moments)
+    return Storm(found["resets"], found["inMidReply"], found["late"])

@@ -37,38 +37,6 @@ def test_send_sends_by_mouse_and_is_there_again_after_the_reply(quick_start: Not
     assert int(panel.meter.get_attribute("aria-valuenow") or 0) > 0
 
 
-def test_two_views_of_one_panel_stay_in_step(make_notebook: Callable[..., Notebook]):
-    notebook = make_notebook(LOAD, SHOW, "panel")
-    left, right = notebook.panel(0), notebook.panel(1)
-    left.ask("My name is Ada.")
-    expect(right.articles).to_have_count(2)
-    assert "Ada" in right.ask("What is my name?")
-    expect(left.articles).to_have_count(4)
-    assert left.texts() == right.texts()
-
-    left.click_in_mid_reply("Count to 200.", "Reset chat")
-    for view in (left, right):
-        expect(view.articles).to_have_count(0)
-        expect(view.status).to_have_text("Ready")
-    assert "You have not told me your name." in right.ask("What is my name?")
-    expect(left.replies).to_have_attribute("data-epoch", "2")
-    assert left.texts() == right.texts()
-
-
-def test_a_reloaded_page_gets_the_chat_back_from_the_kernel(make_notebook: Callable[..., Notebook]):
-    notebook = make_notebook(LOAD, SHOW, "manager.handles")
-    panel = notebook.panel()
-    panel.ask("My name is Ada.")
-    told = panel.texts()
-    notebook.save()
-    notebook.reload()
-
-    expect(panel.articles).to_have_count(len(told))
-    assert panel.texts() == told
-    assert "Ada" in panel.ask("What is my name?")
-    assert notebook.run_cell("manager.handles").startswith("HandleCounts(created=1, closed=0, live=1")
-
-
 @pytest.mark.skipif(
     ipykernel.version_info < (7, 4), reason="an older kernel gets to the panel after the cell"
 )

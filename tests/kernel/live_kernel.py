@@ -16,6 +16,8 @@ from jupyter_client import BlockingKernelClient, KernelManager
 from jupyter_client.kernelspec import KernelSpecManager
 
 WAIT_S = 90.0
+# Some ten milliseconds each: a message that gets through is answered within a few of them.
+ROUNDS = 30
 
 
 @dataclass
@@ -67,6 +69,33 @@ class LiveKernel:
             assert left_s > 0, f"it never came; the last that did: {self.published[-5:]}"
             with contextlib.suppress(queue.Empty):
                 self._book(self.client.get_iopub_msg(timeout=left_s))
+
+    def place_of(self, wanted: dict[str, Any]) -> int:
+        """Which one it was of all that the kernel has published: a cell's end, or a message of the panel."""
+        return next(
+            place
+            for place, message in enumerate(self.published)
+            if message is wanted or message["content"].get("data", {}).get("content") is wanted
+        )
+
+    def end_of(self, cell: Cell) -> dict[str, Any]:
+        """The message with which a cell ended, now or later."""
+        self.wait_for(lambda: cell.done)
+        return next(
+            message
+            for message in reversed(self.published)
+            if message["msg_type"] == "status" and message["parent_header"].get("msg_id") == cell.request
+        )
+
+    def look_around(self) -> None:
+        """Ask the kernel's control thread, which no cell keeps busy, time and again, and read on meanwhile."""
+        for _ in range(ROUNDS):
+            request = self.client.session.msg("kernel_info_request")
+            self.client.control_channel.send(request)
+            self.client.get_control_msg(timeout=WAIT_S)
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._book(self.client.get_iopub_msg(timeout=0))
 
     def read_all(self) -> None:
         """Read what the kernel has published by now: until the marker that a cell of nothing leaves."""
@@ -209,8 +238,8 @@ class Gate:
 
 
 @contextlib.contextmanager
-def live_kernel(folder: Path) -> Iterator[LiveKernel]:
-    """Start a kernel that works in ``folder``."""
+def live_kernel(folder: Path, path: Path | None = None) -> Iterator[LiveKernel]:
+    """Start a kernel that works in ``folder`` and imports first from ``path``."""
     own_kernel_only = KernelSpecManager(kernel_dirs=[])
     manager = KernelManager(
         kernel_name="python3",
@@ -218,6 +247,8 @@ def live_kernel(folder: Path) -> Iterator[LiveKernel]:
         connection_file=str(folder / "connection.json"),
     )
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+    if path is not None:
+        environment["PYTHONPATH"] = str(path)
     manager.start_kernel(
         cwd=str(folder),
         env=environment | {"IPYTHONDIR": str(folder / "ipython"), "PYDEVD_DISABLE_FILE_VALIDATION": "1"},
