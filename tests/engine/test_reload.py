@@ -132,7 +132,11 @@ def test_two_reloads_at_once_are_done_one_after_the_other(fake, fake_manager, in
     fake.set(hold_engine_create=None)
     for reload in reloads:
         reload.result(WAIT_S)
-    assert fake.count("engine_create") == 3
+    assert [line for line in fake.log if line.startswith("engine_create")] == [
+        "engine_create 1",
+        "engine_create 2",
+        "engine_create 3",
+    ]
     assert chat.send("Hello").finish_reason == "stop"
 
 
