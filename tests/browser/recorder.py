@@ -71,8 +71,7 @@ class Recorder:
         return Recording(texts[:at], texts[at:], reset["state"], reset["text"])
 
 
-# Each round says something of its own in every word that the model counts with, so that what comes late is known
-# by its round: the prompts differ, and the replies by the article they stand in.
+# Each round's prompt has its number, and each reply stands in an article with its epoch: so what comes late is known.
 _STORM = """async (log, moments) => {
   const panel = log.closest("section");
   const area = log.closest(".jp-OutputArea-output");
@@ -123,7 +122,9 @@ _STORM = """async (log, moments) => {
     const before = storm.resets;
     named("Send").click();
     if (moment === 0) reset();
-    await when(() => storm.resets > before);
+    // A reply that came in fewer pieces than that is over before the moment: then at its end.
+    await when(() => storm.resets > before || log.querySelector('article[data-state="done"]'));
+    if (storm.resets === before) reset();
   }
   await when(() => status.textContent === "Ready");
   return storm;

@@ -39,3 +39,19 @@ def test_two_hundred_resets_show_no_late_character_and_leave_one_handle(
     assert notebook.run_cell(HANDLES) == (
         f"HandleCounts(created={made}, closed={made - 1}, live=1, checkpoints=0)"
     )
+
+
+def test_the_storm_sees_text_of_an_old_chat_that_is_gone_before_the_next_frame(
+    make_notebook: Callable[..., Notebook],
+):
+    log = make_notebook(LOAD, SHOW).panel().log
+    log.evaluate("""log => document.addEventListener("click", (event) => {
+      if (event.target.closest("button")?.textContent.trim() !== "Reset chat") return;
+      setTimeout(() => {
+        const late = Object.assign(document.createElement("article"), {textContent: "Your name is Ada."});
+        late.dataset.epoch = "1";
+        log.append(late);
+        late.remove();
+      });
+    })""")
+    assert leaks_of_resets(log, [2]).late == ["after reset 1: Your name is Ada."]
