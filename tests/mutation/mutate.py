@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -148,6 +149,8 @@ def main() -> int:
         "--notebooks", action="store_true", help="run the regression notebooks, not the tests"
     )
     arguments = parser.parse_args()
+    # A shell that runs this in the background has it ignore Ctrl-C, and so would the tests of Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if not check_all_can_be_planted():
         return 2
     bugs = [bug for bug in BUGS if not arguments.names or any(name in bug.name for name in arguments.names)]
