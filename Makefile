@@ -20,7 +20,7 @@ NBVAL := $(PYTEST) --nbval --nbval-current-env --nbval-cell-timeout=60 -W "ignor
   --nbval-sanitize-with=gemma_notebook/testing/sanitize.cfg
 ROOT_FLAG := $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: help build lab test test-js test-python test-notebooks test-browser lint format bench soak fuzz mutation wheel notebooks \
+.PHONY: help build lab test test-js test-python test-notebooks test-browser lint format bench gemma-model test-gemma bench-gemma soak fuzz mutation wheel notebooks \
         tiny-model tiny-model-eval system-tools clean
 
 help: ## this list
@@ -78,7 +78,7 @@ test-js: $(STATIC) system-tools ## the panel's TypeScript
 	cd js && npm test
 
 test-python: build $(VENV)/.test-installed $(KERNELS) system-tools ## the shim, the engine, sessions, kernels, the wheel
-	$(PYTEST) tests --ignore=tests/browser --ignore=tests/bench --ignore=tests/soak
+	$(PYTEST) tests --ignore=tests/browser --ignore=tests/bench --ignore=tests/soak --ignore=tests/gemma
 
 # Twice, in an order that differs each time: a notebook may depend on nothing but itself.
 test-notebooks: build $(VENV)/.test-installed ## the regression notebooks against their reference outputs, in two random orders
@@ -102,6 +102,27 @@ format: $(VENV)/.test-installed js/node_modules/.package-lock.json ## let ruff a
 
 bench: build $(VENV)/.test-installed ## speed, against the official binding
 	$(BIN)/python tests/bench/bench.py
+
+# With a real Gemma: none of this is part of `make test`. GEMMA is a name or a file.
+
+GEMMA ?= gemma3-270m
+GEMMA_CACHE ?= $(VENV)/gemma-cache
+GEMMA_ENV = GEMMA_NOTEBOOK_TEST_MODEL=$(GEMMA) GEMMA_NOTEBOOK_TEST_CACHE=$(abspath $(GEMMA_CACHE))
+# Further arguments for `make bench-gemma`.
+BENCH_ARGS ?=
+
+gemma-model: build
+	@$(BIN)/gemma-notebook models path $(GEMMA) >/dev/null 2>&1 || $(BIN)/gemma-notebook models build gemma3-270m
+	@mkdir -p $(GEMMA_CACHE)
+
+test-gemma: gemma-model $(VENV)/.test-installed ## the lifecycle with a real Gemma, which it builds first: half an hour
+	$(GEMMA_ENV) $(PYTEST) --timeout=1800 tests/gemma tests/engine -k "not model_files and not stub"
+
+# A reply of 64 tokens, from a prompt that a pretrained model goes on with for ever.
+bench-gemma: gemma-model $(VENV)/.test-installed ## speed with a real Gemma, against the official binding: ten minutes
+	$(BIN)/python tests/bench/bench.py --model $(GEMMA) --limit 64 --rounds 5 \
+	  --prompt "Go on: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12," $(BENCH_ARGS)
+	$(BIN)/gemma-notebook bench $(GEMMA)
 
 soak: build $(VENV)/.test-installed ## thousands of resets, hundreds of exits and damaged files: some minutes
 	$(PYTEST) -s tests/soak

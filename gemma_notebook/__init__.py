@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from gemma_notebook import errors as errors
+    from gemma_notebook.benchmarking import Benchmark as Benchmark
+    from gemma_notebook.benchmarking import benchmark as benchmark
     from gemma_notebook.chat import Chat as Chat
     from gemma_notebook.loading import load as load
     from gemma_notebook.messages import Context as Context
@@ -41,6 +43,7 @@ __version__ = "0.1.0"
 # Each public name and the module that has it. Imported on first use, so that `import gemma_notebook`
 # takes no longer than a few milliseconds and needs no Jupyter.
 _HOME = {
+    "Benchmark": "benchmarking",
     "Chat": "chat",
     "ChatPanel": "panel.widget",
     "Context": "messages",
@@ -56,6 +59,7 @@ _HOME = {
     "Timing": "messages",
     "Transcript": "transcript",
     "Usage": "messages",
+    "benchmark": "benchmarking",
     "errors": "",
     "load": "loading",
     "models": "",

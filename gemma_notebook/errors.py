@@ -8,10 +8,13 @@ Each message is one sentence or two: what failed, with which value, and what to 
 
 from __future__ import annotations
 
+from pathlib import Path
+
 __all__ = [
     "CacheDirectoryError",
     "ClosedError",
     "ContextFullError",
+    "ConversionError",
     "DownloadError",
     "EngineError",
     "ExportError",
@@ -121,6 +124,29 @@ class DownloadError(GemmaNotebookError):
 
 def _rebuild_download_error(message: str, reason: str) -> DownloadError:
     return DownloadError(message, reason=reason)
+
+
+class ConversionError(GemmaNotebookError):
+    """A model could not be made. Nothing was installed; finished stages are kept for the next try.
+
+    Attributes:
+        stage: The stage that failed: ``install``, ``read``, ``convert``, ``pack`` or ``check``.
+        log: The file with all that the stage has said, or None.
+    """
+
+    def __init__(self, message: str, *, stage: str = "", log: Path | None = None) -> None:
+        super().__init__(f"{stage} failed: {message}" if stage else message)
+        self.stage = stage
+        self.log = log
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild_conversion_error, (str(self), self.stage, self.log))
+
+
+def _rebuild_conversion_error(message: str, stage: str, log: Path | None) -> ConversionError:
+    error = ConversionError(message, log=log)
+    error.stage = stage
+    return error
 
 
 class ModelLoadError(EngineError):

@@ -21,6 +21,7 @@ from gemma_notebook.options import SendOptions
 __all__ = ["Turn", "TurnQueue"]
 
 _WAIT_S = 0.1
+_CANCELLED_WAIT_S = 0.02
 
 # The engine names its status codes in the text of a terminal error.
 _STATUS_CODES = {
@@ -151,7 +152,10 @@ class Turn:
                 self.deltas.extend(_deltas(chunk))
             if generation.ended:
                 self._finish(generation)
-            elif not chunks:
+                return
+            if self._conversation is not None:
+                self._conversation.insist()
+            if not chunks:
                 self._watch()
 
     def wait_end(self, timeout_s: float) -> bool:
@@ -159,6 +163,9 @@ class Turn:
         generation = self._generation
         if generation is None:
             return self._done.wait(timeout_s)
+        if self._conversation is not None and self._cancel_requested:
+            self._conversation.insist()
+            timeout_s = min(timeout_s, _CANCELLED_WAIT_S)
         if generation.wait_end(timeout_s) or self._given_up or not generation.in_this_process:
             self.drive(0)
         return self.done

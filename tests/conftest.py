@@ -10,7 +10,7 @@ from typing import Any
 
 import fake_engine
 import pytest
-from support import WAIT_S
+from support import WAIT_S, load_test_model
 
 import gemma_notebook as gn
 from gemma_notebook.engine import load_library
@@ -78,7 +78,7 @@ def fake_manager(make_fake_manager: Callable[..., gn.SessionManager]) -> gn.Sess
 
 @pytest.fixture
 def real_manager() -> Iterator[gn.SessionManager]:
-    with gn.load() as manager:
+    with load_test_model() as manager:
         yield manager
 
 

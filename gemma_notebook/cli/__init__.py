@@ -20,6 +20,7 @@ COMMANDS = (
     "check-notebooks",
     "doctor",
     "models",
+    "bench",
     "new",
 )
 
@@ -30,6 +31,7 @@ _HELP = """Talk to a Gemma model that runs on your own machine.
   gemma-notebook models list             which models there are, and which fit this machine
   gemma-notebook models pull gemma3-1b   fetch one
   gemma-notebook chat gemma3-1b          talk to it; in a notebook: gn.load("gemma3-1b")
+  gemma-notebook bench gemma3-1b         how fast it is here
   gemma-notebook new regression "Title"  write a notebook that is a test
   gemma-notebook check-notebooks DIR     find what makes a notebook no test
   gemma-notebook doctor                  what is installed, what works, and what to do about the rest

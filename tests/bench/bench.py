@@ -1,6 +1,7 @@
 """Speed, against the official binding, on the same model file and in one run: prints a table and JSON.
 
     make bench                       # the bundled model
+    make bench-gemma                 # a real Gemma, built first when it is not there
     .venv/bin/python tests/bench/bench.py --model FILE --rounds 20 --json out.json
 
 Candidates take turns within each round, and what is compared is the ratio of two of them in the same round:
@@ -298,7 +299,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--model", type=Path, default=resolve_model("tiny"))
+    parser.add_argument("--model", type=resolve_model, default="tiny", help="a name or a file")
     parser.add_argument("--prompt", default=PROMPT)
     parser.add_argument("--limit", type=int, help="tokens of a reply, for models that do not know an end")
     parser.add_argument("--rounds", type=int, default=15)

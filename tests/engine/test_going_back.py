@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from support import WAIT_S, wait_until
+from support import WAIT_S, tiny_only, wait_until
 
 import gemma_notebook as gn
 from gemma_notebook.errors import ClosedError, OptionTypeError, OptionValueError
@@ -91,6 +91,7 @@ def test_the_old_handle_is_closed_before_a_checkpoint_takes_its_place(fake_manag
     assert events.index(("closed", 1)) < events.index(("created", chat.handle_id))
 
 
+@tiny_only
 def test_a_fork_is_a_clone_and_each_goes_its_own_way(manager):
     ada = told(manager.open_chat(), TOLD[:1])
     bo = ada.fork()

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import threading
 
 import pytest
 from support import WAIT_S, threads_inside, wait_until
 
 import gemma_notebook as gn
+from gemma_notebook.engine import Conversation
 from gemma_notebook.errors import ClosedError, EngineError, SessionLimitError
 
 
 def kinds(manager, *wanted):
     return [(event.kind, event.handle) for event in manager.events if event.kind in wanted]
+
+
+def order(fake, *wanted):
+    """What the engine was told and told; a cancel that is asked for again counts once."""
+    told = [line.split()[0] for line in fake.log if line.split()[0] in wanted]
+    return [kind for kind, _ in itertools.groupby(told)]
 
 
 # Creating
@@ -227,8 +235,7 @@ def test_a_generating_handle_is_cancelled_before_it_is_deleted(fake, fake_manage
     fake.allow(1)
     next(stream)
     session.close()
-    log = [line for line in fake.log if line.split()[0] in ("cancel", "end", "delete")]
-    assert [line.split()[0] for line in log] == ["cancel", "end", "delete"]
+    assert order(fake, "cancel", "end", "delete") == ["cancel", "end", "delete"]
     assert stream.reply.finish_reason == "cancelled"
 
 
@@ -304,6 +311,27 @@ def test_a_late_stop_is_a_no_op_and_keeps_the_handle(manager):
     chat.stop()
     assert "Ada" in chat.send("What is my name?").text
     assert manager.handles == gn.HandleCounts(1, 0, 1, checkpoints=1)
+
+
+@pytest.mark.parametrize("verb", ["stop", "reset", "close", "leave"])
+def test_a_cancel_that_the_engine_loses_is_asked_for_again(fake, fake_manager, monkeypatch, verb):
+    lost = []
+    cancel = Conversation._native_cancel
+
+    def lose_the_first(conversation):
+        if lost:
+            cancel(conversation)
+        lost.append(conversation)
+
+    monkeypatch.setattr(Conversation, "_native_cancel", lose_the_first)
+    fake.set(gate="1", reply="one two three")
+    chat = fake_manager.create_chat()
+    stream = chat.stream("Count.")
+    fake.allow(1)
+    next(stream)
+    stream.close() if verb == "leave" else getattr(chat, verb)()
+    assert stream.reply.finish_reason == "cancelled"
+    assert len(lost) > 1
 
 
 def test_stopping_one_chat_never_stops_another(fake, fake_manager, in_thread):
@@ -467,8 +495,8 @@ def test_reset_in_mid_reply_ends_the_old_stream_as_cancelled(fake, fake_manager)
     next(stream)
     chat.reset()
     assert stream.reply.finish_reason == "cancelled"
-    order = [line.split()[0] for line in fake.log if line.split()[0] in ("cancel", "end", "delete", "create")]
-    assert order == ["create", "cancel", "end", "delete", "create"]
+    told = order(fake, "cancel", "end", "delete", "create")
+    assert told == ["create", "cancel", "end", "delete", "create"]
 
 
 def test_a_reset_during_a_reset_joins_it(fake, fake_manager, in_thread):

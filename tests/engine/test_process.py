@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-START = """
-import gemma_notebook as gn, os, sys, threading
-manager = gn.load()
+START = f"""
+import sys
+sys.path.insert(0, {str(Path(__file__).parents[1])!r})
+import gemma_notebook as gn, os, threading
+from support import load_test_model
+manager = load_test_model()
 chat = manager.create_chat()
 stream = chat.stream("My name is Ada.")
 next(stream)

@@ -117,13 +117,27 @@ def test_who_sends_or_creates_during_a_reload_waits_for_it(fake, fake_manager, i
     fake.wait("engine_create", 2)
     sending = in_thread(chat.send, "What is my name?")
     creating = in_thread(fake_manager.open_session)
-    again = in_thread(fake_manager.reload)
-    assert not (sending.done() or creating.done() or again.done())
+    assert not (sending.done() or creating.done())
     fake.set(hold_engine_create=None)
     reloading.result(WAIT_S)
     assert "Ada" in sending.result(WAIT_S).text
     assert not creating.result(WAIT_S).closed
-    again.result(WAIT_S)
+
+
+def test_two_reloads_at_once_are_done_one_after_the_other(fake, fake_manager, in_thread):
+    chat = fake_manager.create_chat()
+    fake.set(hold_engine_create="1")
+    reloads = [in_thread(fake_manager.reload) for _ in range(2)]
+    fake.wait("engine_create", 2)
+    fake.set(hold_engine_create=None)
+    for reload in reloads:
+        reload.result(WAIT_S)
+    assert [line for line in fake.log if line.startswith("engine_create")] == [
+        "engine_create 1",
+        "engine_create 2",
+        "engine_create 3",
+    ]
+    assert chat.send("Hello").finish_reason == "stop"
 
 
 def test_a_reload_that_fails_says_why_and_can_be_tried_again(fake, fake_manager):

@@ -21,7 +21,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from support import WAIT_S
+from support import IS_TINY, WAIT_S, load_test_model
 
 import gemma_notebook as gn
 from gemma_notebook.engine import load_library
@@ -482,7 +482,7 @@ def test_any_sequence_of_calls_keeps_the_rules_on_the_stub(fake, tmp_path):
 @pytest.mark.timeout(120)
 def test_any_sequence_of_calls_keeps_the_rules_on_the_real_engine():
     def open_fresh():
-        return gn.load(max_sessions=MAX_SESSIONS)
+        return load_test_model(max_sessions=MAX_SESSIONS)
 
     answers = fresh_answers(open_fresh)
-    run_machine(lambda: Lifecycle(open_fresh(), answers), examples=40, steps=25)
+    run_machine(lambda: Lifecycle(open_fresh(), answers), examples=40 if IS_TINY else 3, steps=25)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -167,17 +166,29 @@ def test_the_panel_is_on_the_chat_of_the_cells(kernel: LiveKernel):
     kernel.run("panel.close()")
 
 
+# From outside it might come when the reply has ended: the bundled model needs no second for it.
+INTERRUPT_AT_THE_FIRST_WORD = """
+import signal
+publisher = get_ipython().display_pub
+publish = publisher.publish
+def publish_and_interrupt(*args, update=False, **kwargs):
+    publish(*args, update=update, **kwargs)
+    if update:
+        publisher.publish = publish
+        signal.raise_signal(signal.SIGINT)
+publisher.publish = publish_and_interrupt
+"""
+
+
 def test_an_interrupt_keeps_what_had_come(kernel: LiveKernel):
-    pid = int(kernel.run("import os; os.getpid()").text)
-    cell = kernel.start("%%gemma --into partial\nCount to 300.")
-    kernel.wait_for(lambda: published(kernel, cell, "update_display_data"))
-    os.kill(pid, signal.SIGINT)
+    kernel.run(INTERRUPT_AT_THE_FIRST_WORD)
+    cell = kernel.start("%%gemma --into partial\nCount to 200.")
     kernel.wait_for(lambda: cell.done)
     [error] = published(kernel, cell, "error")
     assert error["content"]["ename"] == "KeyboardInterrupt"
     assert len(error["content"]["traceback"]) == 1
     last = published(kernel, cell)[-1]["content"]["data"]["text/markdown"]
-    assert last.startswith("1, 2, 3")
+    assert last.startswith("1")
     assert last.endswith("*(stopped)*")
     assert kernel.run("partial.finish_reason").text == "'cancelled'\n"
     assert say(kernel, ASK) == NOT_TOLD, "the chat goes on"

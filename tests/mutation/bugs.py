@@ -224,6 +224,12 @@ BUGS = (
         ":\n",
     ),
     bug(
+        "a cancel that the engine loses is not asked for again",
+        CONVERSATION,
+        "            self._asked_at = now\n            self._native_cancel()\n",
+        "            self._asked_at = now\n",
+    ),
+    bug(
         "a cancel during the send is lost",
         CONVERSATION,
         "            elif self._cancelled:",

@@ -47,9 +47,9 @@ NOTEBOOKS = (
     "notebooks/regression",
 )
 TIMEOUT_S = 600.0
-TEST_TIMEOUT_S = 20
+TEST_TIMEOUT_S = 60
 # How long a test waits for what a bug keeps from happening, in place of the time in support.py.
-WAIT_S = 8.0
+WAIT_S = 15.0
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,8 @@ def test_the_wheel_holds_the_shim_the_panel_and_the_model_and_nothing_else(wheel
         "gemma_notebook/panel/static/widget.js",
         "gemma_notebook/panel/static/widget.css",
         "gemma_notebook/models/catalogue.toml",
+        "gemma_notebook/models/converter/pretrained.jinja",
+        "gemma_notebook/models/converter/requirements.txt",
         "gemma_notebook/models/tiny/model.litertlm",
         "gemma_notebook/models/tiny/MODEL_CARD.md",
         "gemma_notebook/py.typed",

@@ -9,6 +9,8 @@ __all__ = ["COMMANDS", "command"]
 COMMANDS = (
     "list",
     "pull",
+    "build",
+    "convert",
     "info",
     "check",
     "remove",

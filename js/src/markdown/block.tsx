@@ -3,6 +3,7 @@ import { CodeBlock } from "./code-block";
 import { directionOf } from "./direction";
 import { Formula } from "./formula";
 import { Inlines } from "./inline";
+import { Runs } from "./runs";
 import type * as syntax from "./syntax";
 
 /** Renders when its node is another one, and not otherwise: see `share`. */
@@ -65,8 +66,12 @@ function List({ list }: { list: syntax.List }) {
     class: `gn-list${list.tight ? " gn-tight" : ""}${tasks ? " gn-tasks" : ""}`,
     ...(list.ordered && list.start !== 1 ? { start: list.start } : {}),
   };
-  const items = list.children.map((item, i) => <Item key={i} node={item} />);
+  const items = <Runs nodes={list.children} render={itemOf} />;
   return h(list.ordered ? "ol" : "ul", props, items);
+}
+
+function itemOf(item: syntax.Item, i: number) {
+  return <Item key={i} node={item} />;
 }
 
 class Item extends Memo<syntax.Item> {
@@ -97,22 +102,34 @@ function FormulaBlock({ formula: { text, closed } }: { formula: syntax.Formula }
   );
 }
 
-function Table({ table }: { table: syntax.Table }) {
-  return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
-    <div class="gn-table" role="group" aria-label="Table" tabIndex={0}>
-      <table dir={directionOf(table)}>
-        <thead>
-          <Row node={table.head} align={table.align} head />
-        </thead>
-        <tbody>
-          {table.children.map((row, i) => (
-            <Row key={i} node={row} align={table.align} />
-          ))}
-        </tbody>
-      </table>
-    </div>
-  );
+class Table extends Component<{ table: syntax.Table }> {
+  private align: syntax.Align[] | null = null;
+  private row: (row: syntax.Row, i: number) => VNode = () => <tr />;
+
+  /** Another function when the columns are aligned otherwise, and so all rows are rendered again. */
+  private rowOf(align: syntax.Align[]) {
+    if (align !== this.align) {
+      this.align = align;
+      this.row = (row, i) => <Row key={i} node={row} align={align} />;
+    }
+    return this.row;
+  }
+
+  override render({ table }: { table: syntax.Table }) {
+    return (
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
+      <div class="gn-table" role="group" aria-label="Table" tabIndex={0}>
+        <table dir={directionOf(table)}>
+          <thead>
+            <Row node={table.head} align={table.align} head />
+          </thead>
+          <tbody>
+            <Runs nodes={table.children} render={this.rowOf(table.align)} />
+          </tbody>
+        </table>
+      </div>
+    );
+  }
 }
 
 class Row extends Component<{ node: syntax.Row; align: syntax.Align[]; head?: boolean }> {

@@ -22,9 +22,11 @@ export function cutLines(block: Parsed, lines: string): Cut | null {
   if (at <= block.from + (context ?? 0)) return null;
   const begin = offsetOf(lines, block.from);
   const end = offsetOf(lines, at);
+  if (context) return { end, prefix: lines.slice(begin, offsetOf(lines, block.from + context)) };
   // Of an indented item its place in the list depends on the one before it.
-  if (!context && /\s/.test(lines[end] ?? "")) return null;
-  return { end, prefix: context ? lines.slice(begin, offsetOf(lines, block.from + context)) : "" };
+  const marker = /^(?:[-+*]|\d+[.)])/.exec(lines.slice(end))?.[0];
+  // Only by paragraphs a list shows whether it is tight, so an item with one stands for those before.
+  return marker ? { end, prefix: `${marker} x\n` } : null;
 }
 
 function lastItem({ tokens }: Parsed): number {
@@ -90,9 +92,9 @@ export function joined(part: Block, rest: Block): Block | null {
     const children = [...part.children, ...rest.children];
     return children.length * part.align.length < MAX_CELLS ? { ...part, children } : null;
   }
-  if (part.type === "list" && rest.type === "list" && hasParagraph(part) && hasParagraph(rest)) {
+  if (part.type === "list" && rest.type === "list" && hasParagraph(part)) {
     const tight = part.tight && rest.tight;
-    return { ...part, tight, children: [...part.children, ...rest.children] };
+    return { ...part, tight, children: [...part.children, ...rest.children.slice(1)] };
   }
   if (part.type === "paragraph" && (rest.type === "paragraph" || rest.type === "heading")) {
     return { ...rest, children: joinedText(part.children, rest.children) };

@@ -1,10 +1,24 @@
 import type { ComponentChildren } from "preact";
 import { otherHost } from "./address";
 import { Formula } from "./formula";
+import { Runs } from "./runs";
 import type { Image, Inline, Link } from "./syntax";
 
+/** A text that grows is shaped and laid out again as a whole, so it is shown in pieces that end at a space. */
+const PIECE = 1_000;
+const PIECES = /[\s\S]{1,1000}(?:\s|$)|[\s\S]{1,1000}/gu;
+
 export function Inlines({ nodes }: { nodes: Inline[] }) {
-  return <>{nodes.map(InlineNode)}</>;
+  return <Runs nodes={nodes.some(isLong) ? nodes.flatMap(piecesOf) : nodes} render={InlineNode} />;
+}
+
+function isLong(node: Inline): boolean {
+  return typeof node === "string" && node.length > PIECE;
+}
+
+function piecesOf(node: Inline): Inline[] {
+  if (typeof node !== "string") return [node];
+  return node.match(PIECES) ?? [];
 }
 
 function InlineNode(node: Inline): ComponentChildren {

@@ -175,6 +175,31 @@ describe("the work for a text that streams in", () => {
     ]);
   });
 
+  it.each([
+    ["block of code", "```python\n", (i: number) => `x = f(${i})  # comment\n`],
+    ["table", "| a | b |\n|---|---|\n", (i: number) => `| row ${i} | **${i}** |\n`],
+    ["list", "", (i: number) => `- **item** ${i}\n  - nested\n`],
+    ["paragraph", "", (i: number) => `Words that go on ${i} and **on** and on. `],
+  ])("does not grow with the length of one %s", (_, head, part) => {
+    const document = new StreamingDocument();
+    const text = head + Array.from({ length: 300 }, (_, i) => part(i)).join("");
+    const most = { parsedCharacters: 0, readInlines: 0 };
+    let before = { ...document.work };
+    for (let end = STEP; end <= text.length; end += STEP) {
+      document.update(text.slice(0, end), true);
+      for (const kind of ["parsedCharacters", "readInlines"] as const) {
+        most[kind] = Math.max(most[kind], document.work[kind] - before[kind]);
+      }
+      before = { ...document.work };
+    }
+    document.update(text);
+    expect(treeOf(document)).toEqual(parseMarkdown(text));
+    // A delta may parse what is not final some times over, but never the block.
+    expect(most.parsedCharacters).toBeLessThan(20_000);
+    expect(document.work.parsedCharacters / (text.length / STEP)).toBeLessThan(8_000);
+    expect(most.readInlines).toBeLessThan(300);
+  });
+
   it("begins anew when the text is another one", () => {
     const document = new StreamingDocument();
     document.update("# One\n\ntext\n\nmore", true);
