@@ -20,7 +20,7 @@ NBVAL := $(PYTEST) --nbval --nbval-current-env --nbval-cell-timeout=60 -W "ignor
   --nbval-sanitize-with=gemma_notebook/testing/sanitize.cfg
 ROOT_FLAG := $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: help build lab test test-js test-python test-notebooks test-browser lint format bench gemma-model test-gemma bench-gemma soak fuzz mutation wheel notebooks \
+.PHONY: help build lab test test-js test-python test-notebooks test-browser lint format bench storm gemma-model test-gemma bench-gemma soak fuzz mutation wheel notebooks \
         tiny-model tiny-model-eval system-tools clean
 
 help: ## this list
@@ -86,7 +86,10 @@ test-notebooks: build $(VENV)/.test-installed ## the regression notebooks agains
 	for round in 1 2; do $(NBVAL) $$($(BIN)/python $(REGRESSION)/shuffled.py) || exit 1; done
 
 test-browser: build $(VENV)/.test-installed system-tools ## the panel in JupyterLab, in Chromium, with the real model
-	$(PYTEST) tests/browser
+	$(PYTEST) tests/browser --ignore=tests/browser/test_reset_storm.py
+
+storm: build $(VENV)/.test-installed system-tools ## two hundred resets at random moments of replies, in JupyterLab in Chromium
+	$(PYTEST) tests/browser/test_reset_storm.py
 
 lint: build $(VENV)/.test-installed ## ruff, mypy, import-linter, biome, tsc
 	$(BIN)/ruff check .

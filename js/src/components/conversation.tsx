@@ -13,7 +13,7 @@ export function Conversation({ store, state }: { store: PanelStore; state: Panel
   const { messages } = state;
   const { following, follow, onScroll } = useFollow(log);
   const { first, earlier, nearTop } = useWindow(messages.length, log, following);
-  const unsent = state.outbox.filter((o) => o.turn === null && o.epoch === state.epoch);
+  const unsent = state.outbox.filter((o) => o.turn === null && o.epoch > state.floor);
 
   // Whoever sends a message, or resets, wants to see what comes of it.
   const newest = unsent.at(-1)?.id;

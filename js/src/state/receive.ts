@@ -10,7 +10,7 @@ import type {
   ToolMessage,
   TurnMessage,
 } from "../protocol";
-import type { PanelState } from "./state";
+import type { Outgoing, PanelState } from "./state";
 import { answered, beginReset, giveBack, requestFailed, stale } from "./steps";
 
 /** What the kernel says. */
@@ -71,6 +71,8 @@ function receiveSnapshot(state: PanelState, message: SnapshotMessage): PanelStat
   const lost = booked.outbox.filter(
     (o) => o.turn === null && o.beforeSnapshotRequest && !known.has(o.id),
   );
+  // The model had a prompt of an older chat, and has forgotten it with that.
+  const forgotten = (o: Outgoing) => o.turn !== null && o.epoch < message.epoch;
   const shown: PanelState = {
     ...booked,
     epoch: message.epoch,
@@ -84,7 +86,7 @@ function receiveSnapshot(state: PanelState, message: SnapshotMessage): PanelStat
     context: message.context,
     handles: message.handles,
     handle: message.handle,
-    outbox: booked.outbox.filter((o) => !known.has(o.id)),
+    outbox: booked.outbox.filter((o) => !known.has(o.id) && !forgotten(o)),
     notice: message.error
       ? { message: message.error.message, retry: message.error.remedy }
       : state.notice?.text === undefined
@@ -108,13 +110,15 @@ function receiveState(state: PanelState, message: StateMessage): PanelState {
     handle: message.handle,
   };
   if (message.epoch > state.epoch) {
-    return {
+    const fresh: PanelState = {
       ...shown,
       epoch: message.epoch,
       floor: message.epoch - 1,
       resetting: null,
       messages: [],
     };
+    // What became of a prompt sent just before, its turns do not tell: the reset has dropped them on their way.
+    return state.outbox.length > 0 ? stale(fresh) : fresh;
   }
   return message.status === "resetting" ? beginReset(shown, message.epoch, null) : shown;
 }

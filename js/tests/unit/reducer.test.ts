@@ -35,6 +35,31 @@ function inMidReply() {
   return { kernel, state: streaming };
 }
 
+describe("a prompt whose turns a reset has dropped on their way", () => {
+  const reset = (state: PanelState) => play(state, { type: "reset_clicked", id: "reset" });
+
+  it("is asked after when the new chat is there, and given back if nobody knows it", () => {
+    const { kernel, state } = ready();
+    const asked = play(reset(play(state, sent("r1", "Hello"))), kernel.newEpoch("reset"));
+    expect(asked).toMatchObject({ epoch: 2, sync: "stale" });
+    const settled = play(asked, requested, kernel.snapshot());
+    expect(settled).toMatchObject({ outbox: [], draft: "Hello", sync: "fresh" });
+    expect(settled.notice?.text).toBe("Hello");
+  });
+
+  it("is forgotten with its chat if the model had begun to read it", () => {
+    const { kernel, state } = ready();
+    const read = play(state, sent("r1", "Hello"), kernel.prompt("Hello", "r1"));
+    const settled = play(reset(read), kernel.newEpoch("reset"), requested, kernel.snapshot());
+    expect(settled).toMatchObject({ outbox: [], draft: "", notice: null, messages: [] });
+  });
+
+  it("costs no question when there is none", () => {
+    const { kernel, state } = inMidReply();
+    expect(play(reset(state), kernel.newEpoch("reset"))).toMatchObject({ sync: "fresh" });
+  });
+});
+
 describe("snapshot", () => {
   it("makes the panel ready and is the answer to its request", () => {
     const { state } = ready();
