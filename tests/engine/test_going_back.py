@@ -202,7 +202,9 @@ def test_what_a_trim_forgot_cannot_be_gone_back_to(fake, make_fake_manager):
 def test_a_chat_that_samples_keeps_no_clones_and_answers_again_with_the_next_seed(real_manager):
     def answers():
         chat = real_manager.create_chat(temperature=3.0, top_k=40, random_seed=1)
-        chat.send("Hello", max_output_tokens=12)
+        for _ in range(2):
+            chat.send("Hello", max_output_tokens=12)
+        assert real_manager.handles.checkpoints == 0
         return [chat.regenerate(max_output_tokens=12).text for _ in range(3)]
 
     first = answers()
