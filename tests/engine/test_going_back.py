@@ -324,6 +324,8 @@ def test_a_trim_does_not_drop_a_turn_that_waits(fake, make_fake_manager, in_thre
     replies = [send.result(WAIT_S) for send in sends]
     assert sum(reply.trimmed_turns for reply in replies) > 0
     assert [reply.finish_reason for reply in replies] == ["stop"] * 5
+    kept = [message.text for message in chat.messages if message.role == "user"]
+    assert kept == [f"one two three four five six {number}" for number in range(5)][-len(kept) :]
 
 
 def test_a_creation_waits_for_a_reply_without_the_engine(fake, fake_manager, in_thread):
