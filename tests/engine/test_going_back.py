@@ -202,7 +202,9 @@ def test_what_a_trim_forgot_cannot_be_gone_back_to(fake, make_fake_manager):
 def test_a_chat_that_samples_keeps_no_clones_and_answers_again_with_the_next_seed(real_manager):
     def answers():
         chat = real_manager.create_chat(temperature=3.0, top_k=40, random_seed=1)
-        chat.send("Hello", max_output_tokens=12)
+        for _ in range(2):
+            chat.send("Hello", max_output_tokens=12)
+        assert real_manager.handles.checkpoints == 0
         return [chat.regenerate(max_output_tokens=12).text for _ in range(3)]
 
     first = answers()
@@ -322,6 +324,8 @@ def test_a_trim_does_not_drop_a_turn_that_waits(fake, make_fake_manager, in_thre
     replies = [send.result(WAIT_S) for send in sends]
     assert sum(reply.trimmed_turns for reply in replies) > 0
     assert [reply.finish_reason for reply in replies] == ["stop"] * 5
+    kept = [message.text for message in chat.messages if message.role == "user"]
+    assert kept == [f"one two three four five six {number}" for number in range(5)][-len(kept) :]
 
 
 def test_a_creation_waits_for_a_reply_without_the_engine(fake, fake_manager, in_thread):
