@@ -63,8 +63,8 @@ class Exchange:
     Args:
         session: Where the turns are sent.
         first: The turn with the user's message.
-        use: How tools are used.
-        ask: Who is asked for tools that need approval, when ``use`` names nobody.
+        policy: How tools are used.
+        ask: Who is asked for tools that need approval, when ``policy`` names nobody.
         loop: The event loop that async tools run on; None for one of their own.
         line: The exchanges of the chat, which follow each other. A tool of the chat cannot send to it.
     """
@@ -73,7 +73,7 @@ class Exchange:
         self,
         session: Session,
         first: Turn,
-        use: ToolPolicy,
+        policy: ToolPolicy,
         *,
         ask: Callable[[ToolCall], Any] | None = None,
         loop: asyncio.AbstractEventLoop | None = None,
@@ -86,8 +86,8 @@ class Exchange:
         self.reply: Reply | None = None
         self.error: GemmaNotebookError | None = None
         self._session = session
-        self._use = use
-        self._desk = Desk(use.approve, ask)
+        self._policy = policy
+        self._desk = Desk(policy.approve, ask)
         self._loop = loop
         self._turns = [first]
         self._taken = 0  # deltas of the latest turn that are in ours
@@ -169,7 +169,9 @@ class Exchange:
         assert turn.reply is not None
         if turn.reply.finish_reason == "tool_calls":
             self._begin_calls(turn.reply)
-        elif self._use.choice == "required" and len(self._turns) == 1 and turn.reply.finish_reason == "stop":
+        elif (
+            self._policy.choice == "required" and len(self._turns) == 1 and turn.reply.finish_reason == "stop"
+        ):
             raise ToolError(
                 f"the model answered {turn.reply.text[:80]!r} without calling a tool, though tool_choice='required', "
                 "and its tokenizer lets nothing be enforced; use tool_choice='auto', or another model"
@@ -186,8 +188,10 @@ class Exchange:
     def _begin_calls(self, reply: Reply) -> None:
         if self._cancelled or self._turns[-1].cancel_requested:
             self._end_with_answers(reply, "stopped before it was called", "stopped")
-        elif len(self._turns) > self._use.max_turns:
-            self._end_with_answers(reply, f"not called: {self._use.max_turns} rounds of calls are the most")
+        elif len(self._turns) > self._policy.max_turns:
+            self._end_with_answers(
+                reply, f"not called: {self._policy.max_turns} rounds of calls are the most"
+            )
         else:
             calls = Calls(
                 reply.tool_calls, self._session._tools, self._desk, loop=self._loop, owner=self._line

@@ -11,7 +11,9 @@ import pytest
 from support import WAIT_S, wait_until
 
 import gemma_notebook as gn
+from gemma_notebook.calling import Calls, Desk
 from gemma_notebook.errors import OptionTypeError, OptionValueError, ToolError, UnsupportedError
+from gemma_notebook.tools import toolbox
 
 CHUNK, REPLY = "\x1e", "\x1d"
 
@@ -239,7 +241,7 @@ def test_an_async_tool_that_takes_too_long_is_cancelled(fake, manager):
     @gn.tool(timeout_s=0.05)
     async def slow() -> str:
         try:
-            await asyncio.sleep(WAIT_S)
+            await asyncio.sleep(3600)
         finally:
             ended.set()
         return "late"
@@ -377,16 +379,19 @@ def test_a_stop_while_a_tool_runs_answers_the_call_and_frees_the_chat(fake, mana
 
     def slow() -> str:
         entered.set()
-        release.wait(WAIT_S)
+        release.wait()
         return "late"
 
     fake.set(chunk_replies=replies(calls(("slow", {})), says("Hello.")))
     chat = manager.create_chat(tools=[slow])
     sent = in_thread(chat.send, "Go.")
     assert entered.wait(WAIT_S)
-    chat.stop()
-    reply = sent.result(WAIT_S)
-    release.set()
+    try:
+        chat.stop()
+        reply = sent.result(WAIT_S)
+    finally:
+        release.set()
+    assert chat.messages[2].tool_results == reply.tool_results
     assert reply.finish_reason == "cancelled"
     assert reply.tool_results[0].outcome == "stopped"
     assert chat.send("Hi").text == "Hello."
@@ -400,20 +405,38 @@ def test_a_reset_while_a_tool_runs_ends_the_reply_and_forgets_the_call(fake, man
 
     def slow() -> str:
         entered.set()
-        release.wait(WAIT_S)
+        release.wait()
         return "late"
 
     fake.set(chunk_replies=replies(calls(("slow", {})), says("Hello.")))
     chat = manager.create_chat(tools=[slow])
     sent = in_thread(chat.send, "Go.")
     assert entered.wait(WAIT_S)
-    chat.reset()
-    assert sent.result(WAIT_S).finish_reason == "cancelled"
-    release.set()
+    try:
+        chat.reset()
+        assert sent.result(WAIT_S).finish_reason == "cancelled"
+    finally:
+        release.set()
     assert chat.messages == ()
     assert manager.handles.live == 1
     assert chat.send("Hi").text == "Hello."
     assert [message.role for message in chat.messages] == ["user", "assistant"]
+
+
+def test_what_comes_after_the_answer_is_dropped():
+    release = threading.Event()
+
+    def slow() -> str:
+        release.wait()
+        return "late"
+
+    calls = Calls([gn.ToolCall("slow", {})], toolbox([slow]), Desk())
+    calls.stop()
+    before = calls.results
+    release.set()
+    wait_until(lambda: not any(thread.name == "gemma_notebook tool slow" for thread in threading.enumerate()))
+    assert calls.results == before
+    assert [one.outcome for one in calls.wait(0)] == ["stopped"]
 
 
 def test_leaving_the_loop_at_a_call_answers_it(fake, manager):
@@ -512,7 +535,7 @@ def test_cancelling_the_task_that_reads_stops_the_tools(fake, manager):
 
     async def slow() -> str:
         entered.set()
-        await asyncio.sleep(WAIT_S)
+        await asyncio.sleep(3600)
         return "late"
 
     fake.set(chunk_replies=replies(calls(("slow", {})), says("Hello.")))
@@ -664,6 +687,16 @@ def test_raw_sessions_return_the_calls_and_take_the_results(fake, manager):
     assert answer.text == "2"
     with pytest.raises(OptionValueError, match="asks for no calls"):
         session.send_tool_results([])
+
+
+def test_calls_that_nobody_answered_are_answered_in_the_replay(fake, manager):
+    fake.set(chunk_replies=replies(calls(("add", {"a": 1, "b": 1})), says("Hello.")))
+    session = manager.create_session(tools=[add])
+    session.send("Go.")
+    assert session.send("Hi").text == "Hello."
+    history = json.loads(fake.options("conversation", 2)["messages"])
+    assert [message["role"] for message in history] == ["user", "assistant", "tool", "assistant"]
+    assert history[2]["content"][0]["response"] == {"error": "not answered"}
 
 
 def test_response_format_and_tools_are_refused_together(fake, manager):
