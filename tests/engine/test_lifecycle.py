@@ -12,6 +12,7 @@ from support import WAIT_S, threads_inside, wait_until
 import gemma_notebook as gn
 from gemma_notebook.engine import Conversation, ConversationOptions
 from gemma_notebook.errors import ClosedError, EngineError, SessionLimitError
+from gemma_notebook.options import SendOptions
 
 
 def kinds(manager, *wanted):
