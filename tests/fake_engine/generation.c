@@ -423,6 +423,7 @@ static fe_generation *new_generation(LiteRtLmConversation *conversation, const c
     generation->message = fe_copy(message);
     pthread_mutex_lock(&fe_mutex);
     fe_text *options = &conversation->options;
+    fe_print(options, "send_message=%s" FE_RECORD, message);
     if (extra_context != NULL) {
         fe_print(options, "send_extra_context=%s" FE_RECORD, extra_context);
     }
