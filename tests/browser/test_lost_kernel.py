@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from conftest import new_page, write_notebook
+from fresh import new_page, write_notebook
 from lab_page import Notebook, Notebook7, Panel
 from lab_server import Server
 from playwright.sync_api import Browser, expect
