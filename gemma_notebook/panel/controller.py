@@ -71,17 +71,25 @@ class Controller:
         pump: Takes the messages for the front end.
         worker: Runs the turns and the resets.
         prompts: What a user may begin with.
+        tools: What "tools on" means for a chat that begins with them off.
 
     ``handle`` returns within milliseconds and may be called on the main thread or on a subshell's. Everything is
     thread-safe. The lock is never held while the chat works.
     """
 
-    def __init__(self, chat: PanelChat, pump: Pump, worker: Worker, prompts: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        chat: PanelChat,
+        pump: Pump,
+        worker: Worker,
+        prompts: Sequence[str] = (),
+        tools: Sequence[Any] = (),
+    ) -> None:
         self._chat = chat
         self._pump = pump
         self._worker = worker
         self._lock = threading.Lock()
-        self._teller = Teller(chat, pump, prompts)
+        self._teller = Teller(chat, pump, prompts, tools)
         self._record = self._teller.record
         self._waiting: list[_Turn] = []  # also the current one, until its reply begins
         self._current: _Turn | None = None
@@ -132,6 +140,11 @@ class Controller:
             case ExportRequest():
                 with self._lock:
                     self._teller.tell_export(request)
+
+    def of_another_chat(self) -> tuple[dict[str, Any], Sequence[Any]]:
+        """What a chat beside this one begins with, and what "tools on" means there."""
+        with self._lock:
+            return self._teller.options_of_next(), self._teller.next.tools
 
     def close(self) -> None:
         """Stop the panel's turn, refuse new ones, and tell the front end. Idempotent; the chat stays open."""
