@@ -551,6 +551,8 @@ class Chat(TableDisplay):
     def _changed_options(self, changes: dict[str, Any]) -> SessionOptions:
         if not changes:
             return self.options
+        if changes.get("enable_thinking") is False:  # what belongs to thinking goes with it
+            changes = {"thinking_token_budget": None, "keep_thinking": False, **changes}
         return self._without_unwanted_tools(
             self.manager._checked(**{**self.options.as_keywords(), **changes})
         )
