@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from gemma_notebook._threads import in_thread
 from gemma_notebook.displays import Table, TableDisplay
-from gemma_notebook.errors import ClosedError, OptionTypeError, OptionValueError, UnsupportedError
-from gemma_notebook.messages import Context, Message, Reply, Timing
+from gemma_notebook.errors import ClosedError, OptionValueError, UnsupportedError
+from gemma_notebook.exchange import Exchange, Line, ToolPolicy
+from gemma_notebook.formats import ResponseFormat
+from gemma_notebook.messages import Context, Message, Reply, Timing, ToolCall
 from gemma_notebook.options import SendOptions, SessionOptions, checked_context_policy
+from gemma_notebook.rendering import Rendered
 from gemma_notebook.streams import AsyncReplyStream, ReplyStream
 
 if TYPE_CHECKING:
     from gemma_notebook.sessions import Session, SessionManager
     from gemma_notebook.transcript import Transcript
+    from gemma_notebook.turns import Turn
 
-__all__ = ["Chat"]
-
-_TOOL_CHOICES = ("auto", "required", "none")
+__all__ = ["Chat", "ToolPolicy"]
 
 
 class Chat(TableDisplay):
@@ -44,26 +48,18 @@ class Chat(TableDisplay):
         *,
         own_lane: bool,
         context_policy: str = "trim",
-        tool_choice: str = "auto",
-        max_tool_turns: int = 8,
+        tool_policy: ToolPolicy | None = None,
         session: Session | None = None,
     ) -> None:
         self.manager = manager
         self._own_lane = own_lane
         self._policy = checked_context_policy(context_policy)
-        if tool_choice not in _TOOL_CHOICES:
-            raise OptionValueError(
-                f"unknown tool_choice {tool_choice!r}; use one of {', '.join(_TOOL_CHOICES)}"
-            )
-        if isinstance(max_tool_turns, bool) or not isinstance(max_tool_turns, int):
-            raise OptionTypeError(f"max_tool_turns must be a whole number, not {max_tool_turns!r}")
-        if max_tool_turns < 1:
-            raise OptionValueError(
-                f"max_tool_turns={max_tool_turns} leaves no turn for a tool; use 1 or more"
-            )
+        self._tool_policy = tool_policy or ToolPolicy()
+        self._ask_about_tool: Callable[[ToolCall], Any] | None = None
+        self._line = Line()
         self._lock = threading.Lock()
         self._closed = False
-        self._session = self._set_up(session or self._new_session(options))
+        self._session = self._set_up(session or self._new_session(self._without_unwanted_tools(options)))
 
     def __repr__(self) -> str:
         if self._closed:
@@ -135,13 +131,17 @@ class Chat(TableDisplay):
             message: Text; see :meth:`Session.send`.
             attachments: Images or audio, for models that take them.
             max_output_tokens: A limit for this reply, in tokens; None for the session's.
-            response_format: A schema that the reply must match.
+            response_format: What the reply shall be: a JSON schema, a pydantic model, a type such as
+                ``list[int]``, or a regular expression. The value is in ``reply.parsed``, None when the reply was
+                cut off. Such a reply comes without thinking.
 
         Raises:
             ClosedError: The chat is closed, or a newer one took its place.
             ContextFullError: The message does not fit, and the policy is ``"error"`` or nothing is left to drop.
             EngineError: The engine refused, or broke off the reply.
-            UnsupportedError: The model or this version cannot do what was asked.
+            ResponseFormatError: The reply does not fit ``response_format``.
+            ToolError: ``tool_choice="required"``, and the model calls nothing.
+            UnsupportedError: The model cannot do what was asked; nothing was sent.
         """
         with self.stream(
             message,
@@ -160,8 +160,16 @@ class Chat(TableDisplay):
         response_format: Any = None,
     ) -> ReplyStream:
         """Send a message and iterate over the reply; leaving the loop cancels. As :meth:`send`."""
-        _refuse_unsupported(attachments, response_format)
-        return self._usable_session().stream(message, max_output_tokens=max_output_tokens)
+        session, turn = self._new_turn(message, attachments, max_output_tokens, response_format)
+        if not session._tools:
+            return session._stream(turn)
+        exchange = self._exchange(session, turn)
+        try:
+            exchange.start()
+            return ReplyStream(exchange, self)
+        except BaseException:  # a Ctrl-C: there is no stream that could stop it
+            exchange.cancel()
+            raise
 
     async def asend(
         self,
@@ -189,8 +197,15 @@ class Chat(TableDisplay):
         response_format: Any = None,
     ) -> AsyncReplyStream:
         """:meth:`stream` for ``async for``."""
-        _refuse_unsupported(attachments, response_format)
-        return self._usable_session().astream(message, max_output_tokens=max_output_tokens)
+        session, turn = self._new_turn(message, attachments, max_output_tokens, response_format)
+        if not session._tools:
+            return session._astream(turn)
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # read later, on whichever loop
+            loop = None
+        exchange = self._exchange(session, turn, loop)
+        return AsyncReplyStream(exchange, exchange.start, self)
 
     def stop(self) -> None:
         """Stop the reply that is being generated. Returns at once; what has come of it is kept.
@@ -200,6 +215,7 @@ class Chat(TableDisplay):
         """
         self._require_open()
         self._session.stop()
+        self._line.stop()
 
     async def astop(self) -> None:
         """:meth:`stop`, for symmetry: it never blocks."""
@@ -276,8 +292,9 @@ class Chat(TableDisplay):
         turns = session.turns
         if not turns:
             raise OptionValueError("there is no turn to take back; the chat is empty")
-        session._rewind_before(turns[-1], again=again)
-        return turns[-1].messages[0]
+        said = turns[-1].first
+        session._rewind_before(said, again=again)
+        return said.messages[0]
 
     async def aundo(self) -> Message:
         """:meth:`undo` without blocking the event loop."""
@@ -340,11 +357,47 @@ class Chat(TableDisplay):
         parent = self._usable_session()
         turns = [turn for turn in parent.turns if turn.done]
         session = self.manager._open(parent.options, turns, lambda: parent._clone(turns))
-        return Chat(self.manager, self.options, own_lane=True, context_policy=self._policy, session=session)
+        fork = Chat(
+            self.manager,
+            self.options,
+            own_lane=True,
+            context_policy=self._policy,
+            tool_policy=self._tool_policy,
+            session=session,
+        )
+        fork._ask_about_tool = self._ask_about_tool
+        return fork
 
     async def afork(self) -> Chat:
         """:meth:`fork` without blocking the event loop."""
         return await in_thread(self.fork)
+
+    # Looking inside
+
+    def rendered(self, message: str | None = None) -> Rendered:
+        """What the model sees: the chat as the chat template writes it, control tokens and all.
+
+        Thoughts that are not kept in the context are not in it. Nothing is sent; while a reply is being
+        generated this waits for its end.
+
+        Args:
+            message: Also what sending this would add, up to where the model begins to reply.
+
+        Raises:
+            ClosedError: The chat is closed, or a newer one took its place.
+            EngineError: The engine refused.
+
+        Example:
+            >>> print(chat.rendered())
+            <start_of_turn>user
+            My name is Ada.<end_of_turn>
+            …
+        """
+        return self._usable_session()._rendered(message)
+
+    async def arendered(self, message: str | None = None) -> Rendered:
+        """:meth:`rendered` without blocking the event loop."""
+        return await in_thread(self.rendered, message)
 
     # Keeping
 
@@ -416,6 +469,61 @@ class Chat(TableDisplay):
 
     # Inside
 
+    def _new_turn(
+        self,
+        message: str,
+        attachments: Sequence[Any],
+        max_output_tokens: int | None,
+        response_format: Any,
+    ) -> tuple[Session, Turn]:
+        session = self._usable_session()
+        wanted = ResponseFormat.of(response_format)
+        if wanted is not None:
+            self._check_constraint(session)
+        parts = self._parts(attachments) if attachments else ()
+        first: Turn = session._new_turn(message, max_output_tokens, parts=parts, response_format=wanted)
+        return session, self._with_required_call(session, first)
+
+    def _check_constraint(self, session: Session) -> None:
+        """Raise where the engine would ignore the constraint, or break the reply off."""
+        if session._tools:
+            raise UnsupportedError(
+                "response_format and tools do not go together: a reply that is held to a format cannot call. "
+                "Ask in two steps: first with the tools, then in a chat without them (chat.fork() and reset(tools=()) "
+                "keep nothing; chat.restore(messages) does)"
+            )
+        if not session._engine.can_constrain:
+            raise UnsupportedError(
+                f"the tokenizer of the model {self.manager.model.name!r} does not go with constrained decoding (its "
+                "pieces carry marks for spaces or bytes that the engine's grammar cannot match); leave "
+                "response_format out and ask for the format in words"
+            )
+
+    def _with_required_call(self, session: Session, turn: Turn) -> Turn:
+        """The turn, held to a call of a tool where that is required and can be."""
+        if self._tool_policy.choice != "required" or not session._tools or not session._engine.can_constrain:
+            return turn
+        return session._held_to_call(turn)
+
+    def _parts(self, attachments: Sequence[Any]) -> Sequence[dict[str, Any]]:
+        from gemma_notebook.attachments import content_parts
+
+        options, model = self.options, self.manager.model
+        parts = content_parts(
+            attachments,
+            model=model,
+            vision=options.enable_vision_modality is not False,
+            audio=options.enable_audio_modality is not False,
+        )
+        return [part.as_json() for part in parts]
+
+    def _exchange(
+        self, session: Session, turn: Turn, loop: asyncio.AbstractEventLoop | None = None
+    ) -> Exchange:
+        return Exchange(
+            session, turn, self._tool_policy, ask=self._ask_about_tool, loop=loop, line=self._line
+        )
+
     def _new_session(self, options: SessionOptions) -> Session:
         create = self.manager._open if self._own_lane else self.manager._create
         return create(options)
@@ -428,7 +536,12 @@ class Chat(TableDisplay):
     def _changed_options(self, changes: dict[str, Any]) -> SessionOptions:
         if not changes:
             return self.options
-        return self.manager._checked(**{**self.options.as_keywords(), **changes})
+        return self._without_unwanted_tools(
+            self.manager._checked(**{**self.options.as_keywords(), **changes})
+        )
+
+    def _without_unwanted_tools(self, options: SessionOptions) -> SessionOptions:
+        return replace(options, tools=()) if self._tool_policy.choice == "none" else options
 
     def _replace_closed_session(self, options: SessionOptions) -> None:
         with self._lock:
@@ -451,12 +564,3 @@ class Chat(TableDisplay):
     def _require_open(self) -> None:
         if self._closed:
             raise ClosedError("this chat is closed; create a new one with manager.create_chat()")
-
-
-def _refuse_unsupported(attachments: Sequence[Any], response_format: Any) -> None:
-    if attachments:
-        raise UnsupportedError("this version of gemma_notebook sends text only; leave attachments out")
-    if response_format is not None:
-        raise UnsupportedError(
-            "this version of gemma_notebook has no structured output; leave response_format out"
-        )

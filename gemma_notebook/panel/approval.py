@@ -8,10 +8,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from gemma_notebook.messages import ToolCall
+from gemma_notebook.messages import ToolCall, ToolOutcome, ToolResult
 from gemma_notebook.panel.protocol import Call, CallState, well_formed
 
-__all__ = ["ToolDesk"]
+__all__ = ["STATES", "ToolDesk", "json_value", "result_text"]
+
+
+STATES: dict[ToolOutcome, CallState] = {
+    "done": "done",
+    "error": "error",
+    "denied": "denied",
+    "stopped": "denied",
+}
 
 
 @dataclass(slots=True)
@@ -22,16 +30,18 @@ class _Asked:
 
 
 class ToolDesk:
-    """Where a chat's tool loop asks whether it may call, and says what came of it.
+    """Where a chat asks whether it may call a tool, and where what came of the calls is told.
 
     Args:
         tell: Takes each call whenever something about it is new. Called without the desk's lock.
 
-    Thread-safe. A question is asked on the thread that generates, and answered from any other.
+    Thread-safe. A question is asked on the thread of the call, and answered from any other.
 
     Example:
-        >>> if desk.approve(call):
-        ...     desk.finished(call, function(**call.arguments))
+        >>> chat._ask_about_tool = desk.approve
+        >>> for delta in chat.stream("Send it."):
+        ...     if delta.tool_result:
+        ...         desk.settle(delta.tool_result)
     """
 
     def __init__(self, tell: Callable[[Call], None]) -> None:
@@ -68,13 +78,9 @@ class ToolDesk:
         self._change(call, "running" if asked.allowed else "denied")
         return asked.allowed
 
-    def finished(self, call: ToolCall, result: object) -> None:
-        """The tool has given ``result``."""
-        self._change(call, "done", str(result))
-
-    def failed(self, call: ToolCall, error: BaseException) -> None:
-        """The tool has raised ``error``."""
-        self._change(call, "error", str(error) or type(error).__name__)
+    def settle(self, result: ToolResult) -> None:
+        """Show what came of a call."""
+        self._change(result.call, STATES[result.outcome], result_text(result))
 
     def decide(self, call: str, *, allow: bool) -> bool:
         """Answer the question about the call with that id; False if it is not being asked."""
@@ -105,7 +111,7 @@ class ToolDesk:
             entry: Call = {
                 "id": number,
                 "name": well_formed(call.name),
-                "arguments": _json(call.arguments),
+                "arguments": json_value(call.arguments),
                 "state": state,
             }
             if result is not None:
@@ -114,6 +120,14 @@ class ToolDesk:
             return entry
 
 
-def _json(value: Any) -> Any:
+def result_text(result: ToolResult) -> str:
+    """What came of a call, to be read."""
+    value = result.value
+    if result.outcome != "done" and isinstance(value, dict) and "error" in value:
+        value = value["error"]
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)
+
+
+def json_value(value: Any) -> Any:
     """``value`` as JSON that UTF-8 can carry."""
     return json.loads(well_formed(json.dumps(value, ensure_ascii=False, default=str)))

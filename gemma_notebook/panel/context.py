@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 
 from gemma_notebook.messages import Message
@@ -38,11 +37,14 @@ def go_back_to(chat: PanelChat, path: Sequence[Message], *, again: bool = False)
 
 def _pairs(messages: Sequence[Message]) -> list[_Pair]:
     """Prompts and their answers, without those that were not answered: the model does not see them again."""
-    return [
-        (prompt.text, reply.text)
-        for prompt, reply in itertools.pairwise(messages)
-        if (prompt.role, reply.role) == ("user", "assistant") and reply.text
-    ]
+    pairs: list[_Pair] = []
+    for message in messages:
+        if message.role == "user":
+            pairs.append((message.text, ""))
+        elif message.role == "assistant" and message.text and pairs:
+            prompt, said = pairs[-1]  # before calls of tools, and after them
+            pairs[-1] = (prompt, said + message.text)
+    return [(prompt, "".join(said.split())) for prompt, said in pairs if said]
 
 
 def _is_end_of(said: list[_Pair], wanted: list[_Pair]) -> bool:

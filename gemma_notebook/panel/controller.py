@@ -99,6 +99,7 @@ class Controller:
         self._astray = False  # going back failed: what the model remembers is not what is shown
         self._closed = False
         self.tools = ToolDesk(self._tell_call)
+        chat._ask_about_tool = self.tools.approve
 
     def handle(self, content: object, buffers: Sequence[Any] | None = ()) -> None:
         """Take one message from the front end."""
@@ -418,6 +419,8 @@ class Controller:
                     self._pump.post(told)
         if delta.tool_call is not None:
             self.tools.show(delta.tool_call)
+        if delta.tool_result is not None:
+            self.tools.settle(delta.tool_result)
 
     def _tell_call(self, call: Call) -> None:
         with self._lock:

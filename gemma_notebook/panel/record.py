@@ -7,11 +7,13 @@ replace. What is shown is one path through it, and the model's context is made t
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gemma_notebook.messages import Message, Reply, Role
+from gemma_notebook.messages import Message, Reply, ToolResult
+from gemma_notebook.panel.approval import STATES, json_value, result_text
 from gemma_notebook.panel.protocol import (
     BranchMessage,
     Call,
@@ -19,6 +21,7 @@ from gemma_notebook.panel.protocol import (
     DeltaMessage,
     File,
     Problem,
+    Speaker,
     ToolMessage,
     TurnMessage,
     TurnState,
@@ -37,6 +40,7 @@ class _Node:
 
     entry: ChatMessage
     parent: _Node | None = None
+    results: tuple[ToolResult, ...] = ()
     children: list[_Node] = field(default_factory=list)
     chosen: _Node | None = None
 
@@ -122,10 +126,36 @@ class Record:
     def load(self, said: Iterable[Message]) -> None:
         """Take over what was said elsewhere."""
         for message in said:
-            state: TurnState = "cancelled" if message.finish_reason == "cancelled" else "done"
-            entry = self._add(message.role, well_formed(message.text), state).entry
-            if message.finish_reason is not None:
-                entry["finish_reason"] = message.finish_reason
+            if message.role == "tool":
+                self._load_results(message.tool_results)
+            elif message.role == "assistant" and self._last.entry["role"] == "assistant":
+                self._load_more(message)
+            else:
+                self._load_message(message.role, message)
+
+    def _load_message(self, role: Speaker, message: Message) -> None:
+        state: TurnState = "cancelled" if message.finish_reason == "cancelled" else "done"
+        entry = self._add(role, well_formed(message.text), state).entry
+        if message.finish_reason is not None:
+            entry["finish_reason"] = message.finish_reason
+        if message.thinking:
+            entry["thinking"] = well_formed(message.thinking)
+
+    def _load_results(self, results: Sequence[ToolResult]) -> None:
+        node = self._last
+        node.results += tuple(results)
+        calls = node.entry.get("tool_calls", [])
+        shown = [_shown_call(result, str(len(calls) + place)) for place, result in enumerate(results, start=1)]
+        node.entry["tool_calls"] = [*calls, *shown]
+
+    def _load_more(self, message: Message) -> None:
+        """What the model said after a call belongs to the same reply."""
+        entry = self._last.entry
+        pieces = (entry["text"], well_formed(message.text))
+        entry["text"] = "\n\n".join(piece for piece in pieces if piece)
+        entry["state"] = "cancelled" if message.finish_reason == "cancelled" else "done"
+        if message.finish_reason is not None:
+            entry["finish_reason"] = message.finish_reason
 
     # A prompt and its reply
 
@@ -183,6 +213,7 @@ class Record:
             entry["state"], entry["finish_reason"] = "cancelled", "cancelled"
         elif isinstance(reply, Reply):
             _write_reply(entry, reply)
+            streaming.node.results = reply.tool_results
         else:
             entry["state"], entry["error"] = "error", reply
         told = self._told(streaming.node)
@@ -262,7 +293,7 @@ class Record:
 
     # Inside
 
-    def _add(self, role: Role, text: str, state: TurnState) -> _Node:
+    def _add(self, role: Speaker, text: str, state: TurnState) -> _Node:
         self._turns += 1
         node = _Node({"turn": self._turns, "role": role, "text": text, "state": state}, self._last)
         self._last.children.append(node)
@@ -350,6 +381,29 @@ def _exchanges(path: Sequence[_Node]) -> tuple[Message, ...]:
             reason = reply.entry.get("finish_reason", "cancelled")
             messages += [
                 Message("user", prompt.entry["text"]),
+                *_calls(reply.results),
                 Message("assistant", reply.entry["text"], reason),
             ]
     return tuple(messages)
+
+
+def _shown_call(result: ToolResult, number: str) -> Call:
+    return {
+        "id": f"saved-{number}",
+        "name": well_formed(result.call.name),
+        "arguments": json_value(result.call.arguments),
+        "state": STATES[result.outcome],
+        "result": well_formed(result_text(result)),
+    }
+
+
+def _calls(results: tuple[ToolResult, ...]) -> tuple[Message, ...]:
+    """The calls of a reply, in one round, and what came of them."""
+    if not results:
+        return ()
+    calls = tuple(result.call for result in results)
+    values = json.dumps([result.value for result in results], ensure_ascii=False)
+    return (
+        Message("assistant", "", "tool_calls", tool_calls=calls),
+        Message("tool", values, tool_results=results),
+    )

@@ -10,8 +10,9 @@ import pytest
 from support import WAIT_S, threads_inside, wait_until
 
 import gemma_notebook as gn
-from gemma_notebook.engine import Conversation
+from gemma_notebook.engine import Conversation, ConversationOptions
 from gemma_notebook.errors import ClosedError, EngineError, SessionLimitError
+from gemma_notebook.options import SendOptions
 
 
 def kinds(manager, *wanted):
@@ -596,3 +597,14 @@ def test_cancelling_the_task_cancels_the_generation(fake, fake_manager):
     assert "cancel 1" in fake.log
     fake.set(gate=None)
     assert chat.send("Again.").finish_reason == "stop"
+
+
+def test_a_close_leaves_what_has_come_to_the_reader(fake, make_fake_manager):
+    engine = make_fake_manager()._engine
+    fake.set(gate=1, reply="one two three")
+    conversation = engine.create_conversation(ConversationOptions())
+    generation = conversation.send('{"role": "user", "content": "Count."}', SendOptions())
+    fake.allow(2)
+    fake.wait("token", 2)
+    conversation.close()
+    assert b"one" in b"".join(generation.take(0))

@@ -12,6 +12,8 @@
  *   reply               text, split before each space into chunks; several, separated by U+001E, are
  *                       used in turn and the last one for ever
  *   chunks              every reply is these chunks, sent as they are, separated by U+001E
+ *   chunk_replies       chunks as above for several replies, which are separated by U+001D, used in turn, the last
+ *                       one for ever
  *   final_text          text that comes in the same chunk as is_final
  *   end_error           "CODE: message" that ends a generation; the conversation is then spent
  *   end_error_early     "1": that error comes in a chunk without is_final, and nothing after it

@@ -7,7 +7,7 @@ from typing import Any
 
 from scripted_chat import FrontEnd, ScriptedChat, answer, say, streaming
 
-from gemma_notebook.messages import Delta, HandleEvent, Message, ToolCall, Usage
+from gemma_notebook.messages import Delta, HandleEvent, Message, ToolCall, ToolResult, Usage
 from gemma_notebook.panel.hood import MOST_LIVES, lives
 
 
@@ -48,7 +48,7 @@ def test_a_tool_waits_until_the_user_has_decided_and_shows_its_result(
     front.wait(type="state", request=request)
     front.wait(type="delta", text=".")
     assert answers == [True]
-    front.controller.tools.finished(call, "rain")
+    front.controller.tools.settle(ToolResult(call, "rain"))
     assert front.wait(type="tool", call={**asked, "state": "done", "result": "rain"})
     again = front.ask("tool_decision", epoch=1, call="1", allow=False)
     assert "decided already" in front.wait(type="error", request=again)["message"]
@@ -84,7 +84,7 @@ def test_arguments_and_results_that_json_cannot_carry_are_told_all_the_same(
     told = front.wait(type="tool")["call"]
     assert told["name"] == "a\ufffd"
     assert told["arguments"] == {"x": "{1, 2}", "y": "\ufffd"}
-    front.controller.tools.failed(call, ValueError("\udc00"))
+    front.controller.tools.settle(ToolResult(call, {"error": "\udc00"}, "error"))
     assert front.wait(type="tool", call={**told, "state": "error", "result": "\ufffd"})
 
 
