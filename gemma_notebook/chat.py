@@ -160,7 +160,9 @@ class Chat(TableDisplay):
         response_format: Any = None,
     ) -> ReplyStream:
         """Send a message and iterate over the reply; leaving the loop cancels. As :meth:`send`."""
-        session, turn = self._new_turn(message, attachments, max_output_tokens, response_format)
+        return self._stream(*self._new_turn(message, attachments, max_output_tokens, response_format))
+
+    def _stream(self, session: Session, turn: Turn) -> ReplyStream:
         if not session._tools:
             return session._stream(turn)
         exchange = self._exchange(session, turn)
@@ -197,7 +199,9 @@ class Chat(TableDisplay):
         response_format: Any = None,
     ) -> AsyncReplyStream:
         """:meth:`stream` for ``async for``."""
-        session, turn = self._new_turn(message, attachments, max_output_tokens, response_format)
+        return self._astream(*self._new_turn(message, attachments, max_output_tokens, response_format))
+
+    def _astream(self, session: Session, turn: Turn) -> AsyncReplyStream:
         if not session._tools:
             return session._astream(turn)
         try:
@@ -285,23 +289,23 @@ class Chat(TableDisplay):
         Raises:
             OptionValueError: There is nothing to undo.
         """
-        return self._take_back()
+        return self._take_back().messages[0]
 
-    def _take_back(self, *, again: bool = False) -> Message:
+    def _take_back(self, *, again: bool = False) -> Turn:
         session = self._usable_session()
         turns = session.turns
         if not turns:
             raise OptionValueError("there is no turn to take back; the chat is empty")
         said = turns[-1].first
         session._rewind_before(said, again=again)
-        return said.messages[0]
+        return said
 
     async def aundo(self) -> Message:
         """:meth:`undo` without blocking the event loop."""
         return await in_thread(self.undo)
 
     def regenerate(self, *, max_output_tokens: int | None = None) -> Reply:
-        """Take back the last reply and answer its message again.
+        """Take back the last reply and answer its message again, with all that was sent with it.
 
         Greedy (``top_k=1``, the default), that gives the same reply; else the sampler begins with the next
         seed, and the replies that come of it are the same each time this is done.
@@ -310,16 +314,18 @@ class Chat(TableDisplay):
             OptionValueError: There is no reply yet.
         """
         SendOptions(max_output_tokens=max_output_tokens)  # raises before anything is forgotten for it
-        return self.send(self._take_back(again=True).text, max_output_tokens=max_output_tokens)
+        said = self._take_back(again=True)
+        with self._stream(*self._turn_like(said, said.message, max_output_tokens)) as stream:
+            return stream.reply
 
     async def aregenerate(self, *, max_output_tokens: int | None = None) -> Reply:
         """:meth:`regenerate` without blocking the event loop."""
         SendOptions(max_output_tokens=max_output_tokens)
-        message = await in_thread(self._take_back, again=True)
-        return await self.asend(message.text, max_output_tokens=max_output_tokens)
+        said = await in_thread(self._take_back, again=True)
+        return await self._astream(*self._turn_like(said, said.message, max_output_tokens)).areply()
 
     def edit(self, index: int, message: str, *, max_output_tokens: int | None = None) -> Reply:
-        """Replace one of the user's messages, forget all that came after it, and answer.
+        """Replace the text of one of the user's messages, forget all that came after it, and answer.
 
         Args:
             index: Its place in :attr:`messages`.
@@ -329,22 +335,23 @@ class Chat(TableDisplay):
         Raises:
             OptionValueError: There is no message of the user's at ``index``.
         """
-        self._rewind_to(index, message, max_output_tokens)
-        return self.send(message, max_output_tokens=max_output_tokens)
+        said = self._rewind_to(index, message, max_output_tokens)
+        with self._stream(*self._turn_like(said, message, max_output_tokens)) as stream:
+            return stream.reply
 
     async def aedit(self, index: int, message: str, *, max_output_tokens: int | None = None) -> Reply:
         """:meth:`edit` without blocking the event loop."""
-        await in_thread(self._rewind_to, index, message, max_output_tokens)
-        return await self.asend(message, max_output_tokens=max_output_tokens)
+        said = await in_thread(self._rewind_to, index, message, max_output_tokens)
+        return await self._astream(*self._turn_like(said, message, max_output_tokens)).areply()
 
-    def _rewind_to(self, index: int, message: str, max_output_tokens: int | None) -> None:
+    def _rewind_to(self, index: int, message: str, max_output_tokens: int | None) -> Turn:
         session = self._usable_session()
         session._new_turn(message, max_output_tokens)  # raises before anything is forgotten for it
         place = 0
         for turn in session.turns:
-            if place == index:
+            if place == index and turn.follows is None:
                 session._rewind_before(turn)
-                return
+                return turn
             place += len(turn.messages)
         raise OptionValueError(f"message {index!r} is not one of the user's; see chat.messages")
 
@@ -484,6 +491,14 @@ class Chat(TableDisplay):
         first: Turn = session._new_turn(message, max_output_tokens, parts=parts, response_format=wanted)
         return session, self._with_required_call(session, first)
 
+    def _turn_like(self, said: Turn, message: str, max_output_tokens: int | None) -> tuple[Session, Turn]:
+        """A turn with what was sent with another one."""
+        session = self._usable_session()
+        turn = session._new_turn(
+            message, max_output_tokens, parts=said.parts, response_format=said.response_format
+        )
+        return session, self._with_required_call(session, turn)
+
     def _check_constraint(self, session: Session) -> None:
         """Raise where the engine would ignore the constraint, or break the reply off."""
         if session._tools:
@@ -536,6 +551,8 @@ class Chat(TableDisplay):
     def _changed_options(self, changes: dict[str, Any]) -> SessionOptions:
         if not changes:
             return self.options
+        if changes.get("enable_thinking") is False:  # what belongs to thinking goes with it
+            changes = {"thinking_token_budget": None, "keep_thinking": False, **changes}
         return self._without_unwanted_tools(
             self.manager._checked(**{**self.options.as_keywords(), **changes})
         )

@@ -145,7 +145,9 @@ class Record:
         node = self._last
         node.results += tuple(results)
         calls = node.entry.get("tool_calls", [])
-        shown = [_shown_call(result, str(len(calls) + place)) for place, result in enumerate(results, start=1)]
+        shown = [
+            _shown_call(result, str(len(calls) + place)) for place, result in enumerate(results, start=1)
+        ]
         node.entry["tool_calls"] = [*calls, *shown]
 
     def _load_more(self, message: Message) -> None:
