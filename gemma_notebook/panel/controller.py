@@ -14,7 +14,7 @@ from gemma_notebook.panel.approval import ToolDesk
 from gemma_notebook.panel.context import go_back_to
 from gemma_notebook.panel.interfaces import PanelChat
 from gemma_notebook.panel.problems import problem_of
-from gemma_notebook.panel.protocol import BranchMessage, Call, File, Problem, Retry, Status
+from gemma_notebook.panel.protocol import BranchMessage, Call, Problem, Retry, Status
 from gemma_notebook.panel.pump import Pump
 from gemma_notebook.panel.requests import (
     Attachment,
@@ -169,7 +169,7 @@ class Controller:
                 return
             turn = _Turn(request.text, request.id, request.attachments)
             self._waiting.append(turn)
-            self._pump.post(self._record.add_prompt(turn.text, turn.request, _files(turn.attachments)))
+            self._pump.post(self._record.add_prompt(turn.text, turn.request, turn.attachments))
             self._tell_state()
         self._worker.put(lambda: self._run_turn(turn))
 
@@ -244,7 +244,8 @@ class Controller:
             if self._cannot_go_back(request.id, request.epoch, known=prompt is not None) or prompt is None:
                 return
             context = self._record.before(prompt["turn"])
-            turn = _Turn(prompt["text"], request.id, context=context, again=True)
+            attached = self._record.attachments_of(prompt["turn"])
+            turn = _Turn(prompt["text"], request.id, attached, context, again=True)
             self._answer_again(turn, self._record.take_back_reply(request.turn))
         self._worker.put(lambda: self._run_turn(turn))
 
@@ -254,7 +255,8 @@ class Controller:
             if self._cannot_go_back(request.id, request.epoch, known=known):
                 return
             context = self._record.before(request.turn)
-            turn = _Turn(request.text, request.id, context=context, again=True)
+            attached = self._record.attachments_of(request.turn)
+            turn = _Turn(request.text, request.id, attached, context, again=True)
             self._answer_again(turn, self._record.edit(request.turn, request.text, request.id))
         self._worker.put(lambda: self._run_turn(turn))
 
@@ -486,7 +488,3 @@ class Controller:
 
     def _tell_state(self, request: str | None = None) -> None:
         self._teller.tell_state(self._status, request)
-
-
-def _files(attachments: Sequence[Attachment]) -> list[File]:
-    return [{"name": a.name, "type": a.media_type, "size": len(a.data)} for a in attachments]
