@@ -20,7 +20,7 @@ from gemma_notebook.errors import (
     OptionValueError,
     ToolError,
 )
-from gemma_notebook.messages import Delta, Reply, Timing, ToolCall, ToolResult, Usage
+from gemma_notebook.messages import Delta, Reply, Timing, ToolCall, ToolOutcome, ToolResult, Usage
 from gemma_notebook.session import Session
 from gemma_notebook.turns import Turn
 
@@ -164,6 +164,8 @@ class Exchange:
             self.deltas.append(delta)
         if not done:
             return
+        if turn.tool_calls and (turn.reply is None or turn.reply.finish_reason != "tool_calls"):
+            self._answer(turn, "the reply was broken off before it was called", "stopped")
         if turn.error is not None:
             raise turn.error
         assert turn.reply is not None
@@ -186,12 +188,13 @@ class Exchange:
     # Calls
 
     def _begin_calls(self, reply: Reply) -> None:
-        if self._cancelled or self._turns[-1].cancel_requested:
-            self._end_with_answers(reply, "stopped before it was called", "stopped")
+        turn = self._turns[-1]
+        if self._cancelled or turn.cancel_requested:
+            self._answer(turn, "stopped before it was called", "stopped")
+            self._finish(reply)
         elif len(self._turns) > self._policy.max_turns:
-            self._end_with_answers(
-                reply, f"not called: {self._policy.max_turns} rounds of calls are the most"
-            )
+            self._answer(turn, f"not called: {self._policy.max_turns} rounds of calls are the most")
+            self._finish(reply)
         else:
             calls = Calls(
                 reply.tool_calls, self._session._tools, self._desk, loop=self._loop, owner=self._line
@@ -200,11 +203,11 @@ class Exchange:
             if self._cancelled:  # meanwhile
                 calls.stop()
 
-    def _end_with_answers(self, reply: Reply, why: str, outcome: Any = "error") -> None:
-        results = tuple(answered(call, why, outcome) for call in reply.tool_calls)
+    def _answer(self, turn: Turn, why: str, outcome: ToolOutcome = "error") -> None:
+        """Answer the calls of ``turn``, none of which is carried out."""
+        results = tuple(answered(call, why, outcome) for call in turn.tool_calls)
         self._tell(results)
-        self._session._note(Turn.follow_up(self._turns[-1], results))
-        self._finish(reply)
+        self._session._note(Turn.follow_up(turn, results))
 
     def _drive_calls(self, calls: Calls, timeout_s: float) -> None:
         turn = self._turns[-1]
