@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -219,31 +219,39 @@ class Exchange:
         if results is None:
             return
         self._calls = None
-        follow_up = Turn.follow_up(turn, results)
         if self._cancelled or turn.cancel_requested:
+            follow_up = Turn.follow_up(turn, results)
             self._session._note(follow_up)
             assert turn.reply is not None
             self._finish(turn.reply)
             return
         try:
-            self._send(follow_up)
+            self._send(turn, results, again=False)
         except ContextFullError as error:
             why = f"the result is too long for the context ({error.needed_tokens} tokens)"
-            self._send(Turn.follow_up(turn, [answered(one.call, why, "error") for one in results]))
+            shorter = tuple(answered(one.call, why, "error") for one in results)
+            self._results[-len(shorter) :] = shorter  # those are what the model is told
+            self._send(turn, shorter, again=True)
 
     def _tell(self, results: Any) -> None:
         self._results += results
         self.deltas += [Delta(tool_result=one) for one in results]
 
-    def _send(self, turn: Turn) -> None:
+    def _send(self, asked: Turn, results: Sequence[ToolResult], *, again: bool) -> None:
+        """Send the results of the calls of ``asked``. What cannot be sent is kept for the next message."""
+        turn = Turn.follow_up(asked, results)
         self._turns.append(turn)
         self._taken, self._speaks = 0, False
         if self._cancelled:
             turn.cancel()
         try:
             self._session._start(turn)
-        except GemmaNotebookError:
-            self._turns.pop()
+        except BaseException as error:  # a Ctrl-C too
+            shorter_is_left = isinstance(error, ContextFullError) and not again
+            if turn not in self._session.turns and not shorter_is_left:
+                self._session._note(Turn.follow_up(asked, results))
+            if isinstance(error, GemmaNotebookError):
+                self._turns.pop()
             raise
 
     # The end
