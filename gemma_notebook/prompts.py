@@ -126,9 +126,9 @@ def _as_list(value: Any) -> list[Any]:
 
 
 def _defused(value: Any) -> Any:
-    """``value`` with a space after the ``<`` of every control token in it."""
+    """``value`` with a space after the ``<`` of every control token in it, and no NUL, which would cut the prompt."""
     if isinstance(value, str):
-        return _CONTROL_TOKENS.sub("< ", value)
+        return _CONTROL_TOKENS.sub("< ", value).replace("\0", "\N{REPLACEMENT CHARACTER}")
     if isinstance(value, list | tuple):
         return [_defused(one) for one in value]
     if isinstance(value, dict):
