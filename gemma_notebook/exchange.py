@@ -7,6 +7,7 @@ reads it drives it: what a reader has left is stopped, and nothing runs on by it
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -89,6 +90,7 @@ class Exchange:
         self._policy = policy
         self._desk = Desk(policy.approve, ask)
         self._loop = loop
+        self._context = contextvars.copy_context()  # whichever thread will drive it
         self._turns = [first]
         self._taken = 0  # deltas of the latest turn that are in ours
         self._speaks = False  # the latest turn has said something
@@ -197,7 +199,12 @@ class Exchange:
             self._finish(reply)
         else:
             calls = Calls(
-                reply.tool_calls, self._session._tools, self._desk, loop=self._loop, owner=self._line
+                reply.tool_calls,
+                self._session._tools,
+                self._desk,
+                loop=self._loop,
+                owner=self._line,
+                context=self._context,
             )
             self._calls = calls
             if self._cancelled:  # meanwhile

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
 import json
 
 import pytest
 from support import WAIT_S
-from test_tools import CHUNK, add, calls, says
+from test_tools import CHUNK, add, calls, last_sent, replies, says
 
+import gemma_notebook as gn
 from gemma_notebook.errors import EngineError
 
 
@@ -48,3 +51,107 @@ def test_a_call_in_a_reply_that_the_engine_breaks_off_is_answered(fake, manager)
     with pytest.raises(EngineError):
         list(stream)
     assert [message.role for message in chat.messages] == ["user", "assistant", "tool"]
+
+
+def test_results_that_the_engine_refuses_are_kept_for_the_next_message(fake, manager):
+    def once() -> str:
+        fake.set(fail_conversation_send_message_stream="1:13:no")
+        return "done once"
+
+    fake.set(chunk_replies=replies(calls(("once", {})), says("Hello.")))
+    chat = manager.create_chat(tools=[once])
+    with pytest.raises(EngineError):
+        chat.send("Go.")
+    assert chat.messages[-1].tool_results[0].value == "done once"
+    assert chat.send("Hi").text == "Hello."
+    assert history(fake)[2]["content"][0]["response"] == "done once"
+
+
+def test_what_the_reply_says_came_of_a_call_is_what_the_model_was_told(fake, make_fake_manager):
+    fake.set(info_supports_function_calling=1)
+    manager = make_fake_manager(context_tokens=128)
+
+    def long() -> str:
+        return "word " * 500
+
+    fake.set(chunk_replies=replies(calls(("long", {})), says("Too long.")))
+    chat = manager.create_chat(tools=[long])
+    reply = chat.send("Go.")
+    assert reply.tool_results == chat.messages[2].tool_results
+    assert reply.tool_results[0].outcome == "error"
+
+
+class UnspeakableError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("not even that")
+
+
+@pytest.mark.parametrize(
+    "failure", [UnspeakableError(), ValueError("half \ud800 a pair"), SystemExit(3), StopIteration()]
+)
+def test_a_call_is_answered_whatever_is_raised(fake, manager, failure):
+    def approve(_: gn.ToolCall) -> bool:
+        raise failure
+
+    fake.set(chunk_replies=replies(calls(("add", {"a": 1, "b": 1})), says("Sorry.")))
+    reply = manager.create_chat(tools=[add], approve_tool=approve).send("Go.")
+    assert reply.tool_results[0].outcome == "error"
+    assert reply.text == "Sorry."
+    json.dumps(last_sent(fake), ensure_ascii=False).encode()
+
+
+def test_a_tool_that_changes_its_arguments_changes_no_history(fake, manager):
+    def changes(what: dict) -> None:
+        what["inner"].append("changed")
+
+    fake.set(chunk_replies=replies(calls(("changes", {"what": {"inner": []}})), says("Done.")))
+    chat = manager.create_chat(tools=[changes])
+    chat.send("Go.")
+    assert chat.messages[1].tool_calls[0].arguments == {"what": {"inner": []}}
+
+
+def test_a_nul_in_a_result_does_not_cut_the_prompt(fake, manager):
+    def reads() -> dict[str, str]:
+        return {"a\0b": "c\0d"}
+
+    fake.set(chunk_replies=replies(calls(("reads", {})), says("Read.")))
+    manager.create_chat(tools=[reads]).send("Go.")
+    assert "\\u0000" not in json.dumps(last_sent(fake))
+
+
+def test_a_chat_is_not_sent_to_by_a_tool_of_a_tool_of_it_either(fake, manager):
+    chats = {}
+
+    async def first() -> str:
+        return (await chats["second"].asend("Inner.")).text
+
+    async def second() -> str:
+        return (await chats["first"].asend("Innermost.")).text
+
+    fake.set(
+        chunk_replies=replies(calls(("first", {})), calls(("second", {})), says("Refused."), says("Done."))
+    )
+    chats["first"] = manager.open_chat(tools=[first])
+    chats["second"] = manager.open_chat(tools=[second])
+    reply = asyncio.run(asyncio.wait_for(chats["first"].asend("Go."), WAIT_S))
+    assert reply.text == "Done."
+    innermost = chats["second"].messages[2].tool_results[0]
+    assert "cannot send to the chat that called it" in innermost.value["error"]
+
+
+WHO = contextvars.ContextVar("WHO", default="nobody")
+
+
+@pytest.mark.parametrize("way", ["send", "asend"])
+def test_a_tool_runs_in_the_context_of_who_sent(fake, manager, way):
+    def who() -> str:
+        return WHO.get()
+
+    fake.set(chunk_replies=replies(calls(("who", {})), says("Done.")))
+    chat = manager.create_chat(tools=[who])
+
+    def send() -> gn.Reply:
+        WHO.set("me")
+        return chat.send("Go.") if way == "send" else asyncio.run(chat.asend("Go."))
+
+    assert contextvars.copy_context().run(send).tool_results[0].value == "me"
