@@ -233,6 +233,12 @@ def _said_by(error: BaseException) -> str:
 
 def _of(awaitable: Any) -> Coroutine[Any, Any, Any]:
     async def wait() -> Any:
-        return await awaitable
+        try:
+            return await awaitable
+        except (
+            SystemExit,
+            KeyboardInterrupt,
+        ) as error:  # they would end the loop, and it may be the kernel's
+            raise ToolError(_said_by(error)) from error
 
     return wait()
