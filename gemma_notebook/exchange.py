@@ -81,8 +81,7 @@ class Exchange:
         line: Line | None = None,
     ) -> None:
         self._line = line or Line()
-        if self._line in inside_a_tool.get():
-            raise ToolError("a tool cannot send to the chat that called it; use another chat")
+        self._line.require_outside()
         self.deltas: list[Delta] = []
         self.reply: Reply | None = None
         self.error: GemmaNotebookError | None = None
@@ -292,6 +291,15 @@ class Line:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._pending: list[Exchange] = []
+
+    def require_outside(self) -> None:
+        """Raise in a tool of the chat, which would wait for itself.
+
+        Raises:
+            ToolError: The caller is one.
+        """
+        if self in inside_a_tool.get():
+            raise ToolError("a tool cannot send to the chat that called it; use another chat")
 
     def join(self, exchange: Exchange) -> Exchange | None:
         """Stand in line; the one before, if it may still be under way."""

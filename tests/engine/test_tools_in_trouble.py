@@ -155,3 +155,59 @@ def test_a_tool_runs_in_the_context_of_who_sent(fake, manager, way):
         return chat.send("Go.") if way == "send" else asyncio.run(chat.asend("Go."))
 
     assert contextvars.copy_context().run(send).tool_results[0].value == "me"
+
+
+@pytest.mark.parametrize("verb", ["regenerate", "edit"])
+def test_a_tool_that_goes_back_to_answer_again_is_refused_before_anything_is_forgotten(fake, manager, verb):
+    chats = []
+
+    def again() -> str:
+        chat = chats[0]
+        return (chat.regenerate() if verb == "regenerate" else chat.edit(0, "Other.")).text
+
+    fake.set(chunk_replies=replies(calls(("again", {})), says("No.")))
+    chats.append(manager.create_chat(tools=[again]))
+    reply = chats[0].send("Go.")
+    assert reply.text == "No."
+    assert "cannot send to the chat that called it" in reply.tool_results[0].value["error"]
+    assert [message.text for message in chats[0].messages if message.role == "user"] == ["Go."]
+
+
+def test_a_tool_that_exits_does_not_end_the_loop_that_it_runs_on(fake, manager):
+    async def leaves() -> None:
+        raise SystemExit(3)
+
+    fake.set(chunk_replies=replies(calls(("leaves", {})), says("Sorry.")))
+    chat = manager.create_chat(tools=[leaves])
+    reply = asyncio.run(chat.asend("Go."))
+    assert reply.text == "Sorry."
+    assert reply.tool_results[0].value == {"error": "SystemExit: 3"}
+
+
+@pytest.mark.parametrize("verb", ["stop", "reset", "undo", "close"])
+def test_a_tool_may_end_its_own_chat(fake, manager, verb):
+    chats = []
+
+    def ends() -> str:
+        getattr(chats[0], verb)()
+        return "done"
+
+    fake.set(chunk_replies=replies(calls(("ends", {})), says("No.")))
+    chats.append(manager.create_chat(tools=[ends]))
+    assert chats[0].send("Go.").finish_reason == "cancelled"
+    assert manager.handles.live == (0 if verb == "close" else 1)
+
+
+@pytest.mark.parametrize("verb", ["reload", "close"])
+def test_a_tool_may_reload_or_close_its_manager(fake, manager, verb):
+    def ends() -> str:
+        getattr(manager, verb)()
+        return "done"
+
+    fake.set(chunk_replies=replies(calls(("ends", {})), says("Hello.")))
+    chat = manager.create_chat(tools=[ends])
+    assert chat.send("Go.").finish_reason == "cancelled"
+    if verb == "reload":
+        fake.set(chunk_replies=says("Hello."))
+        assert chat.send("Hi").text == "Hello."
+        assert manager.handles.live == 1
