@@ -11,7 +11,7 @@ from support import WAIT_S
 from test_tools import CHUNK, add, calls, last_sent, replies, says
 
 import gemma_notebook as gn
-from gemma_notebook.errors import EngineError
+from gemma_notebook.errors import EngineError, OptionValueError
 
 
 @pytest.fixture
@@ -211,3 +211,57 @@ def test_a_tool_may_reload_or_close_its_manager(fake, manager, verb):
         fake.set(chunk_replies=says("Hello."))
         assert chat.send("Hi").text == "Hello."
         assert manager.handles.live == 1
+
+
+def test_a_chat_restored_without_native_calls_has_them_as_text(fake, make_fake_manager):
+    plain = make_fake_manager()
+    fake.set(
+        chunk_replies=replies(
+            says('{"name": "add", "parameters": {"a": 1, "b": 1}}'), says("2"), says("Hello.")
+        )
+    )
+    chat = plain.create_chat(tools=[add])
+    chat.send("Go.")
+    saved = gn.Transcript.from_json(chat.transcript().to_json())
+    chat.restore(saved.messages)
+    assert chat.messages == saved.messages
+    chat.send("Hi")
+    told = history(fake)
+    assert [message["role"] for message in told] == ["user", "assistant", "user", "assistant"]
+    assert not any("tool_calls" in message for message in told)
+    assert json.loads(told[1]["content"][0]["text"]) == [{"name": "add", "parameters": {"a": 1, "b": 1}}]
+    assert json.loads(told[2]["content"][0]["text"]) == {"name": "add", "response": 2}
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        gn.ToolResult(gn.ToolCall("add", {"a": 1}), object()),
+        gn.ToolResult(gn.ToolCall("add", {"a": object()}), 1),
+    ],
+)
+def test_what_is_no_json_cannot_be_restored_and_nothing_is_forgotten(fake, manager, result):
+    chat = manager.create_chat(tools=[add])
+    chat.send("Hi")
+    said = chat.messages
+    with pytest.raises(OptionValueError, match="JSON"):
+        chat.restore(
+            [
+                gn.Message("user", "Go."),
+                gn.Message("assistant", "", "tool_calls", tool_calls=(result.call,)),
+                gn.Message("tool", "", tool_results=(result,)),
+            ]
+        )
+    assert chat.messages == said
+
+
+@pytest.mark.parametrize("value", ["NaN", "1e999", '"\\ud800"'])
+def test_without_native_calls_what_json_cannot_carry_is_no_call(fake, make_fake_manager, value):
+    fake.set(
+        chunk_replies=replies(says(f'{{"name": "add", "parameters": {{"a": {value}}}}}'), says("Sorry."))
+    )
+    chat = make_fake_manager().create_chat(tools=[add])
+    reply = chat.send("Go.")
+    assert reply.text == "Sorry."
+    assert reply.tool_calls[0].name == ""
+    chat.restore(gn.Transcript.from_json(chat.transcript().to_json()).messages)
