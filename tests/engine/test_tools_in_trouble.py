@@ -265,3 +265,37 @@ def test_without_native_calls_what_json_cannot_carry_is_no_call(fake, make_fake_
     assert reply.text == "Sorry."
     assert reply.tool_calls[0].name == ""
     chat.restore(gn.Transcript.from_json(chat.transcript().to_json()).messages)
+
+
+def test_a_restored_chat_is_replayed_once(fake, manager):
+    fake.set(chunk_replies=replies(calls(("add", {"a": 1, "b": 1})), says("2"), says("Hello.")))
+    chat = manager.create_chat(tools=[add])
+    chat.send("Go.")
+    chat.restore(chat.messages)
+    created = manager.handles.created
+    assert chat.send("Hi").text == "Hello."
+    assert manager.handles.created == created
+
+
+def test_results_for_a_restored_call_are_its_only_answer(fake, manager):
+    fake.set(chunk_replies=replies(calls(("add", {"a": 1, "b": 1})), says("2")))
+    session = manager.create_session(tools=[add])
+    (call,) = session.send("Go.").tool_calls
+    session.restore(session.messages)
+    assert session.send_tool_results([gn.ToolResult(call, 2)]).text == "2"
+    assert [message["role"] for message in history(fake)] == ["user", "assistant"]
+
+
+def test_going_back_behind_a_stopped_call_costs_no_replay(fake, manager, in_thread):
+    fake.set(chunk_replies=replies(calls(("add", {"a": 1, "b": 1})), says("One."), says("Two.")))
+    chat = manager.create_chat(tools=[add])
+    stream = chat.stream("Go.")
+    while not next(stream).tool_call:
+        pass
+    stream.close()
+    chat.send("One?")
+    chat.send("Two?")
+    created = manager.handles.created
+    chat.undo()
+    assert chat.send("Two?").text == "Two."
+    assert manager.handles.created == created + 1  # the checkpoint
