@@ -372,7 +372,7 @@ class Chat(TableDisplay):
         parent = self._usable_session()
         turns = [turn for turn in parent.turns if turn.done]
         session = self.manager._open(parent.options, turns, lambda: parent._clone(turns))
-        fork = Chat(
+        return Chat(
             self.manager,
             self.options,
             own_lane=True,
@@ -380,8 +380,6 @@ class Chat(TableDisplay):
             tool_policy=self._tool_policy,
             session=session,
         )
-        fork._ask_about_tool = self._ask_about_tool
-        return fork
 
     async def afork(self) -> Chat:
         """:meth:`fork` without blocking the event loop."""
