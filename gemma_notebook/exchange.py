@@ -57,6 +57,10 @@ class ToolPolicy:
         if self.approve is not None and not callable(self.approve):
             raise OptionTypeError(f"approve_tool must be a function, not {self.approve!r}")
 
+    def as_keywords(self) -> dict[str, Any]:
+        """As :meth:`SessionManager.create_chat` takes it."""
+        return {"tool_choice": self.choice, "max_tool_turns": self.max_turns, "approve_tool": self.approve}
+
 
 class Exchange:
     """A message, and turns until the model has answered it. Safe to use from any thread.

@@ -7,11 +7,12 @@ import contextvars
 import json
 
 import pytest
-from support import WAIT_S
+from support import WAIT_S, wait_until
 from test_tools import CHUNK, add, calls, last_sent, replies, says
 
 import gemma_notebook as gn
 from gemma_notebook.errors import EngineError, OptionValueError
+from gemma_notebook.panel.tabs import Tabs
 
 
 @pytest.fixture
@@ -299,3 +300,14 @@ def test_going_back_behind_a_stopped_call_costs_no_replay(fake, manager, in_thre
     chat.undo()
     assert chat.send("Two?").text == "Two."
     assert manager.handles.created == created + 1  # the checkpoint
+
+
+def test_a_chat_opened_beside_another_has_its_rules_for_tools(fake, manager):
+    chat = manager.create_chat(tools=[add], approve_tool=lambda _: False, max_tool_turns=1)
+    tabs = Tabs([chat], lambda _: None)
+    tabs.handle({"type": "open_chat", "id": "1", "like": "1"})
+    wait_until(lambda: len(tabs.chats) == 2)
+    fake.set(chunk_replies=calls(("add", {"a": 1, "b": 1})))
+    reply = tabs.chats[1].send("Go.")
+    assert [one.outcome for one in reply.tool_results] == ["denied", "error"]
+    tabs.close()
