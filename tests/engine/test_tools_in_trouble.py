@@ -311,3 +311,39 @@ def test_a_chat_opened_beside_another_has_its_rules_for_tools(fake, manager):
     reply = tabs.chats[1].send("Go.")
     assert [one.outcome for one in reply.tool_results] == ["denied", "error"]
     tabs.close()
+
+
+def test_a_panel_goes_back_to_what_was_said_round_by_round(fake, manager):
+    fake.set(
+        chunk_replies=replies(
+            [says("First."), calls(("add", {"a": 1, "b": 1}))],
+            [says("Then."), calls(("add", {"a": 2, "b": 2}))],
+            says("Four."),
+            says("Yes."),
+            says("No."),
+        )
+    )
+    chat = manager.create_chat(tools=[add])
+    told = []
+    tabs = Tabs([chat], told.append)
+
+    def ask(kind: str, ends: int, **fields: object) -> list[dict]:
+        def ended() -> list[dict]:
+            return [
+                one
+                for one in told
+                if one["type"] == "turn" and one["state"] == "done" and one["role"] == "assistant"
+            ]
+
+        tabs.handle({"type": kind, "id": kind, "epoch": 1, **fields})
+        wait_until(lambda: len(ended()) == ends and told[-1].get("status") == "idle")
+        return ended()
+
+    ask("send", 1, text="Go.")
+    said = chat.messages
+    ask("send", 2, text="Right?")
+    _, last = ask("edit", 3, turn=3, text="Wrong?")[1:]
+    tabs.handle({"type": "switch", "id": "switch", "epoch": 1, "turn": last["turn"] - 1, "index": 1})
+    wait_until(lambda: chat.messages[-1].text == "Yes.")
+    assert chat.messages[:-2] == said
+    tabs.close()
