@@ -72,6 +72,7 @@ class Exchange:
         ask: Who is asked for tools that need approval, when ``policy`` names nobody.
         loop: The event loop that async tools run on; None for one of their own.
         line: The exchanges of the chat, which follow each other. A tool of the chat cannot send to it.
+        prepare: Gives the first turn as it is sent. Called when that starts, as it may wait for the engine.
     """
 
     def __init__(
@@ -83,7 +84,9 @@ class Exchange:
         ask: Callable[[ToolCall], Any] | None = None,
         loop: asyncio.AbstractEventLoop | None = None,
         line: Line | None = None,
+        prepare: Callable[[Turn], Turn] = lambda turn: turn,
     ) -> None:
+        self._prepare = prepare
         self._line = line or Line()
         self._line.require_outside()
         self.deltas: list[Delta] = []
@@ -114,6 +117,10 @@ class Exchange:
             before = self._line.join(self)
             while before is not None and not before.done and not self._cancelled:
                 before.drive()
+            if not self._cancelled:
+                self._turns[0] = self._prepare(self._turns[0])
+            if self._cancelled:  # meanwhile
+                self._turns[0].cancel()
             self._session._start(self._turns[0])
         except BaseException:
             self.cancel()

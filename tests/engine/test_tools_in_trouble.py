@@ -11,7 +11,7 @@ from support import WAIT_S, wait_until
 from test_tools import CHUNK, add, calls, last_sent, replies, says
 
 import gemma_notebook as gn
-from gemma_notebook.errors import EngineError, OptionValueError
+from gemma_notebook.errors import EngineError, OptionValueError, ToolError, UnsupportedError
 from gemma_notebook.panel.tabs import Tabs
 
 
@@ -347,3 +347,24 @@ def test_a_panel_goes_back_to_what_was_said_round_by_round(fake, manager):
     wait_until(lambda: chat.messages[-1].text == "Yes.")
     assert chat.messages[:-2] == said
     tabs.close()
+
+
+@pytest.mark.parametrize("what", ["required", "format"])
+def test_an_async_send_does_not_try_the_constraint_on_the_loop(fake, manager, what):
+    fake.set(chunk_replies=says("No."), hold_conversation_send_message=1)
+    if what == "required":
+        chat, more = manager.create_chat(tools=[add], tool_choice="required"), {}
+    else:
+        chat, more = manager.create_chat(), {"response_format": "yes|no"}
+
+    async def ask() -> None:
+        task = asyncio.create_task(chat.asend("Go.", **more))
+        while not fake.count("conversation_send_message"):
+            await asyncio.sleep(0.001)
+        fake.set(hold_conversation_send_message=None)
+        with pytest.raises((ToolError, UnsupportedError)):
+            await task
+
+    asyncio.run(ask())
+    if what == "format":
+        assert chat.messages == ()
