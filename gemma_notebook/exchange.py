@@ -15,6 +15,7 @@ from typing import Any
 
 from gemma_notebook.calling import Calls, Desk, answered, inside_a_tool
 from gemma_notebook.errors import (
+    ClosedError,
     ContextFullError,
     GemmaNotebookError,
     OptionTypeError,
@@ -149,6 +150,9 @@ class Exchange:
 
     def drive(self, timeout_s: float = _WAIT_S) -> None:
         """Take what has come, waiting up to ``timeout_s`` seconds for it, and do what is to be done next."""
+        if not self._session._engine.in_this_process:
+            self._end_forked()
+            return
         with self._driving:
             if self.done:
                 return
@@ -272,6 +276,13 @@ class Exchange:
             raise
 
     # The end
+
+    def _end_forked(self) -> None:
+        # Without the lock, and without the calls: their threads do not exist here.
+        try:
+            self._session._engine.require_open()
+        except ClosedError as error:
+            self._fail(error)
 
     def _fail(self, error: GemmaNotebookError) -> None:
         self.error = error

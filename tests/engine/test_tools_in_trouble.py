@@ -5,13 +5,22 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import json
+import os
+import signal
+import threading
 
 import pytest
 from support import WAIT_S, wait_until
 from test_tools import CHUNK, add, calls, last_sent, replies, says
 
 import gemma_notebook as gn
-from gemma_notebook.errors import EngineError, OptionValueError, ToolError, UnsupportedError
+from gemma_notebook.errors import (
+    ClosedError,
+    EngineError,
+    OptionValueError,
+    ToolError,
+    UnsupportedError,
+)
 from gemma_notebook.panel.tabs import Tabs
 
 
@@ -368,3 +377,34 @@ def test_an_async_send_does_not_try_the_constraint_on_the_loop(fake, manager, wh
     asyncio.run(ask())
     if what == "format":
         assert chat.messages == ()
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_forked_child_does_not_wait_for_the_tools_of_its_parent(fake, manager, in_thread):
+    entered, release = threading.Event(), threading.Event()
+
+    def slow() -> str:
+        entered.set()
+        release.wait(WAIT_S)
+        return "now"
+
+    fake.set(chunk_replies=replies(calls(("slow", {})), says("Done.")))
+    chat = manager.create_chat(tools=[slow])
+    stream = chat.stream("Go.")
+    sent = in_thread(lambda: stream.reply)
+    assert entered.wait(WAIT_S)
+    child = os.fork()
+    if child == 0:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(10)  # which ends a child that waits
+        code = 1
+        try:
+            for use in (lambda: list(stream), lambda: chat.send("Hi")):
+                with pytest.raises(ClosedError, match="forked"):
+                    use()
+            code = 7
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    release.set()
+    assert sent.result(WAIT_S).text == "Done."
