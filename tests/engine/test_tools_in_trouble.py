@@ -17,6 +17,7 @@ import gemma_notebook as gn
 from gemma_notebook.errors import (
     ClosedError,
     EngineError,
+    OptionTypeError,
     OptionValueError,
     ToolError,
     UnsupportedError,
@@ -408,3 +409,20 @@ def test_a_forked_child_does_not_wait_for_the_tools_of_its_parent(fake, manager,
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
     release.set()
     assert sent.result(WAIT_S).text == "Done."
+
+
+def test_a_transcript_names_the_tools(manager):
+    chat = manager.create_chat(tools=[add, gn.tool(name="sum")(add)])
+    assert chat.transcript().options["tools"] == ["add", "sum"]
+
+
+def test_a_session_takes_results_of_any_type_that_json_has_and_nothing_else(fake, manager):
+    fake.set(chunk_replies=replies(calls(("add", {"a": 1, "b": 1})), says("2")))
+    session = manager.create_session(tools=[add])
+    (call,) = session.send("Go.").tool_calls
+    with pytest.raises(OptionTypeError, match="ToolResult"):
+        session.send_tool_results([2])
+    with pytest.raises(ToolError, match="JSON"):
+        session.send_tool_results([gn.ToolResult(call, object())])
+    assert session.send_tool_results([gn.ToolResult(call, {1})]).text == "2"
+    assert last_sent(fake)["content"][0]["response"] == [1]
