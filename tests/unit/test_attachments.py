@@ -249,6 +249,11 @@ def test_samples_become_one_channel_of_16000_a_second(samples, rate):
     assert np.allclose(sound[:RATE][middle], tone()[: len(sound)][middle], atol=0.01)
 
 
+def test_channels_are_mixed():
+    left_alone = np.stack([tone(), np.zeros(RATE)], axis=1)
+    assert np.allclose(heard(part_of((left_alone, RATE))), tone() / 2, atol=0.001)
+
+
 @pytest.mark.parametrize(
     ("format", "subtype"),
     [("WAV", "PCM_24"), ("WAV", "FLOAT"), ("FLAC", None), ("OGG", "VORBIS"), ("MP3", None), ("AIFF", None)],
