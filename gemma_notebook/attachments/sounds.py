@@ -104,7 +104,7 @@ def _fits(data: bytes) -> bool:
                 and _LEAST_S <= frames / _RATE <= _MOST_S
                 and len(file.readframes(frames)) == 2 * frames
             )
-    except (wave.Error, EOFError):
+    except Exception:  # of a broken file also RuntimeError and struct.error
         return False  # floats, or a broken file: soundfile tells which
 
 

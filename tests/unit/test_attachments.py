@@ -480,6 +480,13 @@ def test_half_a_png_or_jpeg_is_broken(data, pillow, monkeypatch):
         part_of(data[: len(data) // 2])
 
 
+def test_a_sound_whose_parts_are_longer_than_it_is_broken():
+    data = bytearray(wav(tone(0.2)))
+    data[16] = 0x11  # the format is said to be one byte longer, and what follows is read from there
+    with pytest.raises(OptionValueError, match="broken sound"):
+        part_of(bytes(data))
+
+
 @given(
     data=st.sampled_from(WHOLE),
     cut=st.integers(0, 3000),
