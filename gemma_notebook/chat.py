@@ -60,7 +60,7 @@ class Chat(TableDisplay):
         self._line = Line()
         self._lock = threading.Lock()
         self._closed = False
-        self._session = self._set_up(session or self._new_session(self._without_unwanted_tools(options)))
+        self._session = self._set_up(session or self._new_session(self._as_tools_are_used(options)))
 
     def __repr__(self) -> str:
         if self._closed:
@@ -571,12 +571,15 @@ class Chat(TableDisplay):
             return self.options
         if changes.get("enable_thinking") is False:  # what belongs to thinking goes with it
             changes = {"thinking_token_budget": None, "keep_thinking": False, **changes}
-        return self._without_unwanted_tools(
-            self.manager._checked(**{**self.options.as_keywords(), **changes})
-        )
+        return self._as_tools_are_used(self.manager._checked(**{**self.options.as_keywords(), **changes}))
 
-    def _without_unwanted_tools(self, options: SessionOptions) -> SessionOptions:
-        return replace(options, tools=()) if self._tool_policy.choice == "none" else options
+    def _as_tools_are_used(self, options: SessionOptions) -> SessionOptions:
+        choice = self._tool_policy.choice
+        if choice == "required" and not options.tools:
+            raise OptionValueError(
+                "tool_choice='required' without tools leaves nothing to call; give tools=[…], or leave tool_choice out"
+            )
+        return replace(options, tools=()) if choice == "none" else options
 
     def _replace_closed_session(self, options: SessionOptions) -> None:
         with self._lock:

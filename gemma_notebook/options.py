@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -78,7 +78,7 @@ class SessionOptions:
     enable_thinking: bool = False
     thinking_token_budget: int | None = None
     keep_thinking: bool = False
-    tools: tuple[Callable[..., Any], ...] = ()
+    tools: tuple[Callable[..., Any], ...] = field(default=(), repr=False)  # their reprs have addresses
     max_output_tokens: int | None = None
 
     def as_keywords(self) -> dict[str, Any]:

@@ -24,7 +24,8 @@ _RULE = (
     "You SHOULD NOT include any other text in the response if you call a function.\n"
 )
 _FENCE = re.compile(r"```(?:json|tool_code|tool_call)?\s*(.*?)\s*(?:```)?", re.DOTALL)
-_HEADS = ('{"name"', '[{"name"')
+_KEYS = ("name", "parameters", "arguments")  # in whatever order a model writes them
+_HEADS = tuple(f'{begin}"{key}"' for begin in ("{", "[{") for key in _KEYS)
 _FENCED_HEADS = tuple(
     f"```{label}{head}" for label in ("", "json", "tool_code", "tool_call") for head in _HEADS
 )

@@ -126,7 +126,8 @@ def tool(
         function: The function, when used without parentheses.
         name: What the model calls it; None for the function's name.
         description: What it does; None for the first paragraph of its docstring.
-        needs_approval: Ask the user before each call, in the panel; where nobody can be asked the call is denied.
+        needs_approval: Ask the user before each call, in the panel that the message came from. Where nobody can be
+            asked, as in a cell, the call is denied, unless the chat has an ``approve_tool``.
         timeout_s: Seconds that a call may take before the model is told that it took too long. A function that
             is not async cannot be interrupted: it runs on, and what it returns is dropped.
 

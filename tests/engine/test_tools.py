@@ -637,6 +637,7 @@ def test_without_native_calls_the_tools_stand_in_the_system_instruction(fake, pl
         ['[{"name": "add", "arguments": {"a": 2, "b": 3}}]'],
         ["```json\n", '{"name": "add",\n "parameters": {"a": 2, "b": 3}}', "\n```"],
         ["{", '"na', 'me"', ': "add", "parameters": {"a": 2, "b": 3}}'],
+        ['{"parameters": {"a": 2, "b": 3}, "name": "add"}'],
     ],
 )
 def test_without_native_calls_a_reply_that_is_a_call_never_shows(fake, plain, written):
@@ -673,6 +674,12 @@ def test_required_raises_when_the_model_calls_nothing_and_cannot_be_held_to_it(f
     chat = manager.create_chat(tools=[add], tool_choice="required")
     with pytest.raises(ToolError, match="without calling a tool"):
         chat.send("Go.")
+
+
+def test_required_without_tools_is_refused_before_anything_native(manager):
+    with pytest.raises(OptionValueError, match="leaves nothing to call"):
+        manager.create_chat(tool_choice="required")
+    assert manager.handles.created == 0
 
 
 def test_raw_sessions_return_the_calls_and_take_the_results(fake, manager):
