@@ -56,7 +56,7 @@ $(VENV)/ipykernel-%/.installed: $(VENV)/.test-installed
 build: $(STATIC) $(VENV)/.installed ## make .venv, compile the shim, bundle the panel
 
 lab: build ## open JupyterLab on the quick start
-	$(BIN)/jupyter lab $(ROOT_FLAG) $(LAB_ARGS) $(QUICK_START)
+	$(BIN)/jupyter lab $(ROOT_FLAG) --ServerApp.root_dir=$(CURDIR)/notebooks $(LAB_ARGS) $(QUICK_START)
 
 # What pip and npm cannot install. On Debian, as root, apt does; elsewhere say what is missing.
 system-tools:

@@ -132,8 +132,9 @@ class Chat(TableDisplay):
             attachments: Images or audio, for models that take them.
             max_output_tokens: A limit for this reply, in tokens; None for the session's.
             response_format: What the reply shall be: a JSON schema, a pydantic model, a type such as
-                ``list[int]``, or a regular expression. The value is in ``reply.parsed``, None when the reply was
-                cut off. Such a reply comes without thinking.
+                ``list[int]``, or a regular expression. An object has no properties but those that the schema
+                names, unless it sets ``additionalProperties``. The value is in ``reply.parsed``, None when the
+                reply was cut off. Such a reply comes without thinking.
 
         Raises:
             ClosedError: The chat is closed, or a newer one took its place.
@@ -551,6 +552,8 @@ class Chat(TableDisplay):
     def _changed_options(self, changes: dict[str, Any]) -> SessionOptions:
         if not changes:
             return self.options
+        if changes.get("enable_thinking") is False:  # what belongs to thinking goes with it
+            changes = {"thinking_token_budget": None, "keep_thinking": False, **changes}
         return self._without_unwanted_tools(
             self.manager._checked(**{**self.options.as_keywords(), **changes})
         )

@@ -95,9 +95,26 @@ class ResponseFormat:
 _LAYOUT = {"whitespace_flexible": False, "key_separator": ": ", "item_separator": ", "}
 
 
+def _closed(schema: Any) -> Any:
+    """With no properties but those that are named, where the schema leaves that open: a model would go on and on."""
+    if isinstance(schema, list | tuple):
+        return [_closed(one) for one in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    closed = {
+        key: {name: _closed(one) for name, one in value.items()}
+        if key in {"properties", "$defs", "definitions"} and isinstance(value, Mapping)
+        else value
+        if key in {"const", "enum", "default", "examples"}
+        else _closed(value)
+        for key, value in schema.items()
+    }
+    return {"additionalProperties": False, **closed} if "properties" in closed else closed
+
+
 def _schema_json(schema: Mapping[str, Any]) -> str:
     try:
-        written = json.dumps({"x-guidance": _LAYOUT, **schema})
+        written = json.dumps({"x-guidance": _LAYOUT, **_closed(dict(schema))})
         written.encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise OptionValueError(f"response_format is no JSON schema: {error}; give {_HINT}") from None

@@ -37,7 +37,8 @@ from gemma_notebook.messages import HandleCounts, HandleEvents, ModelInfo
 from gemma_notebook.options import SessionOptions, encodable_text
 from gemma_notebook.session import Session
 from gemma_notebook.tools import tools_of
-from gemma_notebook.turns import Turn, TurnQueue
+from gemma_notebook.turn_queue import TurnQueue
+from gemma_notebook.turns import Turn
 
 if TYPE_CHECKING:
     from gemma_notebook.chat import Chat

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import json
 import threading
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from gemma_notebook._determinism import clock_is_fixed
+from gemma_notebook.chunks import deltas_of
 from gemma_notebook.engine import Conversation, Generation
 from gemma_notebook.errors import ClosedError, EngineError, GemmaNotebookError, ResponseFormatError
 from gemma_notebook.formats import ResponseFormat
@@ -22,7 +22,7 @@ from gemma_notebook.messages import Delta, FinishReason, Message, Reply, Timing,
 from gemma_notebook.options import SendOptions
 from gemma_notebook.prompted import CallReader
 
-__all__ = ["Turn", "TurnQueue"]
+__all__ = ["Turn"]
 
 _WAIT_S = 0.1
 _CANCELLED_WAIT_S = 0.02
@@ -244,7 +244,7 @@ class Turn:
                 return
             chunks = generation.take(timeout_s)
             for chunk in chunks:
-                self._add(_deltas(chunk))
+                self._add(deltas_of(chunk))
             if generation.ended:
                 self._finish(generation)
                 return
@@ -429,84 +429,6 @@ class Turn:
             return conversation.token_count()
         except (ClosedError, EngineError):  # closed in mid-reply: nobody needs the exact number any more
             return self._context_before + self._prompt_tokens + output_tokens
-
-
-class TurnQueue:
-    """Lets one turn at a time into the engine, in the order in which they came.
-
-    Two decodes at once on one engine give wrong text, and natively the second would wait out of the
-    reach of its own Stop. Here it can be cancelled while it waits. Safe to use from any thread.
-    """
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._waiting: deque[Turn] = deque()
-        self._active: Turn | None = None
-
-    def join(self, turn: Turn) -> None:
-        """Take a place in the queue, to be followed by :meth:`wait`."""
-        with self._changed:
-            self._waiting.append(turn)
-
-    def wait(self, turn: Turn) -> bool:
-        """Wait for the engine. False when the turn was cancelled meanwhile, and so must not start.
-
-        The turn at the head sees to it that the active one comes to its end, also when nobody reads it.
-        """
-        try:
-            while True:
-                with self._changed:
-                    if turn.cancel_requested:
-                        return False
-                    active = self._active
-                    at_head = self._waiting[0] is turn
-                    if at_head and (active is None or active.done):
-                        self._active = turn
-                        return True
-                    if not at_head:
-                        self._changed.wait(_WAIT_S)
-                        continue
-                assert active is not None
-                active.wait_end(_WAIT_S)
-        finally:
-            self.leave(turn)
-
-    def abandon_active(self) -> None:
-        """Let the next turn in, whatever has become of the active one: its engine is given up."""
-        with self._changed:
-            self._active = None
-            self._changed.notify_all()
-
-    def leave(self, turn: Turn) -> None:
-        """Give the place in the queue up. Idempotent."""
-        with self._changed:
-            if turn in self._waiting:
-                self._waiting.remove(turn)
-            self._changed.notify_all()
-
-
-def _deltas(chunk: bytes) -> list[Delta]:
-    """The deltas in one chunk of the engine, which is one JSON message."""
-    try:
-        message = json.loads(chunk)
-        content = message.get("content") or []
-        if isinstance(content, str):
-            text = content
-        else:
-            text = "".join(part.get("text", "") for part in content if part.get("type") == "text")
-        thinking = "".join((message.get("channels") or {}).values())
-        calls = [_tool_call(call) for call in message.get("tool_calls") or ()]
-    except (ValueError, AttributeError, TypeError, RecursionError):  # not the engine's: show it all the same
-        return [Delta(text=chunk.decode("utf-8", "replace"))]
-    # JSON may name half of a surrogate pair, which no file and no front end can take.
-    text, thinking = (part.encode("utf-8", "replace").decode() for part in (text, thinking))
-    deltas = [Delta(text=text, thinking=thinking)] if text or thinking else []
-    return deltas + [Delta(tool_call=call) for call in calls]
-
-
-def _tool_call(call: dict[str, Any]) -> ToolCall:
-    function = call.get("function") or {}
-    return ToolCall(str(function.get("name", "")), function.get("arguments"))
 
 
 def _timing(generation: Generation, prompt_tokens: int, output_tokens: int) -> Timing:

@@ -18,7 +18,7 @@ STATES: dict[ToolOutcome, CallState] = {
     "done": "done",
     "error": "error",
     "denied": "denied",
-    "stopped": "denied",
+    "stopped": "stopped",
 }
 
 

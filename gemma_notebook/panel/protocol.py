@@ -53,7 +53,7 @@ __all__ = [
 Status = Literal["idle", "queued", "restoring", "generating", "stopping", "resetting", "failed", "closed"]
 TurnState = Literal["streaming", "done", "cancelled", "error"]
 Speaker = Literal["user", "assistant"]
-CallState = Literal["asking", "running", "done", "denied", "error"]
+CallState = Literal["asking", "running", "done", "denied", "stopped", "error"]
 Retry = Literal["send", "reset"]
 
 

@@ -30,6 +30,7 @@ from gemma_notebook.panel.protocol import (
     utf16_length,
     well_formed,
 )
+from gemma_notebook.panel.requests import Attachment
 
 __all__ = ["Record"]
 
@@ -40,6 +41,7 @@ class _Node:
 
     entry: ChatMessage
     parent: _Node | None = None
+    attachments: tuple[Attachment, ...] = ()
     results: tuple[ToolResult, ...] = ()
     children: list[_Node] = field(default_factory=list)
     chosen: _Node | None = None
@@ -161,13 +163,21 @@ class Record:
 
     # A prompt and its reply
 
-    def add_prompt(self, text: str, request: str, files: Sequence[File] = ()) -> TurnMessage:
-        """The user said ``text``."""
+    def add_prompt(self, text: str, request: str, attachments: Sequence[Attachment] = ()) -> TurnMessage:
+        """The user said ``text``. What was attached is kept for when the prompt is answered again."""
+        return self._told(self._add_prompt(text, request, attachments))
+
+    def _add_prompt(self, text: str, request: str, attachments: Sequence[Attachment]) -> _Node:
         node = self._add("user", text, "done")
         node.entry["request"] = request
-        if files:
-            node.entry["files"] = list(files)
-        return self._told(node)
+        node.attachments = tuple(attachments)
+        if attachments:
+            node.entry["files"] = [_file(one) for one in attachments]
+        return node
+
+    def attachments_of(self, turn: int) -> tuple[Attachment, ...]:
+        """What was attached to the prompt ``turn``."""
+        return self._nodes[turn].attachments
 
     def remove_prompt(self, request: str) -> None:
         """The model will not read what the user said."""
@@ -267,12 +277,11 @@ class Record:
         return self._cut(prompt)
 
     def edit(self, turn: int, text: str, request: str) -> BranchMessage:
-        """Put a new prompt beside the prompt ``turn``."""
+        """Put a new prompt beside the prompt ``turn``, with what was attached to that."""
         old = self._nodes[turn]
         before = self._parent(old)
         self._cut(before)
-        node = self._add("user", text, "done")
-        node.entry["request"] = request
+        self._add_prompt(text, request, old.attachments)
         return self._branch(before)
 
     def undo(self, turn: int) -> BranchMessage:
@@ -387,6 +396,10 @@ def _exchanges(path: Sequence[_Node]) -> tuple[Message, ...]:
                 Message("assistant", reply.entry["text"], reason),
             ]
     return tuple(messages)
+
+
+def _file(attachment: Attachment) -> File:
+    return {"name": attachment.name, "type": attachment.media_type, "size": len(attachment.data)}
 
 
 def _shown_call(result: ToolResult, number: str) -> Call:

@@ -573,7 +573,7 @@ def test_async_verbs_do_not_block_the_loop(fake, fake_manager):
 
     async def talk():
         sending = asyncio.create_task(chat.asend("Count."))
-        while fake.count("generating") == 0:
+        while fake.count("generating") == 0 and not sending.done():
             await asyncio.sleep(0)  # the loop turns while the reply is awaited
         fake.allow(10)
         return await sending
@@ -587,7 +587,7 @@ def test_cancelling_the_task_cancels_the_generation(fake, fake_manager):
 
     async def talk():
         sending = asyncio.create_task(chat.asend("Count."))
-        while fake.count("generating") == 0:
+        while fake.count("generating") == 0 and not sending.done():
             await asyncio.sleep(0)
         sending.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -44,9 +44,8 @@ def test_a_json_schema_reaches_the_engine_and_the_reply_is_parsed(fake, manager,
     options = sent(fake, manager)
     assert options["constraint_provider"] == "1"
     assert options["send_constraint_type"] == "2"
-    assert {**PERSON, "x-guidance": json.loads(options["send_constraint"])["x-guidance"]} == json.loads(
-        options["send_constraint"]
-    )
+    constraint = json.loads(options["send_constraint"])
+    assert {key: constraint[key] for key in PERSON} == PERSON
 
 
 def test_white_space_is_held_to_one_layout_so_that_it_cannot_fill_the_reply(fake, manager, chat):
@@ -54,6 +53,17 @@ def test_white_space_is_held_to_one_layout_so_that_it_cannot_fill_the_reply(fake
     chat.send("Who?", response_format=PERSON)
     guidance = json.loads(sent(fake, manager)["send_constraint"])["x-guidance"]
     assert guidance["whitespace_flexible"] is False
+
+
+def test_an_object_has_no_properties_but_those_that_are_named_unless_the_schema_says_so(fake, manager, chat):
+    inner = {"type": "object", "properties": {"properties": {"type": "string"}}}
+    schema = {"type": "object", "properties": {"a": inner, "b": {**inner, "additionalProperties": True}}}
+    fake.set(reply="{}")
+    chat.send("Go.", response_format=schema)
+    constraint = json.loads(sent(fake, manager)["send_constraint"])
+    assert constraint["additionalProperties"] is False
+    assert constraint["properties"]["a"]["additionalProperties"] is False
+    assert constraint["properties"]["b"]["additionalProperties"] is True
 
 
 def test_a_pydantic_model_gives_its_schema_and_the_reply_is_one(fake, chat):

@@ -65,6 +65,13 @@ def test_a_budget_without_thinking_is_refused(manager):
         manager.create_chat(enable_thinking=True, thinking_token_budget=0)
 
 
+def test_thinking_can_be_switched_off_by_a_reset_whatever_belongs_to_it(fake, manager):
+    chat = manager.create_chat(enable_thinking=True, thinking_token_budget=5, keep_thinking=True)
+    chat.reset(enable_thinking=False)
+    assert fake.options("conversation", 2).get("enable_thinking") != "1"
+    assert chat.options.thinking_token_budget is None
+
+
 def test_a_model_without_thinking_refuses_to(make_fake_manager):
     with pytest.raises(UnsupportedError, match="has no thinking"):
         make_fake_manager().create_chat(enable_thinking=True)

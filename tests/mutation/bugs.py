@@ -22,7 +22,7 @@ def bug(name: str, file: str, *texts: str) -> Bug:
 
 SESSIONS, SESSION, TURNS, STREAMS, CHAT = "sessions.py", "session.py", "turns.py", "streams.py", "chat.py"
 PROMPTS, HOLDING, ROOM = "prompts.py", "holding.py", "room.py"
-EXCHANGE, CALLING, PROMPTED = "exchange.py", "calling.py", "prompted.py"
+EXCHANGE, CALLING, PROMPTED, QUEUE = "exchange.py", "calling.py", "prompted.py", "turn_queue.py"
 ENGINE, CONVERSATION = "engine/engine.py", "engine/conversation.py"
 HANDLES, STREAM = "engine/handles.py", "engine/stream.py"
 
@@ -272,7 +272,7 @@ BUGS = (
     # Queueing
     bug(
         "a cancelled turn that waits is started",
-        TURNS,
+        QUEUE,
         """                    if turn.cancel_requested:
                         return False
 """,
@@ -280,19 +280,19 @@ BUGS = (
     ),
     bug(
         "the last to come is served first",
-        TURNS,
+        QUEUE,
         "self._waiting.append(turn)",
         "self._waiting.appendleft(turn)",
     ),
     bug(
         "two turns generate at once",
-        TURNS,
+        QUEUE,
         "if at_head and (active is None or active.done):",
         "if at_head:",
     ),
     bug(
         "a cancelled turn blocks the queue",
-        TURNS,
+        QUEUE,
         """            if turn in self._waiting:
                 self._waiting.remove(turn)
 """,
@@ -302,7 +302,7 @@ BUGS = (
     ),
     bug(
         "nobody brings an abandoned turn to its end",
-        TURNS,
+        QUEUE,
         "                active.wait_end(_WAIT_S)\n",
         "                active._done.wait(_WAIT_S)\n",
     ),
@@ -520,7 +520,7 @@ BUGS = (
     ),
     bug(
         "the turns of a chat are answered in another order than they stand",
-        TURNS,
+        QUEUE,
         "            self._waiting.append(turn)\n",
         "            self._waiting.insert(len(self._waiting) // 2, turn)\n",
     ),

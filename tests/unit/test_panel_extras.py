@@ -1,11 +1,11 @@
-"""Thinking and tools, settings, handles, files: what a panel does besides talking."""
+"""Thinking and tools, settings, handles, exports: what a panel does besides talking."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
 
-from scripted_chat import FrontEnd, ScriptedChat, answer, say, streaming
+from scripted_chat import FrontEnd, ScriptedChat, say, streaming
 
 from gemma_notebook.messages import Delta, HandleEvent, Message, ToolCall, ToolResult, Usage
 from gemma_notebook.panel.hood import MOST_LIVES, lives
@@ -170,20 +170,6 @@ def test_of_many_handles_the_latest_are_told() -> None:
     events = [HandleEvent(n, "created", at_s=float(n)) for n in range(1, 2 * MOST_LIVES + 1)]
     earlier, latest = lives(events, None)
     assert (earlier, len(latest), latest[-1]["handle"]) == (MOST_LIVES, MOST_LIVES, 2 * MOST_LIVES)
-
-
-def test_files_reach_the_chat_and_are_named_with_the_prompt(front: FrontEnd, chat: ScriptedChat) -> None:
-    message = {
-        "type": "send",
-        "id": "f",
-        "epoch": 1,
-        "text": "Look",
-        "files": [{"name": "a.png", "type": "image/png"}],
-    }
-    front.controller.handle(message, [b"PNG"])
-    stream = answer(front, chat, "f", "A cat.")
-    assert [(a.name, a.media_type, a.data) for a in stream.attachments] == [("a.png", "image/png", b"PNG")]
-    assert front.snapshot()["messages"][0]["files"] == [{"name": "a.png", "type": "image/png", "size": 3}]
 
 
 def test_an_export_has_what_is_shown_and_an_import_makes_a_new_chat_of_it(

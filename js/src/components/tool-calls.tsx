@@ -30,6 +30,7 @@ const WORDS: Record<CallState, string> = {
   running: "running…",
   done: "done",
   denied: "denied",
+  stopped: "stopped",
   error: "failed",
 };
 

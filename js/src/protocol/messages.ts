@@ -12,7 +12,7 @@ export type Status =
 export type Role = "user" | "assistant";
 export type TurnState = "streaming" | "done" | "cancelled" | "error";
 export type FinishReason = "stop" | "length" | "cancelled" | "context_full" | "tool_calls";
-export type CallState = "asking" | "running" | "done" | "denied" | "error";
+export type CallState = "asking" | "running" | "done" | "denied" | "stopped" | "error";
 export type Retry = "send" | "reset";
 export type ExportFormat = "markdown" | "html" | "json";
 
