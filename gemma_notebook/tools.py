@@ -213,7 +213,7 @@ def _checked_name(name: object, function: object) -> str:
     if isinstance(name, str) and _NAME.fullmatch(name):
         return name
     raise ToolError(
-        f"{function!r} cannot be a tool under the name {name!r}: give it one of letters, digits and '_', "
+        f"a {type(function).__name__} cannot be a tool under the name {name!r}: give it one of letters, digits and '_', "
         "by a def or with gn.tool(name=…)"
     )
 
