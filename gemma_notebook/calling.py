@@ -63,6 +63,7 @@ class Calls:
         desk: Who is asked.
         loop: The event loop that async functions run on; None for one of their own.
         owner: Whatever a tool must not wait for, in :data:`inside_a_tool` while it runs.
+        context: Of who sent the message; the tools run in copies of it. None for that of the caller.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Calls:
         *,
         loop: asyncio.AbstractEventLoop | None = None,
         owner: object = None,
+        context: contextvars.Context | None = None,
     ) -> None:
         self._tools = tools
         self._desk = desk
@@ -82,8 +84,8 @@ class Calls:
         self._stopped = False
         self._pending = [_Pending(call) for call in calls]
         self._told: list[ToolResult] = []
-        context = contextvars.copy_context()
-        context.run(inside_a_tool.set, (*inside_a_tool.get(), owner))
+        context = contextvars.copy_context() if context is None else context.copy()
+        context.run(inside_a_tool.set, (*context.get(inside_a_tool, ()), owner))
         for place, pending in enumerate(self._pending):
             if place >= MOST_CALLS:
                 self._fail(pending, f"not called: {MOST_CALLS} calls at once are the most")
@@ -129,11 +131,9 @@ class Calls:
                 self._fail(pending, "the user did not allow this call", "denied")
                 return
             self._answer(pending, ToolResult(call, jsonable(self._call(pending, tool, arguments))))
-        except ToolError as error:
-            self._fail(pending, str(error))
         except BaseException as error:  # whatever a tool does, its call gets an answer
+            self._fail(pending, _said_by(error))
             _log.info("The tool %s failed.", call.name, exc_info=error)
-            self._fail(pending, f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
 
     def _allowed(self, call: ToolCall, tool: Tool) -> bool:
         who = self._desk.approve or (self._desk.ask if tool.needs_approval else None)
@@ -216,11 +216,29 @@ class Calls:
 
 def answered(call: ToolCall, why: str, outcome: ToolOutcome) -> ToolResult:
     """The result of a call that came to nothing."""
-    return ToolResult(call, {"error": why}, outcome)
+    # Half of a surrogate pair, which an error may quote, would cost the whole message: the engine refuses it.
+    return ToolResult(call, {"error": why.encode("utf-8", "replace").decode()}, outcome)
+
+
+def _said_by(error: BaseException) -> str:
+    name = type(error).__name__
+    try:
+        said = str(error)
+    except Exception:  # of somebody else's class
+        return name
+    if isinstance(error, ToolError):
+        return said
+    return f"{name}: {said}" if said else name
 
 
 def _of(awaitable: Any) -> Coroutine[Any, Any, Any]:
     async def wait() -> Any:
-        return await awaitable
+        try:
+            return await awaitable
+        except (
+            SystemExit,
+            KeyboardInterrupt,
+        ) as error:  # they would end the loop, and it may be the kernel's
+            raise ToolError(_said_by(error)) from error
 
     return wait()

@@ -314,14 +314,14 @@ class Chat(TableDisplay):
         Raises:
             OptionValueError: There is no reply yet.
         """
-        SendOptions(max_output_tokens=max_output_tokens)  # raises before anything is forgotten for it
+        self._check_again(max_output_tokens)
         said = self._take_back(again=True)
         with self._stream(*self._turn_like(said, said.message, max_output_tokens)) as stream:
             return stream.reply
 
     async def aregenerate(self, *, max_output_tokens: int | None = None) -> Reply:
         """:meth:`regenerate` without blocking the event loop."""
-        SendOptions(max_output_tokens=max_output_tokens)
+        self._check_again(max_output_tokens)
         said = await in_thread(self._take_back, again=True)
         return await self._astream(*self._turn_like(said, said.message, max_output_tokens)).areply()
 
@@ -336,14 +336,21 @@ class Chat(TableDisplay):
         Raises:
             OptionValueError: There is no message of the user's at ``index``.
         """
+        self._check_again(max_output_tokens)
         said = self._rewind_to(index, message, max_output_tokens)
         with self._stream(*self._turn_like(said, message, max_output_tokens)) as stream:
             return stream.reply
 
     async def aedit(self, index: int, message: str, *, max_output_tokens: int | None = None) -> Reply:
         """:meth:`edit` without blocking the event loop."""
+        self._check_again(max_output_tokens)
         said = await in_thread(self._rewind_to, index, message, max_output_tokens)
         return await self._astream(*self._turn_like(said, message, max_output_tokens)).areply()
+
+    def _check_again(self, max_output_tokens: int | None) -> None:
+        """Raise for what cannot be sent, before anything is forgotten for it."""
+        SendOptions(max_output_tokens=max_output_tokens)
+        self._line.require_outside()
 
     def _rewind_to(self, index: int, message: str, max_output_tokens: int | None) -> Turn:
         session = self._usable_session()
@@ -365,7 +372,7 @@ class Chat(TableDisplay):
         parent = self._usable_session()
         turns = [turn for turn in parent.turns if turn.done]
         session = self.manager._open(parent.options, turns, lambda: parent._clone(turns))
-        fork = Chat(
+        return Chat(
             self.manager,
             self.options,
             own_lane=True,
@@ -373,8 +380,6 @@ class Chat(TableDisplay):
             tool_policy=self._tool_policy,
             session=session,
         )
-        fork._ask_about_tool = self._ask_about_tool
-        return fork
 
     async def afork(self) -> Chat:
         """:meth:`fork` without blocking the event loop."""

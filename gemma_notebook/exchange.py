@@ -7,8 +7,9 @@ reads it drives it: what a reader has left is stopped, and nothing runs on by it
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +21,7 @@ from gemma_notebook.errors import (
     OptionValueError,
     ToolError,
 )
-from gemma_notebook.messages import Delta, Reply, Timing, ToolCall, ToolResult, Usage
+from gemma_notebook.messages import Delta, Reply, Timing, ToolCall, ToolOutcome, ToolResult, Usage
 from gemma_notebook.session import Session
 from gemma_notebook.turns import Turn
 
@@ -56,6 +57,10 @@ class ToolPolicy:
         if self.approve is not None and not callable(self.approve):
             raise OptionTypeError(f"approve_tool must be a function, not {self.approve!r}")
 
+    def as_keywords(self) -> dict[str, Any]:
+        """As :meth:`SessionManager.create_chat` takes it."""
+        return {"tool_choice": self.choice, "max_tool_turns": self.max_turns, "approve_tool": self.approve}
+
 
 class Exchange:
     """A message, and turns until the model has answered it. Safe to use from any thread.
@@ -80,8 +85,7 @@ class Exchange:
         line: Line | None = None,
     ) -> None:
         self._line = line or Line()
-        if self._line in inside_a_tool.get():
-            raise ToolError("a tool cannot send to the chat that called it; use another chat")
+        self._line.require_outside()
         self.deltas: list[Delta] = []
         self.reply: Reply | None = None
         self.error: GemmaNotebookError | None = None
@@ -89,6 +93,7 @@ class Exchange:
         self._policy = policy
         self._desk = Desk(policy.approve, ask)
         self._loop = loop
+        self._context = contextvars.copy_context()  # whichever thread will drive it
         self._turns = [first]
         self._taken = 0  # deltas of the latest turn that are in ours
         self._speaks = False  # the latest turn has said something
@@ -164,6 +169,8 @@ class Exchange:
             self.deltas.append(delta)
         if not done:
             return
+        if turn.tool_calls and (turn.reply is None or turn.reply.finish_reason != "tool_calls"):
+            self._answer(turn, "the reply was broken off before it was called", "stopped")
         if turn.error is not None:
             raise turn.error
         assert turn.reply is not None
@@ -186,25 +193,31 @@ class Exchange:
     # Calls
 
     def _begin_calls(self, reply: Reply) -> None:
-        if self._cancelled or self._turns[-1].cancel_requested:
-            self._end_with_answers(reply, "stopped before it was called", "stopped")
+        turn = self._turns[-1]
+        if self._cancelled or turn.cancel_requested:
+            self._answer(turn, "stopped before it was called", "stopped")
+            self._finish(reply)
         elif len(self._turns) > self._policy.max_turns:
-            self._end_with_answers(
-                reply, f"not called: {self._policy.max_turns} rounds of calls are the most"
-            )
+            self._answer(turn, f"not called: {self._policy.max_turns} rounds of calls are the most")
+            self._finish(reply)
         else:
             calls = Calls(
-                reply.tool_calls, self._session._tools, self._desk, loop=self._loop, owner=self._line
+                reply.tool_calls,
+                self._session._tools,
+                self._desk,
+                loop=self._loop,
+                owner=self._line,
+                context=self._context,
             )
             self._calls = calls
             if self._cancelled:  # meanwhile
                 calls.stop()
 
-    def _end_with_answers(self, reply: Reply, why: str, outcome: Any = "error") -> None:
-        results = tuple(answered(call, why, outcome) for call in reply.tool_calls)
+    def _answer(self, turn: Turn, why: str, outcome: ToolOutcome = "error") -> None:
+        """Answer the calls of ``turn``, none of which is carried out."""
+        results = tuple(answered(call, why, outcome) for call in turn.tool_calls)
         self._tell(results)
-        self._session._note(Turn.follow_up(self._turns[-1], results))
-        self._finish(reply)
+        self._session._note(Turn.follow_up(turn, results))
 
     def _drive_calls(self, calls: Calls, timeout_s: float) -> None:
         turn = self._turns[-1]
@@ -216,31 +229,39 @@ class Exchange:
         if results is None:
             return
         self._calls = None
-        follow_up = Turn.follow_up(turn, results)
         if self._cancelled or turn.cancel_requested:
+            follow_up = Turn.follow_up(turn, results)
             self._session._note(follow_up)
             assert turn.reply is not None
             self._finish(turn.reply)
             return
         try:
-            self._send(follow_up)
+            self._send(turn, results, again=False)
         except ContextFullError as error:
             why = f"the result is too long for the context ({error.needed_tokens} tokens)"
-            self._send(Turn.follow_up(turn, [answered(one.call, why, "error") for one in results]))
+            shorter = tuple(answered(one.call, why, "error") for one in results)
+            self._results[-len(shorter) :] = shorter  # those are what the model is told
+            self._send(turn, shorter, again=True)
 
     def _tell(self, results: Any) -> None:
         self._results += results
         self.deltas += [Delta(tool_result=one) for one in results]
 
-    def _send(self, turn: Turn) -> None:
+    def _send(self, asked: Turn, results: Sequence[ToolResult], *, again: bool) -> None:
+        """Send the results of the calls of ``asked``. What cannot be sent is kept for the next message."""
+        turn = Turn.follow_up(asked, results)
         self._turns.append(turn)
         self._taken, self._speaks = 0, False
         if self._cancelled:
             turn.cancel()
         try:
             self._session._start(turn)
-        except GemmaNotebookError:
-            self._turns.pop()
+        except BaseException as error:  # a Ctrl-C too
+            shorter_is_left = isinstance(error, ContextFullError) and not again
+            if turn not in self._session.turns and not shorter_is_left:
+                self._session._note(Turn.follow_up(asked, results))
+            if isinstance(error, GemmaNotebookError):
+                self._turns.pop()
             raise
 
     # The end
@@ -274,6 +295,15 @@ class Line:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._pending: list[Exchange] = []
+
+    def require_outside(self) -> None:
+        """Raise in a tool of the chat, which would wait for itself.
+
+        Raises:
+            ToolError: The caller is one.
+        """
+        if self in inside_a_tool.get():
+            raise ToolError("a tool cannot send to the chat that called it; use another chat")
 
     def join(self, exchange: Exchange) -> Exchange | None:
         """Stand in line; the one before, if it may still be under way."""

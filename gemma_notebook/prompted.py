@@ -15,7 +15,7 @@ from gemma_notebook.formats import ResponseFormat
 from gemma_notebook.messages import ToolCall, ToolResult
 from gemma_notebook.tools import Tool
 
-__all__ = ["CallReader", "calls_format", "instruction", "results_text"]
+__all__ = ["CallReader", "calls_format", "calls_text", "instruction", "results_text"]
 
 _RULE = (
     "You have access to functions. If you decide to invoke any of the function(s), you MUST put it in the format of\n"
@@ -57,6 +57,11 @@ def calls_format(tools: Mapping[str, Tool]) -> ResponseFormat:
     wanted = ResponseFormat.of({"anyOf": forms, "$defs": shared} if shared else {"anyOf": forms})
     assert wanted is not None
     return wanted
+
+
+def calls_text(calls: Sequence[ToolCall]) -> str:
+    """Calls as the model writes them in a reply."""
+    return json.dumps([{"name": one.name, "parameters": one.arguments} for one in calls]) if calls else ""
 
 
 def results_text(results: Sequence[ToolResult]) -> str:
@@ -112,6 +117,7 @@ def _calls(text: str) -> list[ToolCall]:
     fenced = _FENCE.fullmatch(text.strip())
     try:
         value = json.loads(fenced[1] if fenced else text)
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()  # Python reads more than JSON has
     except (ValueError, RecursionError):
         return []
     found = [_call(one) for one in (value if isinstance(value, list) else [value])]

@@ -126,9 +126,9 @@ def _as_list(value: Any) -> list[Any]:
 
 
 def _defused(value: Any) -> Any:
-    """``value`` with a space after the ``<`` of every control token in it."""
+    """``value`` with a space after the ``<`` of every control token in it, and no NUL, which would cut the prompt."""
     if isinstance(value, str):
-        return _CONTROL_TOKENS.sub("< ", value)
+        return _CONTROL_TOKENS.sub("< ", value).replace("\0", "\N{REPLACEMENT CHARACTER}")
     if isinstance(value, list | tuple):
         return [_defused(one) for one in value]
     if isinstance(value, dict):
@@ -145,16 +145,20 @@ def turns_of(messages: Iterable[Message], engine: Engine) -> list[Turn]:
     """
     turns: list[Turn] = []
     context = 0
+    prompted = not engine.model.supports_tools
     for place, message in enumerate(messages):
         if not isinstance(message, Message):
             raise OptionTypeError(f"messages[{place}] must be a Message, not {type(message).__name__}")
+        _check_json(f"messages[{place}]", message)
         last = turns[-1] if turns else None
         asked = last.reply.tool_calls if last is not None and last.reply is not None else ()
         if message.role == "user":
             check_message(message.text)
             turns.append(Turn.of_the_past(message.text, None))
         elif message.role == "tool" and [one.call for one in message.tool_results] == list(asked) and asked:
-            turns.append(Turn.of_the_past("", None, results=message.tool_results, follows=last))
+            turns.append(
+                Turn.of_the_past("", None, results=message.tool_results, follows=last, prompted=prompted)
+            )
         elif message.role == "assistant" and last is not None and last.reply is None:
             _check_reply(message.text)
             prompt = len(engine.tokenize(last.message or json.dumps([one.value for one in last.results])))
@@ -162,7 +166,11 @@ def turns_of(messages: Iterable[Message], engine: Engine) -> list[Turn]:
             context += prompt + output
             usage = Usage(prompt, output, context, engine.model.context_limit)
             turns[-1] = Turn.of_the_past(
-                last.message, _reply_of(message, usage), results=last.results, follows=last.follows
+                last.message,
+                _reply_of(message, usage),
+                results=last.results,
+                follows=last.follows,
+                prompted=prompted,
             )
         else:
             raise OptionValueError(
@@ -181,6 +189,16 @@ def _reply_of(message: Message, usage: Usage) -> Reply:
         thinking=message.thinking,
         tool_calls=message.tool_calls,
     )
+
+
+def _check_json(where: str, message: Message) -> None:
+    """Raise for calls and results that JSON cannot carry: the engine drops a history that it cannot read."""
+    try:
+        values = [message.thinking, *((one.name, one.arguments) for one in message.tool_calls)]
+        values += [one.value for one in message.tool_results]
+        json.dumps(values, ensure_ascii=False, allow_nan=False).encode()
+    except (TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise OptionValueError(f"{where} has calls or results that are no JSON: {error}") from None
 
 
 def _check_reply(text: object) -> None:

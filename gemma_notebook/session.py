@@ -71,6 +71,7 @@ class Session(TableDisplay):
         self._resetting: Shared | None = None
         self._resetting_lock = threading.Lock()
         self._attempt = 0
+        self._replayed: Turn | None = None  # the last turn that the handle was created with
         self._holding = Holding()
         self._forgotten: weakref.finalize[..., Session] | None = None
         self._holding.conversation = (begin and begin()) or self._create_conversation()
@@ -529,6 +530,7 @@ class Session(TableDisplay):
                 self._attempt = self._attempt if isinstance(keep, Turn) else 0
                 if options is not None:
                     self.options, self._tools = options, tools_of(options)
+                self._replayed = self._turns[-1] if self._turns else None  # of a checkpoint
                 self._holding.close_conversation()
                 if not self._holding.go_back(self._turns):
                     self._holding.conversation = self._create_conversation()
@@ -566,7 +568,11 @@ class Session(TableDisplay):
                 turn.wait_end(0)
 
     def _create_conversation(self, *, constrained: bool = False) -> Conversation:
-        return self._engine.create_conversation(self._conversation_options(constrained=constrained))
+        conversation = self._engine.create_conversation(self._conversation_options(constrained=constrained))
+        self._replayed = next((turn for turn in reversed(self._turns) if turn.done), None)
+        if any(turn.follows is self._replayed and not turn.done for turn in self._turns):
+            self._replayed = None  # what came of its calls is still to be told
+        return conversation
 
     def _conversation_options(self, *, constrained: bool = False) -> ConversationOptions:
         """What a handle is created with, so that it stands where the chat stands.
@@ -608,12 +614,14 @@ class Session(TableDisplay):
         return conversation
 
     def _has_heard_all_before(self, turn: Turn) -> bool:
-        """Whether the handle was told what came of the calls before ``turn``."""
+        """Whether the handle was told what came of the calls before ``turn``, and not of those that it answers."""
         if turn.follows is not None:
-            return True
+            return turn.follows is not self._replayed
         place = self._turns.index(turn)
         before = self._turns[place - 1] if place else None
-        return before is None or not (before.tool_calls or (before.results and not before.started))
+        if before is None or before is self._replayed:
+            return True
+        return not (before.tool_calls or (before.results and not before.started))
 
     def _conversation_with_room(self, turn: Turn) -> tuple[Conversation, int, int]:
         """A handle on which the turn fits, the tokens in its KV cache now, and those that the turn adds.

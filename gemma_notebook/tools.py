@@ -5,6 +5,7 @@ The schema comes from the function's signature, by pydantic; the descriptions fr
 
 from __future__ import annotations
 
+import copy
 import inspect
 import json
 import re
@@ -86,8 +87,9 @@ class Tool:
 
         if isinstance(arguments, str):  # some models write the object as a string
             arguments = _from_json(arguments)
+        own = {} if arguments is None else copy.deepcopy(arguments)  # the tool may change them
         try:
-            checked: dict[str, Any] = self._arguments.validate_python({} if arguments is None else arguments)
+            checked: dict[str, Any] = self._arguments.validate_python(own)
         except pydantic.ValidationError as error:
             wrong = "; ".join(
                 f"{'.'.join(map(str, one['loc'])) or 'the arguments'}: {one['msg']}" for one in error.errors()

@@ -20,7 +20,7 @@ from gemma_notebook.errors import ClosedError, EngineError, GemmaNotebookError, 
 from gemma_notebook.formats import ResponseFormat
 from gemma_notebook.messages import Delta, FinishReason, Message, Reply, Timing, ToolCall, ToolResult, Usage
 from gemma_notebook.options import SendOptions
-from gemma_notebook.prompted import CallReader
+from gemma_notebook.prompted import CallReader, calls_text
 
 __all__ = ["Turn"]
 
@@ -108,7 +108,8 @@ class Turn:
         turn = cls(message, SendOptions(), results=results, follows=follows, prompted=prompted)
         turn.restored, turn.reply = True, reply
         if reply is not None:
-            turn._written.append(reply.text)
+            calls = calls_text(reply.tool_calls) if prompted else ""
+            turn._written.append("\n".join(part for part in (reply.text, calls) if part))
             pieces = (Delta(thinking=reply.thinking), Delta(text=reply.text))
             turn.deltas += [piece for piece in pieces if piece != Delta()]
             turn.deltas += [Delta(tool_call=call) for call in reply.tool_calls]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gemma_notebook.errors import GemmaNotebookError
-from gemma_notebook.messages import Delta, Message, Reply
+from gemma_notebook.messages import Delta, Message, Reply, ToolCall
 from gemma_notebook.panel.approval import ToolDesk
 from gemma_notebook.panel.context import go_back_to
 from gemma_notebook.panel.interfaces import PanelChat
@@ -79,7 +79,7 @@ class Controller:
         self._astray = False  # going back failed: what the model remembers is not what is shown
         self._closed = False
         self.tools = ToolDesk(self._tell_call)
-        chat._ask_about_tool = self.tools.approve
+        chat._ask_about_tool = self._ask_about_tool
 
     def handle(self, content: object, buffers: Sequence[Any] | None = ()) -> None:
         """Take one message from the front end."""
@@ -135,6 +135,8 @@ class Controller:
             self._waiting.clear()
             running = self._waiting.current is not None
             self._tell_state()
+        if self._chat._ask_about_tool == self._ask_about_tool:
+            self._chat._ask_about_tool = None
         if running:
             self._stop_chat()
 
@@ -190,6 +192,13 @@ class Controller:
                 self._tell_state(request.id)
             else:
                 self._teller.refuse(request.id, "Refused", "This call of a tool was decided already.")
+
+    def _ask_about_tool(self, call: ToolCall) -> bool:
+        with self._lock:
+            current = self._waiting.current
+            here = not self._closed and current is not None and current.begun
+        # A message from a cell has its reply there: the panel does not show it, and so cannot ask.
+        return here and self.tools.approve(call)
 
     # Going back
 

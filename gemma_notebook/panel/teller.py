@@ -157,10 +157,15 @@ class Teller:
     def options_of_next(self) -> dict[str, Any]:
         """What the next chat begins with, for ``SessionManager.open_chat``."""
         options = {**self._chat.options.as_keywords(), **self.next.changes}
-        return {**options, "context_policy": self._context_policy}
+        return {**options, "context_policy": self._context_policy, **self._tool_options}
 
     def _settings(self) -> Settings:
         return self.next.json(self._chat.options, self._context_policy)
+
+    @property
+    def _tool_options(self) -> dict[str, Any]:
+        policy = getattr(self._chat, "_tool_policy", None)
+        return {} if policy is None else policy.as_keywords()
 
     @property
     def _context_policy(self) -> str:

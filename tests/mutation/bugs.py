@@ -533,8 +533,8 @@ BUGS = (
     bug(
         "restored messages are not replayed",
         PROMPTS,
-        "                last.message, _reply_of(message, usage), results",
-        "                last.message, None, results",
+        "                _reply_of(message, usage),\n",
+        "                None,\n",
     ),
     bug(
         "messages that cannot be restored are found too late",

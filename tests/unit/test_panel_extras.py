@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from typing import Any
 
-from scripted_chat import FrontEnd, ScriptedChat, say, streaming
+from scripted_chat import WAIT_S, FrontEnd, ScriptedChat, say, streaming
 
 from gemma_notebook.messages import Delta, HandleEvent, Message, ToolCall, ToolResult, Usage
 from gemma_notebook.panel.hood import MOST_LIVES, lives
@@ -73,6 +74,36 @@ def test_stop_and_reset_deny_what_a_tool_asks(front: FrontEnd, chat: ScriptedCha
     front.ask("reset", epoch=1)
     front.wait(type="state", epoch=2, status="idle")
     assert answers == [False]
+
+
+def test_a_question_ends_when_the_call_was_stopped_elsewhere(front: FrontEnd, chat: ScriptedChat) -> None:
+    call = ToolCall("weather", {})
+    stream = streaming(front, chat)
+    answers: list[bool] = []
+    asking = threading.Thread(target=lambda: answers.append(chat._ask_about_tool(call)))
+    asking.start()
+    assert front.wait(type="tool")["call"]["state"] == "asking"
+    stream.pieces.put(Delta(tool_result=ToolResult(call, {"error": "stopped"}, "stopped")))
+    asking.join(WAIT_S)
+    assert answers == [False]
+    stream.pieces.put(None)
+    front.settle()
+    assert front.snapshot()["messages"][-1]["tool_calls"][0]["state"] == "stopped"
+
+
+def test_a_call_that_is_being_asked_about_stays_so_when_it_is_shown(
+    front: FrontEnd, chat: ScriptedChat
+) -> None:
+    call = ToolCall("weather", {})
+    asked, _ = ask_in_mid_reply(front, chat, call)
+    front.controller.tools.show(call)
+    assert front.snapshot()["messages"][-1]["tool_calls"] == [asked]
+
+
+def test_a_tool_is_denied_where_the_panel_shows_no_reply(front: FrontEnd, chat: ScriptedChat) -> None:
+    assert chat._ask_about_tool(ToolCall("weather", {})) is False  # a send in a cell
+    front.controller.close()
+    assert chat._ask_about_tool is None
 
 
 def test_arguments_and_results_that_json_cannot_carry_are_told_all_the_same(
