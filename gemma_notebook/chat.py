@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -170,6 +171,7 @@ class Chat(TableDisplay):
 
     def _stream(self, session: Session, turn: Turn) -> ReplyStream:
         if not session._tools:
+            self._check_constraint(session, turn)
             return session._stream(turn)
         exchange = self._exchange(session, turn)
         try:
@@ -209,13 +211,21 @@ class Chat(TableDisplay):
 
     def _astream(self, session: Session, turn: Turn) -> AsyncReplyStream:
         if not session._tools:
-            return session._astream(turn)
+            return AsyncReplyStream(turn, lambda: self._start(session, turn), session)
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:  # read later, on whichever loop
             loop = None
         exchange = self._exchange(session, turn, loop)
         return AsyncReplyStream(exchange, exchange.start, self)
+
+    def _start(self, session: Session, turn: Turn) -> None:
+        try:
+            self._check_constraint(session, turn)
+        except BaseException:
+            turn.finish_unstarted()
+            raise
+        session._start(turn)
 
     def stop(self) -> None:
         """Stop the reply that is being generated. Returns at once; what has come of it is kept.
@@ -496,29 +506,25 @@ class Chat(TableDisplay):
     ) -> tuple[Session, Turn]:
         session = self._usable_session()
         wanted = ResponseFormat.of(response_format)
-        if wanted is not None:
-            self._check_constraint(session)
-        parts = self._parts(attachments) if attachments else ()
-        first: Turn = session._new_turn(message, max_output_tokens, parts=parts, response_format=wanted)
-        return session, self._with_required_call(session, first)
-
-    def _turn_like(self, said: Turn, message: str, max_output_tokens: int | None) -> tuple[Session, Turn]:
-        """A turn with what was sent with another one."""
-        session = self._usable_session()
-        turn = session._new_turn(
-            message, max_output_tokens, parts=said.parts, response_format=said.response_format
-        )
-        return session, self._with_required_call(session, turn)
-
-    def _check_constraint(self, session: Session) -> None:
-        """Raise where the engine would ignore the constraint, or break the reply off."""
-        if session._tools:
+        if wanted is not None and session._tools:
             raise UnsupportedError(
                 "response_format and tools do not go together: a reply that is held to a format cannot call. "
                 "Ask in two steps: first with the tools, then in a chat without them (chat.fork() and reset(tools=()) "
                 "keep nothing; chat.restore(messages) does)"
             )
-        if not session._engine.can_constrain:
+        parts = self._parts(attachments) if attachments else ()
+        return session, session._new_turn(message, max_output_tokens, parts=parts, response_format=wanted)
+
+    def _turn_like(self, said: Turn, message: str, max_output_tokens: int | None) -> tuple[Session, Turn]:
+        """A turn with what was sent with another one."""
+        session = self._usable_session()
+        return session, session._new_turn(
+            message, max_output_tokens, parts=said.parts, response_format=said.response_format
+        )
+
+    def _check_constraint(self, session: Session, turn: Turn) -> None:
+        """Raise where the engine would break off a reply that is held to a format. May wait for the engine."""
+        if turn.constrained and not session._engine.can_constrain:
             raise UnsupportedError(
                 f"the tokenizer of the model {self.manager.model.name!r} does not go with constrained decoding (its "
                 "pieces carry marks for spaces or bytes that the engine's grammar cannot match); leave "
@@ -526,7 +532,7 @@ class Chat(TableDisplay):
             )
 
     def _with_required_call(self, session: Session, turn: Turn) -> Turn:
-        """The turn, held to a call of a tool where that is required and can be."""
+        """The turn, held to a call of a tool where that is required and can be. May wait for the engine."""
         if self._tool_policy.choice != "required" or not session._tools or not session._engine.can_constrain:
             return turn
         return session._held_to_call(turn)
@@ -547,7 +553,13 @@ class Chat(TableDisplay):
         self, session: Session, turn: Turn, loop: asyncio.AbstractEventLoop | None = None
     ) -> Exchange:
         return Exchange(
-            session, turn, self._tool_policy, ask=self._ask_about_tool, loop=loop, line=self._line
+            session,
+            turn,
+            self._tool_policy,
+            ask=self._ask_about_tool,
+            loop=loop,
+            line=self._line,
+            prepare=partial(self._with_required_call, session),
         )
 
     def _new_session(self, options: SessionOptions) -> Session:

@@ -15,6 +15,7 @@ from typing import Any
 
 from gemma_notebook.calling import Calls, Desk, answered, inside_a_tool
 from gemma_notebook.errors import (
+    ClosedError,
     ContextFullError,
     GemmaNotebookError,
     OptionTypeError,
@@ -72,6 +73,7 @@ class Exchange:
         ask: Who is asked for tools that need approval, when ``policy`` names nobody.
         loop: The event loop that async tools run on; None for one of their own.
         line: The exchanges of the chat, which follow each other. A tool of the chat cannot send to it.
+        prepare: Gives the first turn as it is sent. Called when that starts, as it may wait for the engine.
     """
 
     def __init__(
@@ -83,7 +85,9 @@ class Exchange:
         ask: Callable[[ToolCall], Any] | None = None,
         loop: asyncio.AbstractEventLoop | None = None,
         line: Line | None = None,
+        prepare: Callable[[Turn], Turn] = lambda turn: turn,
     ) -> None:
+        self._prepare = prepare
         self._line = line or Line()
         self._line.require_outside()
         self.deltas: list[Delta] = []
@@ -114,6 +118,10 @@ class Exchange:
             before = self._line.join(self)
             while before is not None and not before.done and not self._cancelled:
                 before.drive()
+            if not self._cancelled:
+                self._turns[0] = self._prepare(self._turns[0])
+            if self._cancelled:  # meanwhile
+                self._turns[0].cancel()
             self._session._start(self._turns[0])
         except BaseException:
             self.cancel()
@@ -142,6 +150,9 @@ class Exchange:
 
     def drive(self, timeout_s: float = _WAIT_S) -> None:
         """Take what has come, waiting up to ``timeout_s`` seconds for it, and do what is to be done next."""
+        if not self._session._engine.in_this_process:
+            self._end_forked()
+            return
         with self._driving:
             if self.done:
                 return
@@ -265,6 +276,13 @@ class Exchange:
             raise
 
     # The end
+
+    def _end_forked(self) -> None:
+        # Without the lock, and without the calls: their threads do not exist here.
+        try:
+            self._session._engine.require_open()
+        except ClosedError as error:
+            self._fail(error)
 
     def _fail(self, error: GemmaNotebookError) -> None:
         self.error = error

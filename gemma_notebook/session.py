@@ -19,7 +19,13 @@ from gemma_notebook._shared import Shared
 from gemma_notebook._threads import in_thread
 from gemma_notebook.displays import Table, TableDisplay
 from gemma_notebook.engine import Conversation, ConversationOptions, Engine, HandleState
-from gemma_notebook.errors import ClosedError, EngineError, GemmaNotebookError, OptionValueError
+from gemma_notebook.errors import (
+    ClosedError,
+    EngineError,
+    GemmaNotebookError,
+    OptionTypeError,
+    OptionValueError,
+)
 from gemma_notebook.formats import ResponseFormat
 from gemma_notebook.holding import Holding
 from gemma_notebook.messages import Context, Message, Reply, Timing, ToolResult
@@ -29,7 +35,7 @@ from gemma_notebook.prompts import check_message, history_json, system_json, tur
 from gemma_notebook.rendering import Rendered, rendered
 from gemma_notebook.room import context_full, reply_reserve, turns_to_drop
 from gemma_notebook.streams import AsyncReplyStream, ReplyStream
-from gemma_notebook.tools import declarations_json, tools_of
+from gemma_notebook.tools import declarations_json, jsonable, tools_of
 from gemma_notebook.turns import Turn
 
 if TYPE_CHECKING:
@@ -374,6 +380,10 @@ class Session(TableDisplay):
         if asked is None or not calls:
             raise OptionValueError("the latest reply asks for no calls; send a message instead")
         given = tuple(results)
+        for one in given:
+            if not isinstance(one, ToolResult):
+                raise OptionTypeError(f"results must be of ToolResult, not {type(one).__name__}")
+        given = tuple(replace(one, value=jsonable(one.value)) for one in given)
         if [one.call for one in given] != list(calls):
             raise OptionValueError(
                 f"the latest reply asks for {len(calls)} calls; give one ToolResult for each, in their order"

@@ -255,10 +255,11 @@ class Engine:
         Raises:
             ClosedError: The engine is closed.
         """
-        with self.lock:
-            if self._can_constrain is None:
-                self._can_constrain = self._try_constraint()
-            return self._can_constrain
+        if (
+            self._can_constrain is None
+        ):  # without the lock: while another chat generates, this waits for its end
+            self._can_constrain = self._try_constraint()
+        return self._can_constrain
 
     def _try_constraint(self) -> bool:
         library, lib = self.library, self.library.lib
@@ -269,6 +270,8 @@ class Engine:
         error = library.new_error()
         message = json.dumps({"role": "user", "content": [{"type": "text", "text": "Hello"}]})
         with self._passing_conversation(native, "try a constraint") as conversation:
+            if self._can_constrain is not None:  # somebody has tried meanwhile
+                return self._can_constrain
             reply = lib.gn_conversation_send(library.api, conversation, message.encode(), options, error)
         if reply == library.ffi.NULL:
             return False

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gemma_notebook.messages import Message
+from gemma_notebook.messages import Message, Reply
 from gemma_notebook.panel.interfaces import PanelChat
 
-__all__ = ["go_back_to"]
+__all__ = ["go_back_to", "said_in"]
 
 _Pair = tuple[str, str]
 
@@ -33,6 +33,19 @@ def go_back_to(chat: PanelChat, path: Sequence[Message], *, again: bool = False)
         chat._take_back(again=again)
         return
     chat.restore(path)
+
+
+def said_in(chat: PanelChat, reply: Reply) -> tuple[Message, ...]:
+    """The messages that a reply with calls is made of, calls and results among them; none of another reply."""
+    said: list[Message] = []
+    for message in reversed(chat.messages if reply.tool_results else ()):
+        if message.role != "user":
+            said.insert(0, message)
+        elif tuple(result for one in said for result in one.tool_results) == reply.tool_results:
+            return tuple(said)
+        else:  # somebody else has sent meanwhile
+            said = []
+    return ()
 
 
 def _pairs(messages: Sequence[Message]) -> list[_Pair]:

@@ -7,7 +7,6 @@ replace. What is shown is one path through it, and the model's context is made t
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -42,7 +41,7 @@ class _Node:
     entry: ChatMessage
     parent: _Node | None = None
     attachments: tuple[Attachment, ...] = ()
-    results: tuple[ToolResult, ...] = ()
+    said: tuple[Message, ...] = ()  # of a reply with calls: what was said before them, and what came of them
     children: list[_Node] = field(default_factory=list)
     chosen: _Node | None = None
 
@@ -129,7 +128,7 @@ class Record:
         """Take over what was said elsewhere."""
         for message in said:
             if message.role == "tool":
-                self._load_results(message.tool_results)
+                self._load_results(message)
             elif message.role == "assistant" and self._last.entry["role"] == "assistant":
                 self._load_more(message)
             else:
@@ -137,23 +136,26 @@ class Record:
 
     def _load_message(self, role: Speaker, message: Message) -> None:
         state: TurnState = "cancelled" if message.finish_reason == "cancelled" else "done"
-        entry = self._add(role, well_formed(message.text), state).entry
+        node = self._add(role, well_formed(message.text), state)
+        node.said, entry = (message,), node.entry
         if message.finish_reason is not None:
             entry["finish_reason"] = message.finish_reason
         if message.thinking:
             entry["thinking"] = well_formed(message.thinking)
 
-    def _load_results(self, results: Sequence[ToolResult]) -> None:
+    def _load_results(self, message: Message) -> None:
         node = self._last
-        node.results += tuple(results)
+        node.said += (message,)
         calls = node.entry.get("tool_calls", [])
         shown = [
-            _shown_call(result, str(len(calls) + place)) for place, result in enumerate(results, start=1)
+            _shown_call(result, str(len(calls) + place))
+            for place, result in enumerate(message.tool_results, start=1)
         ]
         node.entry["tool_calls"] = [*calls, *shown]
 
     def _load_more(self, message: Message) -> None:
         """What the model said after a call belongs to the same reply."""
+        self._last.said += (message,)
         entry = self._last.entry
         pieces = (entry["text"], well_formed(message.text))
         entry["text"] = "\n\n".join(piece for piece in pieces if piece)
@@ -209,8 +211,12 @@ class Record:
         entry["tool_calls"] = [*calls, call]
         return {"type": "tool", "epoch": self.epoch, "turn": entry["turn"], "call": call}
 
-    def end_reply(self, reply: Reply | Problem | None) -> TurnMessage | None:
+    def end_reply(self, reply: Reply | Problem | None, said: Sequence[Message] = ()) -> TurnMessage | None:
         """The reply is complete, or failed, or was stopped before it began (None).
+
+        Args:
+            reply: Which of these.
+            said: The messages that a reply with calls is made of.
 
         Returns:
             None if no reply was on its way.
@@ -225,7 +231,7 @@ class Record:
             entry["state"], entry["finish_reason"] = "cancelled", "cancelled"
         elif isinstance(reply, Reply):
             _write_reply(entry, reply)
-            streaming.node.results = reply.tool_results
+            streaming.node.said = tuple(said)
         else:
             entry["state"], entry["error"] = "error", reply
         told = self._told(streaming.node)
@@ -390,11 +396,9 @@ def _exchanges(path: Sequence[_Node]) -> tuple[Message, ...]:
         roles = prompt.entry["role"], reply.entry["role"]
         if roles == ("user", "assistant") and reply.entry["text"]:
             reason = reply.entry.get("finish_reason", "cancelled")
-            messages += [
-                Message("user", prompt.entry["text"]),
-                *_calls(reply.results),
-                Message("assistant", reply.entry["text"], reason),
-            ]
+            called = any(message.role == "tool" for message in reply.said)
+            messages.append(Message("user", prompt.entry["text"]))
+            messages += reply.said if called else [Message("assistant", reply.entry["text"], reason)]
     return tuple(messages)
 
 
@@ -410,15 +414,3 @@ def _shown_call(result: ToolResult, number: str) -> Call:
         "state": STATES[result.outcome],
         "result": well_formed(result_text(result)),
     }
-
-
-def _calls(results: tuple[ToolResult, ...]) -> tuple[Message, ...]:
-    """The calls of a reply, in one round, and what came of them."""
-    if not results:
-        return ()
-    calls = tuple(result.call for result in results)
-    values = json.dumps([result.value for result in results], ensure_ascii=False)
-    return (
-        Message("assistant", "", "tool_calls", tool_calls=calls),
-        Message("tool", values, tool_results=results),
-    )

@@ -148,7 +148,10 @@ class Transcript:
         """The transcript of ``chat`` as it stands; of a reply on its way what has come of it."""
         options = chat.options
         sampling = {name: getattr(options, name) for name in _OPTIONS}
-        tools = [getattr(tool, "__name__", type(tool).__name__) for tool in options.tools]
+        tools = [
+            str(getattr(tool, "name", None) or getattr(tool, "__name__", type(tool).__name__))
+            for tool in options.tools
+        ]
         return cls(
             entries=_entries(chat.session.turns),
             model=chat.manager.model.name,

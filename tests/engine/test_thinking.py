@@ -1,4 +1,4 @@
-"""Thinking: the options reach the engine, and thoughts come apart from the reply. On the stub; with the model in test_bundled_model.py."""
+"""Thinking: the options reach the engine, and thoughts come apart from the reply. On the stub."""
 
 from __future__ import annotations
 

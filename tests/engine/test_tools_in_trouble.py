@@ -5,13 +5,23 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import json
+import os
+import signal
+import threading
 
 import pytest
 from support import WAIT_S, wait_until
 from test_tools import CHUNK, add, calls, last_sent, replies, says
 
 import gemma_notebook as gn
-from gemma_notebook.errors import EngineError, OptionValueError
+from gemma_notebook.errors import (
+    ClosedError,
+    EngineError,
+    OptionTypeError,
+    OptionValueError,
+    ToolError,
+    UnsupportedError,
+)
 from gemma_notebook.panel.tabs import Tabs
 
 
@@ -311,3 +321,108 @@ def test_a_chat_opened_beside_another_has_its_rules_for_tools(fake, manager):
     reply = tabs.chats[1].send("Go.")
     assert [one.outcome for one in reply.tool_results] == ["denied", "error"]
     tabs.close()
+
+
+def test_a_panel_goes_back_to_what_was_said_round_by_round(fake, manager):
+    fake.set(
+        chunk_replies=replies(
+            [says("First."), calls(("add", {"a": 1, "b": 1}))],
+            [says("Then."), calls(("add", {"a": 2, "b": 2}))],
+            says("Four."),
+            says("Yes."),
+            says("No."),
+        )
+    )
+    chat = manager.create_chat(tools=[add])
+    told = []
+    tabs = Tabs([chat], told.append)
+
+    def ask(kind: str, ends: int, **fields: object) -> list[dict]:
+        def ended() -> list[dict]:
+            return [
+                one
+                for one in told
+                if one["type"] == "turn" and one["state"] == "done" and one["role"] == "assistant"
+            ]
+
+        tabs.handle({"type": kind, "id": kind, "epoch": 1, **fields})
+        wait_until(lambda: len(ended()) == ends and told[-1].get("status") == "idle")
+        return ended()
+
+    ask("send", 1, text="Go.")
+    said = chat.messages
+    ask("send", 2, text="Right?")
+    _, last = ask("edit", 3, turn=3, text="Wrong?")[1:]
+    tabs.handle({"type": "switch", "id": "switch", "epoch": 1, "turn": last["turn"] - 1, "index": 1})
+    wait_until(lambda: chat.messages[-1].text == "Yes.")
+    assert chat.messages[:-2] == said
+    tabs.close()
+
+
+@pytest.mark.parametrize("what", ["required", "format"])
+def test_an_async_send_does_not_try_the_constraint_on_the_loop(fake, manager, what):
+    fake.set(chunk_replies=says("No."), hold_conversation_send_message=1)
+    if what == "required":
+        chat, more = manager.create_chat(tools=[add], tool_choice="required"), {}
+    else:
+        chat, more = manager.create_chat(), {"response_format": "yes|no"}
+
+    async def ask() -> None:
+        task = asyncio.create_task(chat.asend("Go.", **more))
+        while not fake.count("conversation_send_message"):
+            await asyncio.sleep(0.001)
+        fake.set(hold_conversation_send_message=None)
+        with pytest.raises((ToolError, UnsupportedError)):
+            await task
+
+    asyncio.run(ask())
+    if what == "format":
+        assert chat.messages == ()
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_forked_child_does_not_wait_for_the_tools_of_its_parent(fake, manager, in_thread):
+    entered, release = threading.Event(), threading.Event()
+
+    def slow() -> str:
+        entered.set()
+        release.wait(WAIT_S)
+        return "now"
+
+    fake.set(chunk_replies=replies(calls(("slow", {})), says("Done.")))
+    chat = manager.create_chat(tools=[slow])
+    stream = chat.stream("Go.")
+    sent = in_thread(lambda: stream.reply)
+    assert entered.wait(WAIT_S)
+    child = os.fork()
+    if child == 0:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(10)  # which ends a child that waits
+        code = 1
+        try:
+            for use in (lambda: list(stream), lambda: chat.send("Hi")):
+                with pytest.raises(ClosedError, match="forked"):
+                    use()
+            code = 7
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    release.set()
+    assert sent.result(WAIT_S).text == "Done."
+
+
+def test_a_transcript_names_the_tools(manager):
+    chat = manager.create_chat(tools=[add, gn.tool(name="sum")(add)])
+    assert chat.transcript().options["tools"] == ["add", "sum"]
+
+
+def test_a_session_takes_results_of_any_type_that_json_has_and_nothing_else(fake, manager):
+    fake.set(chunk_replies=replies(calls(("add", {"a": 1, "b": 1})), says("2")))
+    session = manager.create_session(tools=[add])
+    (call,) = session.send("Go.").tool_calls
+    with pytest.raises(OptionTypeError, match="ToolResult"):
+        session.send_tool_results([2])
+    with pytest.raises(ToolError, match="JSON"):
+        session.send_tool_results([gn.ToolResult(call, object())])
+    assert session.send_tool_results([gn.ToolResult(call, {1})]).text == "2"
+    assert last_sent(fake)["content"][0]["response"] == [1]

@@ -727,7 +727,7 @@ BUGS = (
     bug(
         "a format that cannot work is sent",
         CHAT,
-        "        if not session._engine.can_constrain:",
+        "        if turn.constrained and not session._engine.can_constrain:",
         "        if False:",
     ),
     bug(

@@ -307,5 +307,9 @@ describe("settings of the reader", () => {
       expect(borderStyle).toBe("solid");
       expect(borderColor).not.toBe(backgroundColor);
     }
+    const bubble = panel.root.querySelector(".gn-prompt .gn-text") as Element;
+    expect(getComputedStyle(bubble).borderStyle).toBe("solid");
+    const track = panel.root.querySelector(".gn-meter-track") as Element;
+    expect(getComputedStyle(track).outlineStyle).toBe("solid");
   });
 });
