@@ -6,6 +6,17 @@ Example:
     >>> chat = manager.create_chat()
     >>> chat.send("My name is Ada.").text
     'Nice to meet you, Ada.'
+
+Each of these has a help of its own, as ``gn.load?`` in a notebook or ``help(gn.load)``:
+
+    load, SessionManager, Session, Chat     a model, its chats, and what can be done with one
+    ChatPanel                               a chat to talk to, as the last line of a cell
+    tool, Tool                              Python functions that a model may call
+    models, pull, benchmark                 which models there are, fetching one, how fast it is
+    Reply, Message, Delta, Transcript       what was said
+    errors                                  what can go wrong
+
+Talk in cells after ``%load_ext gemma_notebook``; test prompts with ``gemma_notebook.testing``.
 """
 
 from __future__ import annotations

@@ -35,6 +35,11 @@ class Chat(TableDisplay):
     Made by :meth:`SessionManager.create_chat` (on the single-chat lane) or
     :meth:`SessionManager.open_chat` (on a lane of its own).
 
+    Talk with ``send`` and ``stream``; ``stop`` stops a reply. ``reset`` forgets everything, in the model's memory
+    too; ``undo``, ``regenerate``, ``edit`` and ``restore`` go back, and ``fork`` branches. ``messages``, ``context``
+    and ``rendered()`` tell where it stands, ``transcript()`` and ``export`` keep it. Each verb has an async twin
+    that begins with an a, as ``asend``.
+
     Example:
         >>> chat = manager.create_chat(system_instruction="Be brief.")
         >>> chat.send("My name is Ada.").text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -69,6 +70,8 @@ class ResponseFormat:
     def _of_type(cls, wanted: Any) -> ResponseFormat:
         import pydantic
 
+        if inspect.isroutine(wanted):  # pydantic would take it, and check calls of it
+            raise OptionTypeError(f"response_format must be {_HINT}, not the function {wanted.__name__!r}")
         try:
             adapter: Any = pydantic.TypeAdapter(wanted)
             schema = adapter.json_schema()

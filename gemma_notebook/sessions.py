@@ -253,7 +253,7 @@ class SessionManager(TableDisplay):
         approve_tool: Callable[[ToolCall], Any] | None = None,
         **options: Any,
     ) -> Chat:
-        """A chat on the single-chat lane; options as :meth:`create_session`.
+        """A chat on the single-chat lane: one at a time, and the one before is closed.
 
         Args:
             context_policy: When the context is full: ``"trim"`` drops the oldest turns and says so in the
@@ -264,7 +264,21 @@ class SessionManager(TableDisplay):
                 with an error, and the reply has the finish reason ``"tool_calls"``.
             approve_tool: Is asked before each call, with the :class:`~gemma_notebook.messages.ToolCall`, on a thread
                 of its own; sync or async; a false answer denies the call, and the model is told.
-            **options: The session's.
+            **options: ``temperature``, ``random_seed``, ``top_k``, ``top_p``, ``system_instruction``, ``tools``,
+                ``max_output_tokens``, ``enable_thinking``, ``thinking_token_budget``, ``keep_thinking``,
+                ``enable_vision_modality``, ``enable_audio_modality``, ``lora_path``: see :meth:`create_session`.
+
+        Returns:
+            The chat. :meth:`Chat.reset` begins it anew, with other options if wanted.
+
+        Raises:
+            ClosedError, EngineError, ToolError, UnsupportedError, OptionValueError, OptionTypeError: As
+                :meth:`create_session`.
+
+        Example:
+            >>> chat = manager.create_chat(system_instruction="Be brief.", tools=[get_weather])
+            >>> chat.send("What is the weather in Paris?").text
+            'The answer is sunny.'
         """
         from gemma_notebook.chat import Chat, ToolPolicy
 
@@ -289,7 +303,25 @@ class SessionManager(TableDisplay):
         approve_tool: Callable[[ToolCall], Any] | None = None,
         **options: Any,
     ) -> Chat:
-        """A chat on a lane of its own; options as :meth:`create_chat`."""
+        """A chat on a lane of its own, beside the others; close it to give its memory back.
+
+        Args:
+            context_policy: As in :meth:`create_chat`, like all others.
+            tool_choice: ``"auto"``, ``"required"`` or ``"none"``.
+            max_tool_turns: How many rounds of calls one message may lead to.
+            approve_tool: Is asked before each call.
+            **options: The session's; see :meth:`create_session`.
+
+        Raises:
+            SessionLimitError: ``max_sessions`` are open already.
+            ClosedError, EngineError, ToolError, UnsupportedError, OptionValueError, OptionTypeError: As
+                :meth:`create_session`.
+
+        Example:
+            >>> with manager.open_chat() as chat:
+            ...     chat.send("Hello").text
+            'Hello! What can I do for you?'
+        """
         from gemma_notebook.chat import Chat, ToolPolicy
 
         return Chat(

@@ -122,6 +122,10 @@ def tool(
 ) -> Tool | _Decorator:
     """Make a tool of a function, with more than its signature and docstring say.
 
+    A plain function is a tool as it is: its name, the first paragraph of its docstring, and its parameters with
+    their types are what the model is told, and the types are what a call is checked against. It returns whatever
+    can be written as JSON; an exception is told to the model as an error.
+
     Args:
         function: The function, when used without parentheses.
         name: What the model calls it; None for the function's name.
@@ -131,13 +135,18 @@ def tool(
         timeout_s: Seconds that a call may take before the model is told that it took too long. A function that
             is not async cannot be interrupted: it runs on, and what it returns is dropped.
 
+    Returns:
+        The tool, which calls the function when it is called; or a decorator that makes one.
+
     Raises:
         ToolError: The function cannot be declared; it says why.
 
     Example:
-        >>> @gn.tool(needs_approval=True)
+        >>> @gn.tool(needs_approval=True, timeout_s=10)
         ... def send_mail(to: str, text: str) -> str:
         ...     "Send a mail."
+        ...     return "sent"
+        >>> chat = manager.create_chat(tools=[send_mail])
     """
 
     def decorate(decorated: Callable[..., Any]) -> Tool:
@@ -207,7 +216,7 @@ def _checked_name(name: object, function: object) -> str:
     if isinstance(name, str) and _NAME.fullmatch(name):
         return name
     raise ToolError(
-        f"{function!r} cannot be a tool under the name {name!r}: give it one of letters, digits and '_', "
+        f"a {type(function).__name__} cannot be a tool under the name {name!r}: give it one of letters, digits and '_', "
         "by a def or with gn.tool(name=…)"
     )
 

@@ -148,6 +148,7 @@ def test_a_thinking_chat_does_not_think_in_a_constrained_reply(fake, make_fake_m
     ("wanted", "error", "why"),
     [
         (3, OptionTypeError, "must be a JSON schema"),
+        (len, OptionTypeError, "not the function 'len'"),
         ("", OptionValueError, "matches nothing"),
         ("(", OptionValueError, "no regular expression"),
         (re.compile("a", re.IGNORECASE), OptionValueError, "flags"),
