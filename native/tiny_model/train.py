@@ -14,65 +14,48 @@ import data
 import numpy as np
 import tokenizer
 import torch
-from transformers import Gemma3ForCausalLM, Gemma3TextConfig
+from transformers import AttentionInterface, Gemma3ForCausalLM, Gemma3TextConfig
 
 CHECKPOINT = tokenizer.BUILD / "checkpoint.pt"
 CONTEXT = 2048
 # (step, learning rate); between these it changes linearly.
-RATES = (
-    (-1, 0.0),
-    (99, 3e-3),
-    (1800, 3e-3),
-    (3000, 5e-5),
-    (3030, 1e-3),
-    (4000, 2e-5),
-    (4020, 7e-4),
-    (4400, 1e-5),
-)
+RATES = ((-1, 0.0), (99, 2.5e-3), (2600, 2.5e-3), (5200, 3e-4), (6000, 1e-5))
 STEPS = RATES[-1][0]
 TOKENS_A_STEP, LONGEST = 4096, 1400
 POOL = 24
 SAVE_EVERY, REPORT_EVERY = 200, 50
+SHORT_ATTENTION = 256
 
-
-# What is shown more of, from which step on. Counting is learned once copying works: to stop at the right number is to find
-# that number in the prompt.
+# What is shown more of, from which step on. Counting is learned once copying works: to stop at the right number
+# is to find that number in the prompt.
 PHASES = (
     (0, data.Mix()),
-    (1400, data.Mix(longest_count=40, counts=0.08)),
-    (2000, data.Mix(longest_count=40, counts=0.08, small_talk=0.08, lower_names=0.08)),
-    (2200, data.Mix(1, 40, counts=0.06, stopped_counts=0.12, small_talk=0.05, lower_names=0.08)),
+    (1400, data.Mix(longest_count=40, counts=0.05, small_talk=0.03, lower_names=0.06)),
+    (2200, data.Mix(1, 40, counts=0.04, stopped_counts=0.07, small_talk=0.03, lower_names=0.06)),
     (
-        3000,
+        3200,
         data.Mix(
-            1,
-            60,
-            counts=0.05,
-            stopped_counts=0.06,
-            passed_counts=0.1,
-            small_talk=0.04,
-            lower_names=0.08,
-            bare_names=True,
-            stopped=0.5,
+            1, 60, counts=0.03, stopped_counts=0.04, passed_counts=0.06, small_talk=0.03, lower_names=0.06, bare_names=True, stopped=0.4
         ),
     ),
     (
-        4000,
+        4600,
         data.Mix(
             1,
             60,
-            counts=0.05,
+            counts=0.03,
             stopped_counts=0.03,
-            passed_counts=0.05,
+            passed_counts=0.04,
             round_counts=0.5,
-            long_share=0.35,
-            small_talk=0.04,
+            long_share=0.25,
+            small_talk=0.03,
             lower_names=0.05,
             bare_names=True,
-            stopped=0.5,
+            stopped=0.4,
         ),
     ),
 )
+SHOWN = data.Mix(longest_count=30, instructed=0.3, tools=0.3, forms=0.2, thinking=0.2, stopped=0.0)
 
 
 @dataclass(frozen=True)
@@ -84,29 +67,59 @@ class Batch:
     weights: torch.Tensor
 
 
-def new_model(vocabulary: int) -> Gemma3ForCausalLM:
-    """Make the untrained model. All layers see the whole context: the facts to recall may stand far back."""
+def new_model(vocabulary: int, attention: str = "sdpa") -> Gemma3ForCausalLM:
+    """Make the untrained model.
+
+    All layers see the whole context: the facts to recall may stand far back. One key-value head keeps the cache small, which is
+    what decoding has to read for every token.
+    """
     rope = {"rope_type": "default", "rope_theta": 100_000.0}
     config = Gemma3TextConfig(
         vocab_size=vocabulary,
-        hidden_size=128,
-        intermediate_size=384,
-        num_hidden_layers=4,
-        num_attention_heads=4,
-        num_key_value_heads=2,
+        hidden_size=192,
+        intermediate_size=512,
+        num_hidden_layers=5,
+        num_attention_heads=6,
+        num_key_value_heads=1,
         head_dim=32,
         query_pre_attn_scalar=32,
         max_position_embeddings=CONTEXT,
         sliding_window=CONTEXT,
-        layer_types=["full_attention"] * 4,
+        layer_types=["full_attention"] * 5,
         rope_parameters={"full_attention": rope, "sliding_attention": rope},
         pad_token_id=tokenizer.PAD,
         eos_token_id=[tokenizer.EOS, tokenizer.END_OF_TURN],
         bos_token_id=tokenizer.BOS,
         tie_word_embeddings=True,
-        attn_implementation="sdpa",
+        attn_implementation=attention,
     )
     return Gemma3ForCausalLM(config)
+
+
+def training_attention(
+    module: torch.nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    scaling: float,
+    **_: object,
+) -> tuple[torch.Tensor, None]:
+    """Causal attention with one key-value head; on short dialogues plain products are three times as fast on a CPU as the
+    fused kernel."""
+    batch, heads, length, size = query.shape
+    if length > SHORT_ATTENTION:
+        key, value = key.expand(-1, heads, -1, -1), value.expand(-1, heads, -1, -1)
+        out = torch.nn.functional.scaled_dot_product_attention(query, key, value, is_causal=True, scale=scaling)
+        return out.transpose(1, 2), None
+    mask = torch.full((length, length), -torch.inf, dtype=query.dtype).triu(1)
+    scores = torch.bmm((query * scaling).reshape(batch, heads * length, size), key[:, 0].transpose(1, 2))
+    shares = (scores.view(batch, heads, length, length) + mask).softmax(-1, dtype=query.dtype)
+    out = torch.bmm(shares.view(batch, heads * length, length), value[:, 0])
+    return out.view(batch, heads, length, size).transpose(1, 2), None
+
+
+AttentionInterface.register("training", training_attention)
 
 
 def batches(pieces: tokenizer.Tokenizer, mix: data.Mix, seed: int) -> Iterator[Batch]:
@@ -189,23 +202,21 @@ def loss_of(model: Gemma3ForCausalLM, batch: Batch) -> torch.Tensor:
 
 @torch.no_grad()
 def exact_replies(
-    model: Gemma3ForCausalLM, pieces: tokenizer.Tokenizer, seed: int = 777, dialogues: int = 60
+    model: Gemma3ForCausalLM, pieces: tokenizer.Tokenizer, seed: int = 777, dialogues: int = 150
 ) -> dict[str, str]:
     """Count the replies that greedy decoding would get right, by kind; names are held out."""
     rng = random.Random(seed)
     right, total = collections.Counter[str](), collections.Counter[str]()
     for _ in range(dialogues):
-        writer = data.Writer(rng, held_out=True)
-        example = pieces.example(data.Dialogue([writer.turn(40) for _ in range(6)]))
+        example = pieces.example(data.training_dialogue(rng, mix=SHOWN, held_out=True))
         ids = torch.tensor([example.ids])
-        guesses = (
-            model.lm_head(hidden_states(model, ids, torch.arange(len(example.ids))[None]))[0]
-            .argmax(-1)
-            .tolist()
-        )
+        with torch.autocast("cpu", torch.bfloat16):
+            hidden = hidden_states(model, ids, torch.arange(len(example.ids))[None])
+            guesses = model.lm_head(hidden)[0].argmax(-1).tolist()
         for kind, start, end in example.replies:
+            checked = [place for place in range(start, end) if example.weights[place] > 0]
             total[kind] += 1
-            right[kind] += guesses[start - 1 : end - 1] == example.ids[start:end]
+            right[kind] += all(guesses[place - 1] == example.ids[place] for place in checked)
     return {kind: f"{right[kind]}/{total[kind]}" for kind in sorted(total)}
 
 
@@ -214,7 +225,7 @@ def train(steps: int, seed: int, checkpoint: Path) -> None:
     torch.manual_seed(seed)
     torch.set_num_threads(2)
     pieces = tokenizer.Tokenizer()
-    model = new_model(pieces.pieces.GetPieceSize())
+    model = new_model(pieces.pieces.GetPieceSize(), "training")
     decayed = [parameter for parameter in model.parameters() if parameter.ndim > 1]
     other = [parameter for parameter in model.parameters() if parameter.ndim <= 1]
     groups = [{"params": decayed, "weight_decay": 0.05}, {"params": other, "weight_decay": 0.0}]
@@ -236,7 +247,8 @@ def train(steps: int, seed: int, checkpoint: Path) -> None:
             group["lr"] = learning_rate(step)
         if step in {first_step for first_step, _ in PHASES}:
             stream = batches_from(step, pieces, seed)
-        loss = loss_of(model, next(stream))
+        with torch.autocast("cpu", torch.bfloat16):
+            loss = loss_of(model, next(stream))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)

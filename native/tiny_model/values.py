@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import string
 import zlib
+from collections.abc import Callable
 
 
 def _words(text: str) -> list[str]:
@@ -124,12 +125,12 @@ NOUNS = _words("""
 cat dog horse bird fish mouse house car train plane boat bike phone book table chair window door garden tree flower river
 mountain sea sun moon star rain snow wind weather bread cheese apple banana pizza pasta soup tea coffee water milk wine beer
 school teacher student doctor nurse lawyer engineer baker farmer friend brother sister mother father uncle aunt cousin wife
-husband son daughter baby boss neighbour job office computer laptop keyboard mouse screen program language python code
+husband son daughter baby boss neighbour office computer laptop keyboard mouse screen program language python code
 function class variable loop list string error test server network file folder notebook kernel model token context cache
-question answer problem idea dream plan story poem song film game music guitar piano football tennis chess history science
+question answer problem idea dream plan story poem song film game music guitar piano football tennis history science
 physics chemistry biology maths art money bank price shop market ticket holiday hotel beach island city town village street
 bridge castle church museum capital country president king queen war peace love time year month week day hour minute second
-morning evening night birthday age height weight shoe shirt hat bag key lamp bed kitchen bathroom roof wall floor
+morning evening night birthday height weight shoe shirt hat bag key lamp bed kitchen bathroom roof wall floor
 """)
 
 VERBS = _words("""
@@ -150,18 +151,53 @@ Buongiorno|Bonjour|Guten Tag|Dzień dobry|Tack så mycket|Γειά σου|नम
 """)  # noqa: RUF001
 
 ODDITIES = _phrases("""
-???|!!!|...|asdf|qwerty|hmm|lol|xD|:-)|🙂|👍🎉|<b>hi</b>|{"a": 1}|[1, 2, 3]|print("hello")|import os|1+1|2 + 2 = ?|x = 3|SELECT * FROM t;
+???|!!!|...|asdf|qwerty|hmm|lol|xD|:-)|🙂|👍🎉|<b>hi</b>|{"a": 1}|[1, 2, 3]|print("hello")|import os|x = 3|SELECT * FROM t;
 def f(x): return x|http://example.org|\\n\\n|---|# Title|* item|a b c|la la la|blah blah|null|None|True|42|7|0|test|TEST|foo bar|$$$|@you
 """)
 
 SYSTEM_TEXTS = _phrases("""
-You are a helpful assistant.|You are a helpful, concise assistant.|Answer briefly.|Answer in one sentence.|Be polite.
+You are a helpful assistant.|You are a helpful, concise assistant.|Answer in one sentence.|Be kind.|Be helpful.
 You are a friendly tutor for beginners.|Always tell the truth.|You are a pirate.|Speak like a poet.|Use simple words.
-Do not use jargon.|Be kind and patient.|You help students with Python.|Reply in English.|Keep your answers short.
+Do not use jargon.|Be kind and patient.|You help students with Python.|Reply in English.|You answer briefly and kindly.
 You are an expert in physics.|If you do not know, say so.|Never give medical advice.|Answer as a teacher would.
 You are a chat model in a notebook.|The user is a student.|Think before you answer.|Be careful.|Use British spelling.
 You work for a small company.|Today is Monday.|The course is about language models.|Do not make things up.
 """)
+
+JOBS = _words("""
+teacher doctor nurse lawyer engineer baker farmer painter singer writer driver pilot cook waiter plumber carpenter gardener
+librarian journalist photographer actor dancer judge soldier sailor fisherman butcher tailor barber dentist chemist physicist
+biologist programmer designer architect mechanic electrician builder cleaner clerk cashier banker broker manager secretary
+translator tutor coach trainer referee midwife vet optician surgeon beekeeper blacksmith potter jeweller clockmaker
+""")
+
+ANIMALS = _words("""
+cat dog rabbit hamster parrot goldfish tortoise horse pony goat sheep duck goose hen pig snake lizard gecko ferret mouse rat
+canary budgie owl hedgehog frog newt spider llama donkey alpaca iguana otter fox eel ant octopus emu
+""")
+
+FOODS = _phrases("""
+pizza|pasta|soup|salad|bread|cheese|rice|noodles|curry|sushi|ramen|tacos|lasagne|risotto|paella|goulash|stew|porridge|pancakes
+waffles|dumplings|falafel|hummus|couscous|kebab|burgers|chips|roast potatoes|fish and chips|apple pie|ice cream|chocolate
+honey|mango|banana|strawberries|lentils|beans|tofu|omelette|scrambled eggs|toast|muesli|yoghurt|gnocchi|ravioli|pierogi
+""")
+
+HOBBIES = _words("""
+chess painting drawing cooking baking fishing sailing hiking climbing running cycling swimming dancing singing reading writing
+gardening knitting sewing photography astronomy pottery yoga tennis football golf judo fencing archery rowing skiing surfing
+juggling origami karate birdwatching gaming woodwork
+""")
+
+LANGUAGES = _words("""
+English French German Italian Spanish Portuguese Dutch Danish Swedish Norwegian Finnish Polish Czech Slovak Hungarian Romanian
+Bulgarian Greek Turkish Russian Ukrainian Arabic Hebrew Persian Hindi Urdu Bengali Tamil Thai Vietnamese Chinese Japanese
+Korean Swahili Yoruba Zulu Welsh Irish Latin Esperanto Icelandic Estonian Latvian Basque Catalan Maltese
+""")
+
+# What the notebooks and the tests tell the model; training may see all of it.
+FAMILIAR = frozenset(
+    "paris rome lima london berlin green blue red 42 7 36 pizza french english chess cat baker teacher".split()
+)
 
 _CONSONANTS = _words("b c d f g h j k l m n p q r s t v w x y z")
 _CLUSTERS = _words(
@@ -271,6 +307,55 @@ def any_number(rng: random.Random) -> str:
         return rng.choice(NUMBER_WORDS)
     digits = rng.choice((1, 1, 2, 2, 2, 3, 3, 4, 5, 6))
     return str(rng.randrange(0 if digits == 1 else 10 ** (digits - 1), 10**digits))
+
+
+def any_job(rng: random.Random) -> str:
+    """Draw a job, real or invented."""
+    return rng.choice(JOBS) if rng.random() < 0.6 else invented_word(rng)
+
+
+def any_pet(rng: random.Random) -> str:
+    """Draw an animal with its article, or a name."""
+    if rng.random() < 0.15:
+        return spoken_name(rng)
+    animal = rng.choice(ANIMALS) if rng.random() < 0.6 else invented_word(rng)
+    return f"{'an' if animal[0] in 'aeiou' else 'a'} {animal}"
+
+
+def any_food(rng: random.Random) -> str:
+    """Draw a food, real or invented."""
+    return rng.choice(FOODS) if rng.random() < 0.6 else invented_word(rng)
+
+
+def any_hobby(rng: random.Random) -> str:
+    """Draw a hobby, real or invented."""
+    return rng.choice(HOBBIES) if rng.random() < 0.6 else invented_word(rng)
+
+
+def any_language(rng: random.Random) -> str:
+    """Draw a language, real or invented."""
+    return rng.choice(LANGUAGES) if rng.random() < 0.6 else mutated_name(rng)
+
+
+def any_age(rng: random.Random) -> str:
+    """Draw an age in years."""
+    return str(rng.randint(1, 99))
+
+
+def invented_word(rng: random.Random) -> str:
+    """Make a word in lower case that is in no dictionary."""
+    return rng.choice((spoken_name, spoken_name, letter_name, mutated_name))(rng).lower()
+
+
+def draw(what: Callable[[random.Random], str], rng: random.Random, held_out: bool) -> str:
+    """Draw a value that training never sees, or one that it may see; familiar ones are never held out."""
+    while True:
+        value = what(rng)
+        if value.lower() in FAMILIAR:
+            if not held_out:
+                return value
+        elif is_held_out(value) == held_out:
+            return value
 
 
 def any_word(rng: random.Random) -> str:
