@@ -450,3 +450,16 @@ def answer(result: Any) -> tuple[str, str]:
         return " ".join(_closed(f"The {key} is {value}") for key, value in parts), _closed(", ".join(value for _, value in parts))
     text = ", ".join(map(_said, result)) if isinstance(result, list) else _said(result)
     return _closed(f"The answer is {text}"), _closed(text)
+
+
+def calls_of(reply: str) -> list[dict[str, Any]]:
+    """Read the calls in a reply."""
+    return [json.loads(part.partition(CALL_END)[0]) for part in reply.split(CALL_START)[1:]]
+
+
+def openai_json(tool: Tool) -> dict[str, Any]:
+    """Declare a tool as the engine wants it."""
+    properties = {parameter.name: {"type": parameter.type} for parameter in tool.parameters}
+    required = [parameter.name for parameter in tool.parameters if parameter.required]
+    parameters = {"type": "object", "properties": properties, "required": required}
+    return {"type": "function", "function": {"name": tool.name, "description": tool.description, "parameters": parameters}}
