@@ -102,7 +102,9 @@ def _fresh(writer: data.Writer) -> list[data.Turn]:
 
 def _not_this_one(writer: data.Writer) -> list[data.Turn]:
     slot = writer.rng.choice(sentences.SLOTS)
-    others = writer.rng.sample([other for other in sentences.SLOTS if other != slot], writer.rng.randint(1, 3))
+    others = writer.rng.sample(
+        [other for other in sentences.SLOTS if other != slot], writer.rng.randint(1, 3)
+    )
     return [writer.tell(*others), *_chatter(writer, 3, slot), writer.ask(slot)]
 
 
@@ -222,7 +224,12 @@ def _no_tool_fits(writer: data.Writer) -> list[data.Turn]:
     writer.toolbox = tools.toolbox(writer.rng, held_out=True)
     before = _chatter(writer, 2)
     write = writer.rng.choice(
-        (writer.small_talk, writer.unknown, lambda: writer.ask(writer.rng.choice(sentences.SLOTS)), lambda: writer.tell("name"))
+        (
+            writer.small_talk,
+            writer.unknown,
+            lambda: writer.ask(writer.rng.choice(sentences.SLOTS)),
+            lambda: writer.tell("name"),
+        )
     )
     return [*before, write()]
 
@@ -232,11 +239,13 @@ def _no_tool_fits(writer: data.Writer) -> list[data.Turn]:
 
 def _thinking(writer: data.Writer) -> list[data.Turn]:
     if writer.rng.random() < 0.25:
-        turns = _call(writer, True)
+        turns = _call(writer, invented=True)
     else:
         write = writer.rng.choice((writer.tell, writer.ask))
         slot = writer.rng.choice(sentences.SLOTS)
-        last = writer.rng.choice((writer.unknown, writer.small_talk, lambda: writer.add(99), writer.sort, lambda: write(slot)))
+        last = writer.rng.choice(
+            (writer.unknown, writer.small_talk, lambda: writer.add(99), writer.sort, lambda: write(slot))
+        )
         turns = [*_chatter(writer, 3), last()]
     return [*turns[:-1], replace(turns[-1], thinks=True)]
 

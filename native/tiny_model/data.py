@@ -214,7 +214,8 @@ class Writer:
         told = {slot: self.told[slot] for slot in SLOTS if slot in self.told}
         return Turn(
             self._say(self.rng.choice(sentences.ASK_ALL)),
-            " ".join(sentences.TOLD[slot].format(value) for slot, value in told.items()) or sentences.NOTHING_TOLD,
+            " ".join(sentences.TOLD[slot].format(value) for slot, value in told.items())
+            or sentences.NOTHING_TOLD,
             "recall all",
             short=", ".join(told.values()) + "." if told else "Nothing.",
             manner="Certainly. " if told else "I am sorry. ",
@@ -234,7 +235,9 @@ class Writer:
             )
             user = self._say(self.rng.choice(sentences.COUNT).replace("{}", "{last}"), last=str(last))
             thought = thoughts.too_far(last)
-            return Turn(user, sentences.TOO_FAR, "count", short="Too far.", manner="I am sorry. ", thought=thought)
+            return Turn(
+                user, sentences.TOO_FAR, "count", short="Too far.", manner="I am sorry. ", thought=thought
+            )
         if kind < 0.30:
             first = self.rng.randint(2, MAX_COUNT - 1)
             last = min(MAX_COUNT, first + self.rng.randint(1, min(longest, 25)))
@@ -282,17 +285,31 @@ class Writer:
                 break
         user = self._say(self.rng.choice(sentences.SUMS), a=str(a), b=str(b))
         return Turn(
-            user, sentences.SUM.format(a, b, a + b), "sum", short=f"{a + b}.", manner="Certainly. ", thought=thoughts.adding(a, b)
+            user,
+            sentences.SUM.format(a, b, a + b),
+            "sum",
+            short=f"{a + b}.",
+            manner="Certainly. ",
+            thought=thoughts.adding(a, b),
         )
 
     def echo(self) -> Turn:
         """The user asks to repeat some words."""
-        words = [values.draw(values.any_word, self.rng, self.held_out) for _ in range(self.rng.choice((1, 1, 2, 2, 3, 4, 5)))]
+        words = [
+            values.draw(values.any_word, self.rng, self.held_out)
+            for _ in range(self.rng.choice((1, 1, 2, 2, 3, 4, 5)))
+        ]
         if self.rng.random() < 0.25:
             words[self.rng.randrange(len(words))] = values.any_name(self.rng, self.held_out)
         text = " ".join(words)
         kind = self.rng.random()
-        text = text[0].upper() + text[1:] if kind < 0.25 else text.upper() if kind < 0.3 and text.isascii() else text
+        text = (
+            text[0].upper() + text[1:]
+            if kind < 0.25
+            else text.upper()
+            if kind < 0.3 and text.isascii()
+            else text
+        )
         template = self.rng.choice(sentences.ECHOES)
         if self.rng.random() < 0.2:
             template = _lower(template)
@@ -300,13 +317,22 @@ class Writer:
 
     def sort(self) -> Turn:
         """The user asks to put numbers in order."""
-        numbers = [self.rng.randint(0, 99 if self.rng.random() < 0.5 else 20) for _ in range(self.rng.choice((2, 3, 3, 4, 4, 5)))]
+        numbers = [
+            self.rng.randint(0, 99 if self.rng.random() < 0.5 else 20)
+            for _ in range(self.rng.choice((2, 3, 3, 4, 4, 5)))
+        ]
         joint = self.rng.choice((", ", ", ", " "))
         text = joint.join(map(str, numbers))
         if self.rng.random() < 0.3:
             text = ", ".join(map(str, numbers[:-1])) + f" and {numbers[-1]}"
         user = self._say(self.rng.choice(sentences.SORTS), numbers=text)
-        return Turn(user, ", ".join(map(str, sorted(numbers))) + ".", "sort", manner="Certainly. ", thought=thoughts.SORT)
+        return Turn(
+            user,
+            ", ".join(map(str, sorted(numbers))) + ".",
+            "sort",
+            manner="Certainly. ",
+            thought=thoughts.SORT,
+        )
 
     # Talk
 
@@ -390,7 +416,14 @@ class Writer:
         value = facts[key]
         reply = manners.SYSTEM_FACT.format(key, value)
         user = manners.ask_for_fact(key, self.rng)
-        return Turn(user, reply, "system fact", short=f"{value}.", manner="Certainly. ", thought=thoughts.system_fact(key, value))
+        return Turn(
+            user,
+            reply,
+            "system fact",
+            short=f"{value}.",
+            manner="Certainly. ",
+            thought=thoughts.system_fact(key, value),
+        )
 
     def topic(self) -> Turn:
         """The user talks about a topic, forbidden or not."""
@@ -399,7 +432,9 @@ class Writer:
             about = self.rng.choice(forbidden)
             user = manners.ask_about(about, self.rng)
             reply = manners.REFUSED.format(about)
-            return Turn(user, reply, "refusal", short="No.", manner="I am sorry. ", thought=thoughts.forbidden(about))
+            return Turn(
+                user, reply, "refusal", short="No.", manner="I am sorry. ", thought=thoughts.forbidden(about)
+            )
         about = manners.topic(self.rng, self.held_out)
         while any(about in other or other in about for other in forbidden):
             about = manners.topic(self.rng, self.held_out)
@@ -417,9 +452,18 @@ class Writer:
         if len(tasks) == 2:
             second = tasks[1].user
             user = self.rng.choice(
-                (f"{user} {second}", f"{user.rstrip('.?!')} and {second[0].lower()}{second[1:]}", f"{user} And {second}")
+                (
+                    f"{user} {second}",
+                    f"{user.rstrip('.?!')} and {second[0].lower()}{second[1:]}",
+                    f"{user} And {second}",
+                )
             )
-        call = Turn(user, "".join(task.call() for task in tasks), "tool call", thought=thoughts.calling([task.tool.name for task in tasks]))
+        call = Turn(
+            user,
+            "".join(task.call() for task in tasks),
+            "tool call",
+            thought=thoughts.calling([task.tool.name for task in tasks]),
+        )
         if self.rng.random() < 0.15:
             return [call]
         return [call, manners.styled(self.tool_answer(len(tasks)), self.instruction.style)]
@@ -458,14 +502,23 @@ class Writer:
         rng.shuffle(parts)
         if rng.random() < 0.3:
             slot = rng.choice(SLOTS)
-            items.append((forms.key_of(slot, rng), forms.as_value(slot, self.told[slot]) if slot in self.told else forms.missing(slot)))
+            items.append(
+                (
+                    forms.key_of(slot, rng),
+                    forms.as_value(slot, self.told[slot]) if slot in self.told else forms.missing(slot),
+                )
+            )
         items = list({key: (key, value) for key, value in items}.values())
         rng.shuffle(items)
         reply, free = forms.filled(items[: rng.randint(1, 6)])
         return Turn(forms.ask(forms.joined(parts, rng), rng), reply, "json", free=free, thought=thoughts.FORM)
 
     def _told_as_json(self) -> Turn:
-        told = [(forms.KEYS[slot][0], forms.as_value(slot, self.told[slot])) for slot in SLOTS if slot in self.told]
+        told = [
+            (forms.KEYS[slot][0], forms.as_value(slot, self.told[slot]))
+            for slot in SLOTS
+            if slot in self.told
+        ]
         user = self.rng.choice(sentences.TOLD_AS_JSON)
         return Turn(user, forms.filled(told)[0], "json", thought=thoughts.FORM)
 
@@ -506,7 +559,11 @@ class Writer:
             return self.tell("name")
         if kind < 0.53:
             told = [*self.told]
-            return self.ask(self.rng.choice(told) if told and self.rng.random() < 0.4 else self.rng.choice(("name", *SLOTS)))
+            return self.ask(
+                self.rng.choice(told)
+                if told and self.rng.random() < 0.4
+                else self.rng.choice(("name", *SLOTS))
+            )
         if kind < 0.57:
             return self.tell_and_ask()
         if kind < 0.61:
@@ -526,12 +583,21 @@ class Writer:
 
 def counting(user: str, first: int, last: int) -> Turn:
     """The right reply to a count."""
-    return Turn(user, counted(first, last), "count", manner="Certainly. ", thought=thoughts.counting(first, last))
+    return Turn(
+        user, counted(first, last), "count", manner="Certainly. ", thought=thoughts.counting(first, last)
+    )
 
 
 def unknown_turn(user: str) -> Turn:
     """The right reply to what the model does not know."""
-    return Turn(user, sentences.UNKNOWN, "unknown", short="I do not know.", manner="I am sorry. ", thought=thoughts.UNKNOWN)
+    return Turn(
+        user,
+        sentences.UNKNOWN,
+        "unknown",
+        short="I do not know.",
+        manner="I am sorry. ",
+        thought=thoughts.UNKNOWN,
+    )
 
 
 def _lower(template: str) -> str:
@@ -594,7 +660,10 @@ def _prepare(writer: Writer) -> None:
 def _thoughtful(rng: random.Random, turns: list[Turn]) -> list[Turn]:
     """Let the model think: before every reply, or only before the last, as where the thoughts of earlier replies are gone."""
     first = 0 if rng.random() < 0.6 else len(turns) - 1
-    return [replace(turn, thinks=index >= first and bool(turn.thought) and turn.kind != "json") for index, turn in enumerate(turns)]
+    return [
+        replace(turn, thinks=index >= first and bool(turn.thought) and turn.kind != "json")
+        for index, turn in enumerate(turns)
+    ]
 
 
 def _stopped(rng: random.Random, turn: Turn) -> Turn:

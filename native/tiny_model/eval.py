@@ -46,7 +46,9 @@ class Result:
         return 100 * self.right / self.dialogues
 
 
-GRAMMAR = interfaces.ConstrainedDecodingConfig(enable=True, provider=LiteRtLmConstraintProviderType.LL_GUIDANCE)
+GRAMMAR = interfaces.ConstrainedDecodingConfig(
+    enable=True, provider=LiteRtLmConstraintProviderType.LL_GUIDANCE
+)
 LAYOUT = {"whitespace_flexible": False, "key_separator": ": ", "item_separator": ", "}
 MOST_FORM_TOKENS = 400
 
@@ -88,7 +90,9 @@ def _send(conversation: litert_lm.Conversation, turn: data.Turn) -> dict[str, An
     options: dict[str, Any] = {}
     if turn.free:
         kind = interfaces.ResponseFormat.Type.JSON_OBJECT
-        options["response_format"] = interfaces.ResponseFormat(type=kind, schema_or_pattern=json.dumps(schema_of(turn.reply)))
+        options["response_format"] = interfaces.ResponseFormat(
+            type=kind, schema_or_pattern=json.dumps(schema_of(turn.reply))
+        )
         options["max_output_tokens"] = MOST_FORM_TOKENS
     return dict(conversation.send_message(message, **options).to_json())
 
@@ -96,7 +100,12 @@ def _send(conversation: litert_lm.Conversation, turn: data.Turn) -> dict[str, An
 def schema_of(reply: str) -> dict[str, Any]:
     """Write the schema that a form was made for."""
     properties = {key: _schema_of_value(value) for key, value in json.loads(reply).items()}
-    schema = {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+    schema = {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
     return {**schema, "x-guidance": LAYOUT}
 
 
@@ -124,7 +133,11 @@ def is_right(judge: str, message: dict[str, Any], turn: data.Turn) -> bool:
         return not text and made == tools.calls_of(turn.reply)
     if judge == "thought":
         thought = message.get("channels", {}).get("thought", "")
-        return bool(thought.strip()) and bool(text or message.get("tool_calls")) and "<think>" not in text + thought
+        return (
+            bool(thought.strip())
+            and bool(text or message.get("tool_calls"))
+            and "<think>" not in text + thought
+        )
     if judge in ("schema", "values"):
         return _is_right_form(judge, text, json.loads(turn.reply))
     return text == turn.reply
@@ -138,7 +151,8 @@ def _is_right_form(judge: str, text: str, right: dict[str, Any]) -> bool:
     if judge == "values":
         return bool(filled == right)
     return list(filled) == list(right) and all(
-        type(filled[key]) is type(right[key]) or {type(filled[key]), type(right[key])} == {int, float} for key in right
+        type(filled[key]) is type(right[key]) or {type(filled[key]), type(right[key])} == {int, float}
+        for key in right
     )
 
 
@@ -166,8 +180,12 @@ def measure(engine: litert_lm.Engine, share: float, only: str = "") -> list[Resu
 
 def _miss(dialogue: data.Dialogue, message: dict[str, Any]) -> str:
     said = " | ".join(turn.user or turn.results[0] for turn in dialogue.turns)
-    calls = json.dumps([call["function"] for call in message["tool_calls"]]) if message.get("tool_calls") else ""
-    return f"{dialogue.system[:80]} {said[-300:]} -> {text_of(message)}{calls} / {dialogue.turns[-1].reply}"[:700]
+    calls = (
+        json.dumps([call["function"] for call in message["tool_calls"]]) if message.get("tool_calls") else ""
+    )
+    return f"{dialogue.system[:80]} {said[-300:]} -> {text_of(message)}{calls} / {dialogue.turns[-1].reply}"[
+        :700
+    ]
 
 
 def speed(bundle: Path) -> dict[str, float]:

@@ -87,7 +87,9 @@ def stated(rng: random.Random, held_out: bool) -> tuple[str, str, Any]:
         The sentence, the key, and the value.
     """
     words = [values.draw(lambda r: r.choice(values.NOUNS), rng, held_out) for _ in range(rng.choice((0, 1)))]
-    words.append(rng.choice(_KEY_WORDS) if rng.random() < 0.6 else values.draw(values.invented_word, rng, held_out))
+    words.append(
+        rng.choice(_KEY_WORDS) if rng.random() < 0.6 else values.draw(values.invented_word, rng, held_out)
+    )
     spoken = " ".join(words)
     kind = rng.random()
     if kind < 0.5:
@@ -107,7 +109,14 @@ def stated(rng: random.Random, held_out: bool) -> tuple[str, str, Any]:
         said = ", ".join(value[:-1]) + " and " + value[-1] if rng.random() < 0.7 else ", ".join(value)
     be = "are" if isinstance(value, list) else "is"
     sentence = rng.choice(
-        (f"The {spoken} {be} {said}.", f"The {spoken} {be} {said}.", f"{spoken}: {said}", f"{spoken} = {said}", f"the {spoken} {be} {said}", f"{spoken.capitalize()}: {said}.")
+        (
+            f"The {spoken} {be} {said}.",
+            f"The {spoken} {be} {said}.",
+            f"{spoken}: {said}",
+            f"{spoken} = {said}",
+            f"the {spoken} {be} {said}",
+            f"{spoken.capitalize()}: {said}.",
+        )
     )
     return sentence, "_".join(words), value
 

@@ -36,7 +36,9 @@ _STYLES = {
     ),
 }
 _USER_FACTS = {
-    "name": sentences.split("The user's name is {}.|The user is called {}.|You are talking to {}.|The name of the user is {}."),
+    "name": sentences.split(
+        "The user's name is {}.|The user is called {}.|You are talking to {}.|The name of the user is {}."
+    ),
     "home": sentences.split("The user lives in {}.|The user is from {}.|The user's home is {}."),
     "age": sentences.split("The user is {} years old.|The user's age is {}."),
     "job": sentences.split("The user works as a {}.|The user's job is {}."),
@@ -103,7 +105,14 @@ def fact_key(rng: random.Random, held_out: bool) -> str:
 def fact_value(rng: random.Random, held_out: bool) -> str:
     """Draw a value of any kind."""
     draw = rng.choice(
-        (values.any_name, values.any_place, values.any_number, values.any_colour, values.any_word, values.invented_word)
+        (
+            values.any_name,
+            values.any_place,
+            values.any_number,
+            values.any_colour,
+            values.any_word,
+            values.invented_word,
+        )
     )
     if draw is values.any_name:
         return values.any_name(rng, held_out)

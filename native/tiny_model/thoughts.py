@@ -13,7 +13,9 @@ FORM = "I fill in the form."
 
 def telling(told: dict[str, str]) -> str:
     """The user tells facts."""
-    return " ".join(f"The user tells me the {sentences.LABELS[slot]}: {value}." for slot, value in told.items())
+    return " ".join(
+        f"The user tells me the {sentences.LABELS[slot]}: {value}." for slot, value in told.items()
+    )
 
 
 def asking(slot: str, value: str | None) -> str:
@@ -24,7 +26,11 @@ def asking(slot: str, value: str | None) -> str:
 
 def asking_all(slots: list[str]) -> str:
     """The user asks for everything."""
-    return "The user asks for everything. " + (f"I was told: {', '.join(sentences.LABELS[slot] for slot in slots)}." if slots else "I was told nothing.")
+    return "The user asks for everything. " + (
+        f"I was told: {', '.join(sentences.LABELS[slot] for slot in slots)}."
+        if slots
+        else "I was told nothing."
+    )
 
 
 def counting(first: int, last: int) -> str:

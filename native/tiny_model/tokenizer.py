@@ -30,9 +30,23 @@ MODEL_PATH = BUILD / "tokenizer.model"
 MERGES, SPACED = 320, 300
 PAD, EOS, BOS, UNK, START_OF_TURN, END_OF_TURN = range(6)
 END_OF_THOUGHT = "</think>"
-_SPECIAL = ["<start_of_turn>", "<end_of_turn>", "\n", "<tool_call>", "</tool_call>", "<think>", END_OF_THOUGHT]
+_SPECIAL = [
+    "<start_of_turn>",
+    "<end_of_turn>",
+    "\n",
+    "<tool_call>",
+    "</tool_call>",
+    "<think>",
+    END_OF_THOUGHT,
+]
 _JSON = ['{"name": "', '", "arguments": {', '": "', '":', '", "', ', "', '"}', '"}}', "}}", '{"', ' "', '"']
-_SYMBOLS = [*_SPECIAL, *_JSON, *string.ascii_uppercase, *string.digits, *(" " + digit for digit in string.digits)]
+_SYMBOLS = [
+    *_SPECIAL,
+    *_JSON,
+    *string.ascii_uppercase,
+    *string.digits,
+    *(" " + digit for digit in string.digits),
+]
 _WORD = re.compile("( ?)([a-z]+)")
 _Piece = sentencepiece_model_pb2.ModelProto.SentencePiece
 
@@ -58,13 +72,20 @@ def train(seed: int = 1, dialogues: int = 12_000) -> None:
     """Make the tokenizer from generated dialogues and write it to the build folder."""
     BUILD.mkdir(exist_ok=True)
     words = collections.Counter(
-        (match[1], match[2]) for text in _texts(random.Random(seed), dialogues) for match in _WORD.finditer(text)
+        (match[1], match[2])
+        for text in _texts(random.Random(seed), dialogues)
+        for match in _WORD.finditer(text)
     )
     model = _merges(words)
     merges = [piece.piece for piece in model.pieces if piece.type == _Piece.NORMAL and len(piece.piece) > 1]
     spaced = _first_pieces(model, words)[:SPACED]
     del model.pieces[:]
-    for name, kind in (("<pad>", _Piece.CONTROL), ("<eos>", _Piece.CONTROL), ("<bos>", _Piece.CONTROL), ("<unk>", _Piece.UNKNOWN)):
+    for name, kind in (
+        ("<pad>", _Piece.CONTROL),
+        ("<eos>", _Piece.CONTROL),
+        ("<bos>", _Piece.CONTROL),
+        ("<unk>", _Piece.UNKNOWN),
+    ):
         model.pieces.add(piece=name, type=kind)
     for symbol in _SYMBOLS:
         model.pieces.add(piece=symbol, type=_Piece.USER_DEFINED)
@@ -87,7 +108,9 @@ def _texts(rng: random.Random, dialogues: int) -> list[str]:
     for _ in range(dialogues):
         dialogue = data.training_dialogue(rng)
         texts += ["user model system tool", dialogue.system, *dialogue.tools]
-        texts += [text for turn in dialogue.turns for text in (turn.user, turn.reply, turn.thought, *turn.results)]
+        texts += [
+            text for turn in dialogue.turns for text in (turn.user, turn.reply, turn.thought, *turn.results)
+        ]
     return texts
 
 
@@ -118,7 +141,9 @@ def _merges(words: collections.Counter[tuple[str, str]]) -> sentencepiece_model_
     return model
 
 
-def _first_pieces(model: sentencepiece_model_pb2.ModelProto, words: collections.Counter[tuple[str, str]]) -> list[str]:
+def _first_pieces(
+    model: sentencepiece_model_pb2.ModelProto, words: collections.Counter[tuple[str, str]]
+) -> list[str]:
     """List the pieces that words after a space begin with, the most frequent first."""
     pieces = sentencepiece.SentencePieceProcessor(model_proto=model.SerializeToString())
     first = collections.Counter[str]()
@@ -152,7 +177,13 @@ class Tokenizer:
                 reply = reply[: int(turn.keep * len(reply))]
                 reply_weights = reply_weights[: len(reply)]
             else:
-                replies.append((f"thought, {turn.kind}" if turn.thinks else turn.kind, len(ids), len(ids) + len(reply) + 1))
+                replies.append(
+                    (
+                        f"thought, {turn.kind}" if turn.thinks else turn.kind,
+                        len(ids),
+                        len(ids) + len(reply) + 1,
+                    )
+                )
             ids += [*reply, END_OF_TURN]
             weights += [*reply_weights, 1.0 if turn.keep == 1.0 else 0.0]
         return Example(ids, weights, turn_starts, replies)
@@ -169,11 +200,13 @@ class Tokenizer:
 
     def _form(self, turn: data.Turn) -> tuple[list[int], list[float]]:
         """Encode a form. Its keys bear no loss, and its beginning only if it is the one piece that begins with a name: where the
-        grammar allows that piece it shall win, since a history is encoded with it."""
+        grammar allows that piece it shall win, since a history is encoded with it.
+        """
         pieces = self.pieces.EncodeAsProto(turn.reply).pieces
         free = [tuple(len(turn.reply[:end].encode()) for end in span) for span in turn.free]
         weights = [
-            0.0 if any(start <= piece.begin and piece.end <= end for start, end in free) else 1.0 for piece in pieces
+            0.0 if any(start <= piece.begin and piece.end <= end for start, end in free) else 1.0
+            for piece in pieces
         ]
         if pieces[0].piece != _JSON[0]:
             weights[0] = 0.0
