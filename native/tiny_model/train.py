@@ -24,7 +24,7 @@ STEPS = RATES[-1][0]
 TOKENS_A_STEP, LONGEST = 4096, 1400
 POOL = 24
 SAVE_EVERY, REPORT_EVERY = 200, 50
-SHORT_ATTENTION = 256
+SHORT_ATTENTION = 320
 
 # What is shown more of, from which step on. Counting is learned once copying works: to stop at the right number
 # is to find that number in the prompt.
@@ -123,10 +123,10 @@ def training_attention(
             query, key, value, is_causal=True, scale=scaling
         )
         return out.transpose(1, 2), None
-    mask = torch.full((length, length), -torch.inf, dtype=query.dtype).triu(1)
-    scores = torch.bmm((query * scaling).reshape(batch, heads * length, size), key[:, 0].transpose(1, 2))
-    shares = (scores.view(batch, heads, length, length) + mask).softmax(-1, dtype=query.dtype)
-    out = torch.bmm(shares.view(batch, heads * length, length), value[:, 0])
+    mask = torch.full((length, length), -torch.inf, dtype=query.dtype).triu(1).repeat(heads, 1)
+    rows = (query * scaling).reshape(batch, heads * length, size)
+    shares = torch.baddbmm(mask, rows, key[:, 0].transpose(1, 2)).softmax(-1)
+    out = torch.bmm(shares, value[:, 0])
     return out.view(batch, heads, length, size).transpose(1, 2), None
 
 
