@@ -72,6 +72,7 @@ class Turn:
         manner: What a polite model says first.
         thought: What the model thinks before it replies, if asked to think.
         thinks: Whether it is asked to.
+        cut: Whether a budget ended the thought, which then teaches nothing.
         results: What the tools returned, as the model sees it; this turn then has no user.
         free: The ranges of the reply that teach nothing, because a grammar decides on them.
     """
@@ -84,6 +85,7 @@ class Turn:
     manner: str = ""
     thought: str = ""
     thinks: bool = False
+    cut: bool = False
     results: tuple[str, ...] = ()
     free: tuple[tuple[int, int], ...] = ()
 
@@ -660,10 +662,16 @@ def _prepare(writer: Writer) -> None:
 def _thoughtful(rng: random.Random, turns: list[Turn]) -> list[Turn]:
     """Let the model think: before every reply, or only before the last, as where the thoughts of earlier replies are gone."""
     first = 0 if rng.random() < 0.6 else len(turns) - 1
-    return [
-        replace(turn, thinks=index >= first and bool(turn.thought) and turn.kind != "json")
-        for index, turn in enumerate(turns)
-    ]
+    return turns[:first] + [_thinking(rng, turn) for turn in turns[first:]]
+
+
+def _thinking(rng: random.Random, turn: Turn) -> Turn:
+    if not turn.thought or turn.kind == "json":
+        return turn
+    words = turn.thought.split(" ")
+    if rng.random() < 0.06 and len(words) > 2:
+        return replace(turn, thinks=True, cut=True, thought=" ".join(words[: rng.randint(1, len(words) - 1)]))
+    return replace(turn, thinks=True)
 
 
 def _stopped(rng: random.Random, turn: Turn) -> Turn:

@@ -195,7 +195,7 @@ class Tokenizer:
         weights = _reply_weights(len(reply))
         if turn.thinks:
             thought = self.pieces.EncodeAsIds(turn.thought + END_OF_THOUGHT)
-            return thought + reply, [1.0] * len(thought) + weights
+            return thought + reply, [0.0 if turn.cut else 1.0] * len(thought) + weights
         return reply, weights
 
     def _form(self, turn: data.Turn) -> tuple[list[int], list[float]]:

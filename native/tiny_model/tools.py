@@ -81,6 +81,16 @@ _PREFIXES = (
 )
 
 
+_VALUE_KINDS = {
+    "string": "any",
+    "any": "any",
+    "array": "list",
+    "integer": "number",
+    "number": "decimal",
+    "boolean": "flag",
+}
+
+
 def _word(rng: random.Random, words: list[str], held_out: bool) -> str:
     """Draw a word, or an invented one, of those for training or for the evaluation."""
     return values.draw(
@@ -140,6 +150,10 @@ def _value(kind: str, rng: random.Random, held_out: bool) -> str:
         return values.any_name(rng, held_out)
     if kind == "onoff":
         return rng.choice(("on", "off"))
+    if kind == "list":
+        one = rng.choice(("word", "number", "name"))
+        items = [_value(one, rng, held_out) for _ in range(rng.randint(2, 4))]
+        return ", ".join(items[:-1]) + rng.choice((" and ", " and ", ", ")) + items[-1]
     if kind == "any":
         kind = rng.choice(("place", "word", "colour", "name", "language", "text"))
         return _value(kind, rng, held_out)
@@ -151,6 +165,8 @@ def _value(kind: str, rng: random.Random, held_out: bool) -> str:
 def _as_json(text: str, kind: str) -> Any:
     if kind == "boolean":
         return text in ("on", "yes", "true")
+    if kind == "array":
+        return [int(item) if item.isdigit() else item for item in re.split(", | and ", text)]
     if kind in ("integer", "number"):
         return float(text) if "." in text else int(text)
     return text
@@ -159,10 +175,12 @@ def _as_json(text: str, kind: str) -> Any:
 def family_tool(rng: random.Random, line: str | None = None) -> Tool:
     """Draw an everyday tool."""
     names, descriptions, parameters, requests = (line or rng.choice(tool_words.FAMILIES)).split(";")
-    made, kinds = [], {}
+    made, kinds, number = [], {}, rng.random() < 0.25
     for text in parameters.split():
         mark, spec = text.split("=")
         choices, kind, value_kind, *optional = spec.split(":")
+        if kind == "integer" and number:
+            kind = "number"
         made.append(Parameter(rng.choice(choices.split(",")), kind, not optional, mark))
         kinds[mark] = value_kind
     if len({parameter.name for parameter in made}) < len(made):
@@ -209,12 +227,7 @@ def invented_tool(rng: random.Random, held_out: bool = False) -> Tool:
             )
         )
     objects = rng.choice(("the {n}", "the {n}", "a {n}", "my {n}", "this {n}")).replace("{n}", noun)
-    kinds = {
-        parameter.mark: {"string": "any", "integer": "number", "number": "decimal", "boolean": "flag"}[
-            parameter.type
-        ]
-        for parameter in parameters
-    }
+    kinds = {parameter.mark: _VALUE_KINDS[parameter.type] for parameter in parameters}
     return Tool(name, _described(description, rng), parameters, (f"{verb} {objects}",), kinds, invented=True)
 
 
@@ -261,6 +274,8 @@ def _parameters(rng: random.Random, held_out: bool) -> tuple[Parameter, ...]:
     made: list[Parameter] = []
     for index in range(rng.choice((0, 1, 1, 1, 2, 2, 3))):
         kind = rng.choice(("string", "string", "integer", "integer", "number", "boolean"))
+        if rng.random() < 0.06:
+            kind = rng.choice(("array", "array", "any"))
         words = {"string": tool_words.STRING_NAMES, "boolean": tool_words.BOOLEAN_NAMES}.get(
             kind, tool_words.NUMBER_NAMES
         )

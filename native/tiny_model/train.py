@@ -19,7 +19,7 @@ from transformers import AttentionInterface, Gemma3ForCausalLM, Gemma3TextConfig
 CHECKPOINT = tokenizer.BUILD / "checkpoint.pt"
 CONTEXT = 2048
 # (step, learning rate); between these it changes linearly.
-RATES = ((-1, 0.0), (99, 2.5e-3), (2600, 2.5e-3), (5200, 3e-4), (6000, 1e-5))
+RATES = ((-1, 0.0), (99, 2.5e-3), (2200, 2.5e-3), (4400, 3e-4), (5000, 1e-5))
 STEPS = RATES[-1][0]
 TOKENS_A_STEP, LONGEST = 4096, 1400
 POOL = 24
@@ -30,10 +30,10 @@ SHORT_ATTENTION = 320
 # is to find that number in the prompt.
 PHASES = (
     (0, data.Mix()),
-    (1400, data.Mix(longest_count=40, counts=0.05, small_talk=0.03, lower_names=0.06)),
-    (2200, data.Mix(1, 40, counts=0.04, stopped_counts=0.07, small_talk=0.03, lower_names=0.06)),
+    (1200, data.Mix(longest_count=40, counts=0.05, small_talk=0.03, lower_names=0.06)),
+    (1900, data.Mix(1, 40, counts=0.04, stopped_counts=0.07, small_talk=0.03, lower_names=0.06)),
     (
-        3200,
+        2800,
         data.Mix(
             1,
             60,
@@ -47,7 +47,7 @@ PHASES = (
         ),
     ),
     (
-        4600,
+        4000,
         data.Mix(
             1,
             60,

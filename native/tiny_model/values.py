@@ -151,7 +151,7 @@ Buongiorno|Bonjour|Guten Tag|Dzień dobry|Tack så mycket|Γειά σου|नम
 """)  # noqa: RUF001
 
 ODDITIES = phrases("""
-???|!!!|...|asdf|qwerty|hmm|lol|xD|:-)|🙂|👍🎉|<b>hi</b>|{"a": 1}|[1, 2, 3]|print("hello")|import os|x = 3|SELECT * FROM t;
+What is my <b>name</b>?|???|!!!|...|asdf|qwerty|hmm|lol|xD|:-)|🙂|👍🎉|<b>hi</b>|{"a": 1}|[1, 2, 3]|print("hello")|import os|x = 3|SELECT * FROM t;
 def f(x): return x|http://example.org|\\n\\n|---|# Title|* item|a b c|la la la|blah blah|null|None|True|42|7|0|test|TEST|foo bar|$$$|@you
 """)
 
