@@ -32,6 +32,7 @@ class Mix:
             last one.
         round_counts: The share of counts that end at a round number, which is what people ask for.
         long_share: The share of tokens in dialogues with long replies.
+        sums: The further share of sums of small numbers.
         small_talk: The further share of small talk.
         lower_names: The further share of names written in lower case, all of them real.
         bare_names: Tell these all in lower case, mostly after "i am", to set them apart from moods.
@@ -49,6 +50,7 @@ class Mix:
     passed_counts: float = 0.0
     round_counts: float = 0.0
     long_share: float = 0.15
+    sums: float = 0.0
     small_talk: float = 0.0
     lower_names: float = 0.0
     bare_names: bool = False
@@ -542,6 +544,8 @@ class Writer:
             return self.identity()
         if asked.told and rng.random() < 0.3:
             return self.ask(rng.choice(list(asked.told)))
+        if self.mix.sums and rng.random() < self.mix.sums:
+            return self.add()
         if self.mix.counts and rng.random() < self.mix.counts:
             return self.count(self.mix.longest_count)
         if self.mix.stopped_counts and rng.random() < self.mix.stopped_counts:

@@ -19,47 +19,43 @@ from transformers import AttentionInterface, Gemma3ForCausalLM, Gemma3TextConfig
 CHECKPOINT = tokenizer.BUILD / "checkpoint.pt"
 CONTEXT = 2048
 # (step, learning rate); between these it changes linearly.
-RATES = ((-1, 0.0), (99, 2.5e-3), (2200, 2.5e-3), (4400, 3e-4), (5000, 1e-5))
+RATES = ((-1, 0.0), (99, 2.5e-3), (2000, 2.5e-3), (4600, 3e-4), (5200, 1e-5))
 STEPS = RATES[-1][0]
 TOKENS_A_STEP, LONGEST = 4096, 1400
 POOL = 24
 SAVE_EVERY, REPORT_EVERY = 200, 50
 SHORT_ATTENTION = 320
 
+# Once replies are copied well, what is slower to learn.
+_MORE: dict[str, float] = {
+    "counts": 0.03,
+    "sums": 0.05,
+    "small_talk": 0.03,
+    "lower_names": 0.06,
+    "instructed": 0.30,
+    "tools": 0.33,
+    "forms": 0.12,
+}
 # What is shown more of, from which step on. Counting is learned once copying works: to stop at the right number
 # is to find that number in the prompt.
 PHASES = (
     (0, data.Mix()),
     (1200, data.Mix(longest_count=40, counts=0.05, small_talk=0.03, lower_names=0.06)),
     (1900, data.Mix(1, 40, counts=0.04, stopped_counts=0.07, small_talk=0.03, lower_names=0.06)),
+    (2000, data.Mix(1, 40, stopped_counts=0.05, **_MORE)),
+    (3000, data.Mix(1, 60, stopped_counts=0.03, passed_counts=0.05, bare_names=True, stopped=0.4, **_MORE)),
     (
-        2800,
+        4200,
         data.Mix(
             1,
             60,
-            counts=0.03,
-            stopped_counts=0.04,
-            passed_counts=0.06,
-            small_talk=0.03,
-            lower_names=0.06,
-            bare_names=True,
-            stopped=0.4,
-        ),
-    ),
-    (
-        4000,
-        data.Mix(
-            1,
-            60,
-            counts=0.03,
             stopped_counts=0.03,
             passed_counts=0.04,
             round_counts=0.5,
             long_share=0.25,
-            small_talk=0.03,
-            lower_names=0.05,
             bare_names=True,
             stopped=0.4,
+            **_MORE,
         ),
     ),
 )
