@@ -22,7 +22,7 @@ from transformers import AttentionInterface, Gemma3ForCausalLM, Gemma3TextConfig
 CHECKPOINT = tokenizer.BUILD / "checkpoint.pt"
 CONTEXT = 2048
 # (step, learning rate); between these it changes linearly.
-RATES = ((-1, 0.0), (99, 2.5e-3), (2000, 2.5e-3), (5000, 3e-4), (5600, 1e-5))
+RATES = ((-1, 0.0), (99, 2.5e-3), (2000, 2.5e-3), (3200, 1.6e-3), (4900, 1e-5))
 STEPS = RATES[-1][0]
 TOKENS_A_STEP, LONGEST = 4096, 1400
 POOL = 24
@@ -51,7 +51,7 @@ PHASES = (
     (2000, data.Mix(1, 40, stopped_counts=0.05, **_MORE)),
     (3000, data.Mix(1, 60, stopped_counts=0.03, passed_counts=0.05, bare_names=True, stopped=0.4, **_MORE)),
     (
-        4600,
+        4200,
         data.Mix(
             1,
             60,
