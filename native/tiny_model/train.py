@@ -22,7 +22,7 @@ from transformers import AttentionInterface, Gemma3ForCausalLM, Gemma3TextConfig
 CHECKPOINT = tokenizer.BUILD / "checkpoint.pt"
 CONTEXT = 2048
 # (step, learning rate); between these it changes linearly.
-RATES = ((-1, 0.0), (99, 2.5e-3), (2000, 2.5e-3), (3200, 1.6e-3), (4900, 1e-5))
+RATES = ((-1, 0.0), (99, 2.5e-3), (2000, 2.5e-3), (3700, 1.3e-3), (10_000, 1e-5))
 STEPS = RATES[-1][0]
 TOKENS_A_STEP, LONGEST = 4096, 1400
 POOL = 24
@@ -49,9 +49,9 @@ PHASES = (
     (1200, data.Mix(longest_count=40, counts=0.05, small_talk=0.03, lower_names=0.06)),
     (1900, data.Mix(1, 40, counts=0.04, stopped_counts=0.07, small_talk=0.03, lower_names=0.06)),
     (2000, data.Mix(1, 40, stopped_counts=0.05, **_MORE)),
-    (3000, data.Mix(1, 60, stopped_counts=0.03, passed_counts=0.05, bare_names=True, stopped=0.4, **_MORE)),
+    (5000, data.Mix(1, 60, stopped_counts=0.03, passed_counts=0.05, bare_names=True, stopped=0.4, **_MORE)),
     (
-        4200,
+        8000,
         data.Mix(
             1,
             60,
@@ -221,7 +221,7 @@ def loss_of(model: Gemma3ForCausalLM, batch: Batch) -> torch.Tensor:
 
 @torch.no_grad()
 def exact_replies(
-    model: Gemma3ForCausalLM, pieces: tokenizer.Tokenizer, seed: int = 777, dialogues: int = 150
+    model: Gemma3ForCausalLM, pieces: tokenizer.Tokenizer, seed: int = 777, dialogues: int = 60
 ) -> dict[str, str]:
     """Count the replies that greedy decoding would get right, by kind; names are held out."""
     rng = random.Random(seed)
