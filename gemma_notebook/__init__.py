@@ -6,6 +6,17 @@ Example:
     >>> chat = manager.create_chat()
     >>> chat.send("My name is Ada.").text
     'Nice to meet you, Ada.'
+
+Each of these has a help of its own, as ``gn.load?`` in a notebook or ``help(gn.load)``:
+
+    load, SessionManager, Session, Chat     a model, its chats, and what can be done with one
+    ChatPanel                               a chat to talk to, as the last line of a cell
+    tool, Tool                              Python functions that a model may call
+    models, pull, benchmark                 which models there are, fetching one, how fast it is
+    Reply, Message, Delta, Transcript       what was said
+    errors                                  what can go wrong
+
+Talk in cells after ``%load_ext gemma_notebook``; test prompts with ``gemma_notebook.testing``.
 """
 
 from __future__ import annotations
@@ -30,12 +41,16 @@ if TYPE_CHECKING:
     from gemma_notebook.messages import ModelInfo as ModelInfo
     from gemma_notebook.messages import Reply as Reply
     from gemma_notebook.messages import Timing as Timing
+    from gemma_notebook.messages import ToolCall as ToolCall
+    from gemma_notebook.messages import ToolResult as ToolResult
     from gemma_notebook.messages import Usage as Usage
     from gemma_notebook.models.catalogue import models as models
     from gemma_notebook.models.fetch import pull as pull
     from gemma_notebook.panel.widget import ChatPanel as ChatPanel
     from gemma_notebook.sessions import Session as Session
     from gemma_notebook.sessions import SessionManager as SessionManager
+    from gemma_notebook.tools import Tool as Tool
+    from gemma_notebook.tools import tool as tool
     from gemma_notebook.transcript import Transcript as Transcript
 
 __version__ = "0.1.0"
@@ -57,6 +72,9 @@ _HOME = {
     "Session": "sessions",
     "SessionManager": "sessions",
     "Timing": "messages",
+    "Tool": "tools",
+    "ToolCall": "messages",
+    "ToolResult": "messages",
     "Transcript": "transcript",
     "Usage": "messages",
     "benchmark": "benchmarking",
@@ -64,6 +82,7 @@ _HOME = {
     "load": "loading",
     "models": "",
     "pull": "models.fetch",
+    "tool": "tools",
 }
 
 __all__ = ["__version__", *sorted(_HOME)]  # noqa: PLE0604

@@ -35,5 +35,6 @@ async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
         else:
             future.set_result(result)
 
-    threading.Thread(target=work, name=f"gemma_notebook-{function.__name__}", daemon=True).start()
+    name = getattr(function, "__name__", "work")  # a partial has none
+    threading.Thread(target=work, name=f"gemma_notebook-{name}", daemon=True).start()
     return await asyncio.wrap_future(future)

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from gemma_notebook._threads import in_thread
 from gemma_notebook.displays import Table, TableDisplay
-from gemma_notebook.errors import ClosedError, OptionTypeError, OptionValueError, UnsupportedError
-from gemma_notebook.messages import Context, Message, Reply, Timing
+from gemma_notebook.errors import ClosedError, OptionValueError, UnsupportedError
+from gemma_notebook.exchange import Exchange, Line, ToolPolicy
+from gemma_notebook.formats import ResponseFormat
+from gemma_notebook.messages import Context, Message, Reply, Timing, ToolCall
 from gemma_notebook.options import SendOptions, SessionOptions, checked_context_policy
+from gemma_notebook.rendering import Rendered
 from gemma_notebook.streams import AsyncReplyStream, ReplyStream
 
 if TYPE_CHECKING:
     from gemma_notebook.sessions import Session, SessionManager
     from gemma_notebook.transcript import Transcript
+    from gemma_notebook.turns import Turn
 
-__all__ = ["Chat"]
-
-_TOOL_CHOICES = ("auto", "required", "none")
+__all__ = ["Chat", "ToolPolicy"]
 
 
 class Chat(TableDisplay):
@@ -29,6 +34,11 @@ class Chat(TableDisplay):
 
     Made by :meth:`SessionManager.create_chat` (on the single-chat lane) or
     :meth:`SessionManager.open_chat` (on a lane of its own).
+
+    Talk with ``send`` and ``stream``; ``stop`` stops a reply. ``reset`` forgets everything, in the model's memory
+    too; ``undo``, ``regenerate``, ``edit`` and ``restore`` go back, and ``fork`` branches. ``messages``, ``context``
+    and ``rendered()`` tell where it stands, ``transcript()`` and ``export`` keep it. Each verb has an async twin
+    that begins with an a, as ``asend``.
 
     Example:
         >>> chat = manager.create_chat(system_instruction="Be brief.")
@@ -44,26 +54,18 @@ class Chat(TableDisplay):
         *,
         own_lane: bool,
         context_policy: str = "trim",
-        tool_choice: str = "auto",
-        max_tool_turns: int = 8,
+        tool_policy: ToolPolicy | None = None,
         session: Session | None = None,
     ) -> None:
         self.manager = manager
         self._own_lane = own_lane
         self._policy = checked_context_policy(context_policy)
-        if tool_choice not in _TOOL_CHOICES:
-            raise OptionValueError(
-                f"unknown tool_choice {tool_choice!r}; use one of {', '.join(_TOOL_CHOICES)}"
-            )
-        if isinstance(max_tool_turns, bool) or not isinstance(max_tool_turns, int):
-            raise OptionTypeError(f"max_tool_turns must be a whole number, not {max_tool_turns!r}")
-        if max_tool_turns < 1:
-            raise OptionValueError(
-                f"max_tool_turns={max_tool_turns} leaves no turn for a tool; use 1 or more"
-            )
+        self._tool_policy = tool_policy or ToolPolicy()
+        self._ask_about_tool: Callable[[ToolCall], Any] | None = None
+        self._line = Line()
         self._lock = threading.Lock()
         self._closed = False
-        self._session = self._set_up(session or self._new_session(options))
+        self._session = self._set_up(session or self._new_session(self._as_tools_are_used(options)))
 
     def __repr__(self) -> str:
         if self._closed:
@@ -135,13 +137,18 @@ class Chat(TableDisplay):
             message: Text; see :meth:`Session.send`.
             attachments: Images or audio, for models that take them.
             max_output_tokens: A limit for this reply, in tokens; None for the session's.
-            response_format: A schema that the reply must match.
+            response_format: What the reply shall be: a JSON schema, a pydantic model, a type such as
+                ``list[int]``, or a regular expression. An object has no properties but those that the schema
+                names, unless it sets ``additionalProperties``. The value is in ``reply.parsed``, None when the
+                reply was cut off. Such a reply comes without thinking.
 
         Raises:
             ClosedError: The chat is closed, or a newer one took its place.
             ContextFullError: The message does not fit, and the policy is ``"error"`` or nothing is left to drop.
             EngineError: The engine refused, or broke off the reply.
-            UnsupportedError: The model or this version cannot do what was asked.
+            ResponseFormatError: The reply does not fit ``response_format``.
+            ToolError: ``tool_choice="required"``, and the model calls nothing.
+            UnsupportedError: The model cannot do what was asked; nothing was sent.
         """
         with self.stream(
             message,
@@ -160,8 +167,19 @@ class Chat(TableDisplay):
         response_format: Any = None,
     ) -> ReplyStream:
         """Send a message and iterate over the reply; leaving the loop cancels. As :meth:`send`."""
-        _refuse_unsupported(attachments, response_format)
-        return self._usable_session().stream(message, max_output_tokens=max_output_tokens)
+        return self._stream(*self._new_turn(message, attachments, max_output_tokens, response_format))
+
+    def _stream(self, session: Session, turn: Turn) -> ReplyStream:
+        if not session._tools:
+            self._check_constraint(session, turn)
+            return session._stream(turn)
+        exchange = self._exchange(session, turn)
+        try:
+            exchange.start()
+            return ReplyStream(exchange, self)
+        except BaseException:  # a Ctrl-C: there is no stream that could stop it
+            exchange.cancel()
+            raise
 
     async def asend(
         self,
@@ -189,8 +207,25 @@ class Chat(TableDisplay):
         response_format: Any = None,
     ) -> AsyncReplyStream:
         """:meth:`stream` for ``async for``."""
-        _refuse_unsupported(attachments, response_format)
-        return self._usable_session().astream(message, max_output_tokens=max_output_tokens)
+        return self._astream(*self._new_turn(message, attachments, max_output_tokens, response_format))
+
+    def _astream(self, session: Session, turn: Turn) -> AsyncReplyStream:
+        if not session._tools:
+            return AsyncReplyStream(turn, lambda: self._start(session, turn), session)
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # read later, on whichever loop
+            loop = None
+        exchange = self._exchange(session, turn, loop)
+        return AsyncReplyStream(exchange, exchange.start, self)
+
+    def _start(self, session: Session, turn: Turn) -> None:
+        try:
+            self._check_constraint(session, turn)
+        except BaseException:
+            turn.finish_unstarted()
+            raise
+        session._start(turn)
 
     def stop(self) -> None:
         """Stop the reply that is being generated. Returns at once; what has come of it is kept.
@@ -200,6 +235,7 @@ class Chat(TableDisplay):
         """
         self._require_open()
         self._session.stop()
+        self._line.stop()
 
     async def astop(self) -> None:
         """:meth:`stop`, for symmetry: it never blocks."""
@@ -269,22 +305,23 @@ class Chat(TableDisplay):
         Raises:
             OptionValueError: There is nothing to undo.
         """
-        return self._take_back()
+        return self._take_back().messages[0]
 
-    def _take_back(self, *, again: bool = False) -> Message:
+    def _take_back(self, *, again: bool = False) -> Turn:
         session = self._usable_session()
         turns = session.turns
         if not turns:
             raise OptionValueError("there is no turn to take back; the chat is empty")
-        session._rewind_before(turns[-1], again=again)
-        return turns[-1].messages[0]
+        said = turns[-1].first
+        session._rewind_before(said, again=again)
+        return said
 
     async def aundo(self) -> Message:
         """:meth:`undo` without blocking the event loop."""
         return await in_thread(self.undo)
 
     def regenerate(self, *, max_output_tokens: int | None = None) -> Reply:
-        """Take back the last reply and answer its message again.
+        """Take back the last reply and answer its message again, with all that was sent with it.
 
         Greedy (``top_k=1``, the default), that gives the same reply; else the sampler begins with the next
         seed, and the replies that come of it are the same each time this is done.
@@ -292,17 +329,19 @@ class Chat(TableDisplay):
         Raises:
             OptionValueError: There is no reply yet.
         """
-        SendOptions(max_output_tokens=max_output_tokens)  # raises before anything is forgotten for it
-        return self.send(self._take_back(again=True).text, max_output_tokens=max_output_tokens)
+        self._check_again(max_output_tokens)
+        said = self._take_back(again=True)
+        with self._stream(*self._turn_like(said, said.message, max_output_tokens)) as stream:
+            return stream.reply
 
     async def aregenerate(self, *, max_output_tokens: int | None = None) -> Reply:
         """:meth:`regenerate` without blocking the event loop."""
-        SendOptions(max_output_tokens=max_output_tokens)
-        message = await in_thread(self._take_back, again=True)
-        return await self.asend(message.text, max_output_tokens=max_output_tokens)
+        self._check_again(max_output_tokens)
+        said = await in_thread(self._take_back, again=True)
+        return await self._astream(*self._turn_like(said, said.message, max_output_tokens)).areply()
 
     def edit(self, index: int, message: str, *, max_output_tokens: int | None = None) -> Reply:
-        """Replace one of the user's messages, forget all that came after it, and answer.
+        """Replace the text of one of the user's messages, forget all that came after it, and answer.
 
         Args:
             index: Its place in :attr:`messages`.
@@ -312,22 +351,30 @@ class Chat(TableDisplay):
         Raises:
             OptionValueError: There is no message of the user's at ``index``.
         """
-        self._rewind_to(index, message, max_output_tokens)
-        return self.send(message, max_output_tokens=max_output_tokens)
+        self._check_again(max_output_tokens)
+        said = self._rewind_to(index, message, max_output_tokens)
+        with self._stream(*self._turn_like(said, message, max_output_tokens)) as stream:
+            return stream.reply
 
     async def aedit(self, index: int, message: str, *, max_output_tokens: int | None = None) -> Reply:
         """:meth:`edit` without blocking the event loop."""
-        await in_thread(self._rewind_to, index, message, max_output_tokens)
-        return await self.asend(message, max_output_tokens=max_output_tokens)
+        self._check_again(max_output_tokens)
+        said = await in_thread(self._rewind_to, index, message, max_output_tokens)
+        return await self._astream(*self._turn_like(said, message, max_output_tokens)).areply()
 
-    def _rewind_to(self, index: int, message: str, max_output_tokens: int | None) -> None:
+    def _check_again(self, max_output_tokens: int | None) -> None:
+        """Raise for what cannot be sent, before anything is forgotten for it."""
+        SendOptions(max_output_tokens=max_output_tokens)
+        self._line.require_outside()
+
+    def _rewind_to(self, index: int, message: str, max_output_tokens: int | None) -> Turn:
         session = self._usable_session()
         session._new_turn(message, max_output_tokens)  # raises before anything is forgotten for it
         place = 0
         for turn in session.turns:
-            if place == index:
+            if place == index and turn.follows is None:
                 session._rewind_before(turn)
-                return
+                return turn
             place += len(turn.messages)
         raise OptionValueError(f"message {index!r} is not one of the user's; see chat.messages")
 
@@ -340,11 +387,45 @@ class Chat(TableDisplay):
         parent = self._usable_session()
         turns = [turn for turn in parent.turns if turn.done]
         session = self.manager._open(parent.options, turns, lambda: parent._clone(turns))
-        return Chat(self.manager, self.options, own_lane=True, context_policy=self._policy, session=session)
+        return Chat(
+            self.manager,
+            self.options,
+            own_lane=True,
+            context_policy=self._policy,
+            tool_policy=self._tool_policy,
+            session=session,
+        )
 
     async def afork(self) -> Chat:
         """:meth:`fork` without blocking the event loop."""
         return await in_thread(self.fork)
+
+    # Looking inside
+
+    def rendered(self, message: str | None = None) -> Rendered:
+        """What the model sees: the chat as the chat template writes it, control tokens and all.
+
+        Thoughts that are not kept in the context are not in it. Nothing is sent; while a reply is being
+        generated this waits for its end.
+
+        Args:
+            message: Also what sending this would add, up to where the model begins to reply.
+
+        Raises:
+            ClosedError: The chat is closed, or a newer one took its place.
+            EngineError: The engine refused.
+
+        Example:
+            >>> print(chat.rendered())
+            <start_of_turn>user
+            My name is Ada.<end_of_turn>
+            …
+        """
+        return self._usable_session()._rendered(message)
+
+    async def arendered(self, message: str | None = None) -> Rendered:
+        """:meth:`rendered` without blocking the event loop."""
+        return await in_thread(self.rendered, message)
 
     # Keeping
 
@@ -416,6 +497,71 @@ class Chat(TableDisplay):
 
     # Inside
 
+    def _new_turn(
+        self,
+        message: str,
+        attachments: Sequence[Any],
+        max_output_tokens: int | None,
+        response_format: Any,
+    ) -> tuple[Session, Turn]:
+        session = self._usable_session()
+        wanted = ResponseFormat.of(response_format)
+        if wanted is not None and session._tools:
+            raise UnsupportedError(
+                "response_format and tools do not go together: a reply that is held to a format cannot call. "
+                "Ask in two steps: first with the tools, then in a chat without them (chat.fork() and reset(tools=()) "
+                "keep nothing; chat.restore(messages) does)"
+            )
+        parts = self._parts(attachments) if attachments else ()
+        return session, session._new_turn(message, max_output_tokens, parts=parts, response_format=wanted)
+
+    def _turn_like(self, said: Turn, message: str, max_output_tokens: int | None) -> tuple[Session, Turn]:
+        """A turn with what was sent with another one."""
+        session = self._usable_session()
+        return session, session._new_turn(
+            message, max_output_tokens, parts=said.parts, response_format=said.response_format
+        )
+
+    def _check_constraint(self, session: Session, turn: Turn) -> None:
+        """Raise where the engine would break off a reply that is held to a format. May wait for the engine."""
+        if turn.constrained and not session._engine.can_constrain:
+            raise UnsupportedError(
+                f"the tokenizer of the model {self.manager.model.name!r} does not go with constrained decoding (its "
+                "pieces carry marks for spaces or bytes that the engine's grammar cannot match); leave "
+                "response_format out and ask for the format in words"
+            )
+
+    def _with_required_call(self, session: Session, turn: Turn) -> Turn:
+        """The turn, held to a call of a tool where that is required and can be. May wait for the engine."""
+        if self._tool_policy.choice != "required" or not session._tools or not session._engine.can_constrain:
+            return turn
+        return session._held_to_call(turn)
+
+    def _parts(self, attachments: Sequence[Any]) -> Sequence[dict[str, Any]]:
+        from gemma_notebook.attachments import content_parts
+
+        options, model = self.options, self.manager.model
+        parts = content_parts(
+            attachments,
+            model=model,
+            vision=options.enable_vision_modality is not False,
+            audio=options.enable_audio_modality is not False,
+        )
+        return [part.as_json() for part in parts]
+
+    def _exchange(
+        self, session: Session, turn: Turn, loop: asyncio.AbstractEventLoop | None = None
+    ) -> Exchange:
+        return Exchange(
+            session,
+            turn,
+            self._tool_policy,
+            ask=self._ask_about_tool,
+            loop=loop,
+            line=self._line,
+            prepare=partial(self._with_required_call, session),
+        )
+
     def _new_session(self, options: SessionOptions) -> Session:
         create = self.manager._open if self._own_lane else self.manager._create
         return create(options)
@@ -428,7 +574,17 @@ class Chat(TableDisplay):
     def _changed_options(self, changes: dict[str, Any]) -> SessionOptions:
         if not changes:
             return self.options
-        return self.manager._checked(**{**self.options.as_keywords(), **changes})
+        if changes.get("enable_thinking") is False:  # what belongs to thinking goes with it
+            changes = {"thinking_token_budget": None, "keep_thinking": False, **changes}
+        return self._as_tools_are_used(self.manager._checked(**{**self.options.as_keywords(), **changes}))
+
+    def _as_tools_are_used(self, options: SessionOptions) -> SessionOptions:
+        choice = self._tool_policy.choice
+        if choice == "required" and not options.tools:
+            raise OptionValueError(
+                "tool_choice='required' without tools leaves nothing to call; give tools=[…], or leave tool_choice out"
+            )
+        return replace(options, tools=()) if choice == "none" else options
 
     def _replace_closed_session(self, options: SessionOptions) -> None:
         with self._lock:
@@ -451,12 +607,3 @@ class Chat(TableDisplay):
     def _require_open(self) -> None:
         if self._closed:
             raise ClosedError("this chat is closed; create a new one with manager.create_chat()")
-
-
-def _refuse_unsupported(attachments: Sequence[Any], response_format: Any) -> None:
-    if attachments:
-        raise UnsupportedError("this version of gemma_notebook sends text only; leave attachments out")
-    if response_format is not None:
-        raise UnsupportedError(
-            "this version of gemma_notebook has no structured output; leave response_format out"
-        )

@@ -26,6 +26,7 @@ __all__ = [
     "ModelNotInstalledError",
     "OptionTypeError",
     "OptionValueError",
+    "ResponseFormatError",
     "SessionLimitError",
     "StoreError",
     "ToolError",
@@ -185,6 +186,10 @@ class SessionLimitError(GemmaNotebookError):
 
 class ToolError(GemmaNotebookError):
     """A tool cannot be declared, or its call failed."""
+
+
+class ResponseFormatError(GemmaNotebookError, ValueError):
+    """A reply is not what ``response_format`` asked for, or cannot be made to be."""
 
 
 class ExportError(GemmaNotebookError, OSError):

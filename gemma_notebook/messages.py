@@ -25,11 +25,14 @@ __all__ = [
     "Role",
     "Timing",
     "ToolCall",
+    "ToolOutcome",
+    "ToolResult",
     "Usage",
 ]
 
-Role = Literal["user", "assistant"]
+Role = Literal["user", "assistant", "tool"]
 FinishReason = Literal["stop", "length", "cancelled", "context_full", "tool_calls"]
+ToolOutcome = Literal["done", "error", "denied", "stopped"]
 HandleEventKind = Literal[
     "created",
     "failed",
@@ -131,10 +134,31 @@ class Context(TableDisplay):
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A call that the model asked for."""
+    """A call that the model asked for.
+
+    Attributes:
+        name: The tool's name, as the model wrote it; ``""`` for a call that could not be read.
+        arguments: What the model gave, a dictionary as a rule; not checked yet.
+    """
 
     name: str
     arguments: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """What came of a call, as the model is told.
+
+    Attributes:
+        call: The call.
+        value: What the tool returned, as JSON types; for every other outcome ``{"error": "what went wrong"}``.
+        outcome: ``"done"``, ``"error"`` (no such tool, wrong arguments, an exception, a time-out), ``"denied"`` (the
+            user or the approval hook said no) or ``"stopped"`` (a stop came first).
+    """
+
+    call: ToolCall
+    value: Any = None
+    outcome: ToolOutcome = "done"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,14 +166,20 @@ class Message:
     """One message of a chat.
 
     Attributes:
-        role: ``"user"`` or ``"assistant"``.
-        text: Its text; for a cancelled reply as far as it came.
-        finish_reason: Why a reply ended; None for the user's messages.
+        role: ``"user"``, ``"assistant"``, or ``"tool"`` for the results of the calls in the reply before it.
+        text: Its text; for a cancelled reply as far as it came; the results of tools as JSON.
+        finish_reason: Why a reply ended; None for the others.
+        thinking: What the model thought before it replied.
+        tool_calls: The calls that a reply asks for.
+        tool_results: What came of them, for the role ``"tool"``.
     """
 
     role: Role
     text: str
     finish_reason: FinishReason | None = None
+    thinking: str = field(default="", repr=False)
+    tool_calls: tuple[ToolCall, ...] = field(default=(), repr=False)
+    tool_results: tuple[ToolResult, ...] = field(default=(), repr=False)
 
     def _repr_markdown_(self) -> str:
         note = _NOTES.get(self.finish_reason or "")
@@ -159,11 +189,19 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """A piece of a reply as it streams; any of the three may be empty."""
+    """A piece of a reply as it streams; it has one of these.
+
+    Attributes:
+        text: More of the reply.
+        thinking: More of what the model thinks.
+        tool_call: A call that the model asks for.
+        tool_result: What came of a call; its ``call`` is the very object that came before.
+    """
 
     text: str = ""
     thinking: str = ""
     tool_call: ToolCall | None = None
+    tool_result: ToolResult | None = None
 
     def _repr_markdown_(self) -> str:
         return harmless_markdown(self.text)
@@ -176,9 +214,11 @@ class Reply:
     Attributes:
         text: What the model said, without thinking and tool calls.
         thinking: What it thought, when the model thinks and was asked to.
-        tool_calls: The calls that it asked for.
+        tool_calls: The calls that it asked for, of all rounds.
+        tool_results: What came of them, in the same order; of a raw session, which calls nothing, none.
         finish_reason: ``"stop"`` (it was done), ``"length"`` (``max_output_tokens`` reached),
-            ``"context_full"``, ``"cancelled"`` or ``"tool_calls"``.
+            ``"context_full"``, ``"cancelled"`` or ``"tool_calls"`` (it still asks for calls: from a raw session,
+            or after ``max_tool_turns`` rounds).
         usage: Token counts.
         timing: Seconds and rates.
         parsed: The value, for a send with ``response_format``.
@@ -191,6 +231,7 @@ class Reply:
     timing: Timing = field(repr=False, compare=False)
     thinking: str = field(default="", repr=False)
     tool_calls: tuple[ToolCall, ...] = field(default=(), repr=False)
+    tool_results: tuple[ToolResult, ...] = field(default=(), repr=False)
     parsed: Any = field(default=None, repr=False)
     trimmed_turns: int = field(default=0, repr=False)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -76,7 +76,9 @@ class SessionOptions:
     enable_audio_modality: bool | None = None
     system_instruction: str | None = None
     enable_thinking: bool = False
-    tools: tuple[Callable[..., Any], ...] = ()
+    thinking_token_budget: int | None = None
+    keep_thinking: bool = False
+    tools: tuple[Callable[..., Any], ...] = field(default=(), repr=False)  # their reprs have addresses
     max_output_tokens: int | None = None
 
     def as_keywords(self) -> dict[str, Any]:
@@ -121,6 +123,8 @@ class SessionOptions:
         for name in ("enable_vision_modality", "enable_audio_modality"):
             _boolean(name, getattr(self, name), optional=True)
         _boolean("enable_thinking", self.enable_thinking)
+        _whole_number("thinking_token_budget", self.thinking_token_budget, 1, optional=True)
+        _boolean("keep_thinking", self.keep_thinking)
         if self.system_instruction is not None:
             encodable_text("system_instruction", self.system_instruction)
         _whole_number("max_output_tokens", self.max_output_tokens, 1, optional=True)
@@ -128,9 +132,17 @@ class SessionOptions:
 
 @dataclass(frozen=True, slots=True)
 class SendOptions:
-    """What one send may set for itself."""
+    """What one send may set for itself.
+
+    Attributes:
+        max_output_tokens: The longest reply.
+        constraint_type: What ``constraint`` is: ``""`` for none, ``"regex"`` or ``"json_schema"``.
+        constraint: What the reply must match.
+    """
 
     max_output_tokens: int | None = None
+    constraint_type: Literal["", "regex", "json_schema"] = ""
+    constraint: str = ""
 
     def __post_init__(self) -> None:
         _whole_number("max_output_tokens", self.max_output_tokens, 1, optional=True)

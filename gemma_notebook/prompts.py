@@ -6,17 +6,20 @@ typed would end the user's turn: both are seen to before the engine sees anythin
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from gemma_notebook.engine import Engine
 from gemma_notebook.errors import OptionTypeError, OptionValueError
-from gemma_notebook.messages import Message, Reply, Timing, Usage
+from gemma_notebook.messages import Message, Reply, Timing, ToolResult, Usage
 from gemma_notebook.options import encodable_text
+from gemma_notebook.prompted import results_text
 from gemma_notebook.turns import Turn
 
-__all__ = ["check_message", "history_json", "message_json", "system_json", "turns_of"]
+__all__ = ["check_message", "history_json", "system_json", "turn_json", "turns_of", "user_json"]
 
 # The markers of Gemma's chat templates. Typed by a user they would end the turn or open another one.
 _CONTROL_TOKENS = re.compile(
@@ -41,28 +44,96 @@ def check_message(message: object) -> None:
         )
 
 
-def message_json(text: str, role: str = "user") -> str:
-    """One message for the engine, its control tokens defused by a space after the ``<``."""
-    return json.dumps({"role": role, "content": [{"type": "text", "text": _CONTROL_TOKENS.sub("< ", text)}]})
+def turn_json(turn: Turn) -> str:
+    """What a turn sends, for the engine: the user's message, or the results of tools."""
+    if not turn.results:
+        return json.dumps(_user(turn.message, turn.parts))
+    if turn.prompted:
+        return json.dumps(_user(results_text(turn.results)))
+    answers = [_answer(result) for result in turn.results]
+    return json.dumps(answers[0] if len(answers) == 1 else answers)
 
 
-def history_json(turns: Iterable[Turn]) -> str | None:
-    """Finished turns as the messages to start a conversation from.
+def user_json(text: str) -> str:
+    """A message of the user's that is text alone, for the engine."""
+    return json.dumps(_user(text))
 
-    A turn without reply text is left out, with its message: chat templates want the roles to alternate.
+
+def history_json(turns: Sequence[Turn], *, keep_thinking: bool = False) -> str | None:
+    """Finished turns as the messages to start a conversation from; their control tokens are defused.
+
+    A turn without a reply is left out, with its message: chat templates want the roles to alternate. A call
+    that was never answered is answered here, for the same reason.
     """
-    messages = [
-        message_json(text, role)
-        for turn in turns
-        if turn.done and turn.text
-        for text, role in ((turn.message, "user"), (turn.text, "assistant"))
-    ]
-    return f"[{', '.join(messages)}]" if messages else None
+    messages: list[dict[str, Any]] = []
+    for turn, following in itertools.zip_longest(turns, turns[1:]):
+        if not turn.done or not (turn.raw_text or turn.tool_calls or turn.results):
+            continue
+        messages += _as_list(json.loads(turn_json(turn)))
+        messages.append(_reply(turn, keep_thinking=keep_thinking))
+        if turn.tool_calls and (following is None or following.follows is not turn):
+            messages += _unanswered(turn)
+    return json.dumps(messages) if messages else None
 
 
 def system_json(instruction: str | None) -> str | None:
     """A system instruction as a JSON string: the engine parses ``42`` or ``[1]`` as another type."""
     return json.dumps(instruction) if instruction else None
+
+
+def _user(text: str, parts: Iterable[dict[str, Any]] = ()) -> dict[str, Any]:
+    return {"role": "user", "content": [*parts, {"type": "text", "text": _defused(text)}]}
+
+
+def _reply(turn: Turn, *, keep_thinking: bool) -> dict[str, Any]:
+    text = turn.raw_text if turn.prompted else turn.text
+    message: dict[str, Any] = {"role": "assistant", "content": []}
+    if text or not turn.tool_calls:
+        message["content"] = [{"type": "text", "text": _defused(text)}]
+    if turn.tool_calls and not turn.prompted:
+        message["tool_calls"] = [
+            {
+                "type": "function",
+                "function": {"name": _defused(one.name), "arguments": _defused(one.arguments)},
+            }
+            for one in turn.tool_calls
+        ]
+    if keep_thinking and turn.thinking:
+        message["reasoning_content"] = _defused(turn.thinking)
+    return message
+
+
+def _answer(result: ToolResult) -> dict[str, Any]:
+    response = {
+        "type": "tool_response",
+        "name": _defused(result.call.name),
+        "response": _defused(result.value),
+    }
+    return {"role": "tool", "content": [response]}
+
+
+def _unanswered(turn: Turn) -> list[dict[str, Any]]:
+    results = [ToolResult(call, {"error": "not answered"}, "stopped") for call in turn.tool_calls]
+    asked = Turn.follow_up(turn, results)
+    return [
+        *_as_list(json.loads(turn_json(asked))),
+        {"role": "assistant", "content": [{"type": "text", "text": ""}]},
+    ]
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _defused(value: Any) -> Any:
+    """``value`` with a space after the ``<`` of every control token in it, and no NUL, which would cut the prompt."""
+    if isinstance(value, str):
+        return _CONTROL_TOKENS.sub("< ", value).replace("\0", "\N{REPLACEMENT CHARACTER}")
+    if isinstance(value, list | tuple):
+        return [_defused(one) for one in value]
+    if isinstance(value, dict):
+        return {_defused(str(key)): _defused(one) for key, one in value.items()}
+    return value
 
 
 def turns_of(messages: Iterable[Message], engine: Engine) -> list[Turn]:
@@ -72,32 +143,62 @@ def turns_of(messages: Iterable[Message], engine: Engine) -> list[Turn]:
         OptionTypeError: Something in it is no message.
         OptionValueError: A text cannot be sent, or a reply has no message before it.
     """
-    pairs: list[tuple[str, Message | None]] = []
+    turns: list[Turn] = []
+    context = 0
+    prompted = not engine.model.supports_tools
     for place, message in enumerate(messages):
         if not isinstance(message, Message):
             raise OptionTypeError(f"messages[{place}] must be a Message, not {type(message).__name__}")
+        _check_json(f"messages[{place}]", message)
+        last = turns[-1] if turns else None
+        asked = last.reply.tool_calls if last is not None and last.reply is not None else ()
         if message.role == "user":
             check_message(message.text)
-            pairs.append((message.text, None))
-        elif message.role == "assistant" and pairs and pairs[-1][1] is None:
-            _check_reply(message.text)
-            pairs[-1] = (pairs[-1][0], message)
-        else:
-            raise OptionValueError(
-                f"messages[{place}] is {message.role!r} where a message of the user's belongs; "
-                "give the user's and the assistant's messages in turn"
+            turns.append(Turn.of_the_past(message.text, None))
+        elif message.role == "tool" and [one.call for one in message.tool_results] == list(asked) and asked:
+            turns.append(
+                Turn.of_the_past("", None, results=message.tool_results, follows=last, prompted=prompted)
             )
-    turns, context = [], 0
-    for text, answer in pairs:
-        reply = None
-        if answer is not None:
-            prompt, output = len(engine.tokenize(text)), len(engine.tokenize(answer.text))
+        elif message.role == "assistant" and last is not None and last.reply is None:
+            _check_reply(message.text)
+            prompt = len(engine.tokenize(last.message or json.dumps([one.value for one in last.results])))
+            output = len(engine.tokenize(message.text))
             context += prompt + output
             usage = Usage(prompt, output, context, engine.model.context_limit)
-            reason = answer.finish_reason or "stop"
-            reply = Reply(answer.text, reason, usage, Timing(None, None, None, 0.0))
-        turns.append(Turn.of_the_past(text, reply))
+            turns[-1] = Turn.of_the_past(
+                last.message,
+                _reply_of(message, usage),
+                results=last.results,
+                follows=last.follows,
+                prompted=prompted,
+            )
+        else:
+            raise OptionValueError(
+                f"messages[{place}] is {message.role!r} where a message of the user's belongs; give the user's and "
+                "the assistant's messages in turn, and after a reply with calls the results of all of them"
+            )
     return turns
+
+
+def _reply_of(message: Message, usage: Usage) -> Reply:
+    return Reply(
+        message.text,
+        message.finish_reason or "stop",
+        usage,
+        Timing(None, None, None, 0.0),
+        thinking=message.thinking,
+        tool_calls=message.tool_calls,
+    )
+
+
+def _check_json(where: str, message: Message) -> None:
+    """Raise for calls and results that JSON cannot carry: the engine drops a history that it cannot read."""
+    try:
+        values = [message.thinking, *((one.name, one.arguments) for one in message.tool_calls)]
+        values += [one.value for one in message.tool_results]
+        json.dumps(values, ensure_ascii=False, allow_nan=False).encode()
+    except (TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise OptionValueError(f"{where} has calls or results that are no JSON: {error}") from None
 
 
 def _check_reply(text: object) -> None:

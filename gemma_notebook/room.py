@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from gemma_notebook.errors import ContextFullError
 from gemma_notebook.turns import Turn
 
@@ -16,11 +18,11 @@ def reply_reserve(max_output_tokens: int | None, limit: int) -> int:
 def turns_to_drop(turns: list[Turn], tokens: int) -> int:
     """How many of the oldest turns hold at least ``tokens``; one at least."""
     dropped = 0
-    for count, turn in enumerate(turns, start=1):
+    for count, (turn, following) in enumerate(itertools.zip_longest(turns, turns[1:]), start=1):
         if turn.reply is not None:
             dropped += turn.reply.usage.prompt_tokens + turn.reply.usage.output_tokens
-        if dropped >= tokens:
-            return count
+        if dropped >= tokens and (following is None or following.follows is None):
+            return count  # never between a call and its result
     return max(1, len(turns))
 
 

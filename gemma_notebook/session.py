@@ -11,19 +11,31 @@ import contextlib
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Self
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Self
 
 from gemma_notebook._shared import Shared
 from gemma_notebook._threads import in_thread
 from gemma_notebook.displays import Table, TableDisplay
 from gemma_notebook.engine import Conversation, ConversationOptions, Engine, HandleState
-from gemma_notebook.errors import ClosedError, EngineError, GemmaNotebookError, OptionValueError
+from gemma_notebook.errors import (
+    ClosedError,
+    EngineError,
+    GemmaNotebookError,
+    OptionTypeError,
+    OptionValueError,
+)
+from gemma_notebook.formats import ResponseFormat
 from gemma_notebook.holding import Holding
-from gemma_notebook.messages import Context, Message, Reply, Timing
+from gemma_notebook.messages import Context, Message, Reply, Timing, ToolResult
 from gemma_notebook.options import SEEDS, ContextPolicy, SendOptions, SessionOptions
-from gemma_notebook.prompts import check_message, history_json, message_json, system_json, turns_of
+from gemma_notebook.prompted import calls_format, instruction
+from gemma_notebook.prompts import check_message, history_json, system_json, turn_json, turns_of
+from gemma_notebook.rendering import Rendered, rendered
 from gemma_notebook.room import context_full, reply_reserve, turns_to_drop
 from gemma_notebook.streams import AsyncReplyStream, ReplyStream
+from gemma_notebook.tools import declarations_json, jsonable, tools_of
 from gemma_notebook.turns import Turn
 
 if TYPE_CHECKING:
@@ -57,6 +69,7 @@ class Session(TableDisplay):
         self.options = options
         self.context_policy: ContextPolicy = "error"
         self.keeps_checkpoints = False
+        self._tools = tools_of(options)
         self._lock = threading.RLock()
         self._turns: list[Turn] = list(history)
         self._closing = False
@@ -64,6 +77,7 @@ class Session(TableDisplay):
         self._resetting: Shared | None = None
         self._resetting_lock = threading.Lock()
         self._attempt = 0
+        self._replayed: Turn | None = None  # the last turn that the handle was created with
         self._holding = Holding()
         self._forgotten: weakref.finalize[..., Session] | None = None
         self._holding.conversation = (begin and begin()) or self._create_conversation()
@@ -146,7 +160,9 @@ class Session(TableDisplay):
         Returns when the engine has begun; while another chat generates it waits its turn, and
         :meth:`stop` ends that wait. Leaving the loop cancels. Raises as :meth:`send`.
         """
-        turn = self._new_turn(message, max_output_tokens)
+        return self._stream(self._new_turn(message, max_output_tokens))
+
+    def _stream(self, turn: Turn) -> ReplyStream:
         try:
             self._start(turn)
             return ReplyStream(turn, self)
@@ -154,13 +170,40 @@ class Session(TableDisplay):
             turn.cancel()
             raise
 
+    def send_tool_results(self, results: Iterable[ToolResult]) -> Reply:
+        """Tell the model what came of the calls that its latest reply asks for, and wait for the next reply.
+
+        A session calls nothing by itself; a chat does. Raises as :meth:`send`.
+
+        Args:
+            results: One for each of the reply's ``tool_calls``, in their order.
+
+        Raises:
+            OptionValueError: The latest reply asks for other calls, or for none.
+
+        Example:
+            >>> reply = session.send("What is the weather in Paris?")
+            >>> session.send_tool_results([gn.ToolResult(call, "sun") for call in reply.tool_calls]).text
+            'The answer is sun.'
+        """
+        with self._stream(self._new_results(tuple(results))) as stream:
+            return stream.reply
+
+    async def asend_tool_results(self, results: Iterable[ToolResult]) -> Reply:
+        """:meth:`send_tool_results` without blocking the event loop."""
+        turn = self._new_results(tuple(results))
+        return await self._astream(turn).areply()
+
     async def asend(self, message: str, *, max_output_tokens: int | None = None) -> Reply:
         """:meth:`send` without blocking the event loop; cancelling the task stops the reply."""
         return await self.astream(message, max_output_tokens=max_output_tokens).areply()
 
     def astream(self, message: str, *, max_output_tokens: int | None = None) -> AsyncReplyStream:
         """:meth:`stream` for ``async for``."""
-        return AsyncReplyStream(self._new_turn(message, max_output_tokens), self._start, self)
+        return self._astream(self._new_turn(message, max_output_tokens))
+
+    def _astream(self, turn: Turn) -> AsyncReplyStream:
+        return AsyncReplyStream(turn, partial(self._start, turn), self)
 
     def stop(self) -> None:
         """Stop the reply that is being generated and those that wait. Returns at once; safe at any time.
@@ -305,11 +348,73 @@ class Session(TableDisplay):
 
     # Inside
 
-    def _new_turn(self, message: str, max_output_tokens: int | None) -> Turn:
+    def _new_turn(
+        self,
+        message: str,
+        max_output_tokens: int | None,
+        *,
+        parts: Sequence[dict[str, Any]] = (),
+        response_format: ResponseFormat | None = None,
+    ) -> Turn:
         self._require_open()
         check_message(message)
         options = SendOptions(max_output_tokens=max_output_tokens)
-        return Turn(message, options, max_output_tokens=max_output_tokens or self.options.max_output_tokens)
+        if response_format is not None:
+            options = replace(
+                options, constraint_type=response_format.kind, constraint=response_format.constraint
+            )
+        return Turn(
+            message,
+            options,
+            max_output_tokens=max_output_tokens or self.options.max_output_tokens,
+            parts=parts,
+            response_format=response_format,
+            prompted=self._prompted and response_format is None,
+        )
+
+    def _new_results(self, results: Sequence[ToolResult]) -> Turn:
+        """The turn that answers the calls of the latest reply."""
+        self._require_open()
+        asked = next((turn for turn in reversed(self.turns) if turn.done), None)
+        calls = asked.tool_calls if asked is not None else ()
+        if asked is None or not calls:
+            raise OptionValueError("the latest reply asks for no calls; send a message instead")
+        given = tuple(results)
+        for one in given:
+            if not isinstance(one, ToolResult):
+                raise OptionTypeError(f"results must be of ToolResult, not {type(one).__name__}")
+        given = tuple(replace(one, value=jsonable(one.value)) for one in given)
+        if [one.call for one in given] != list(calls):
+            raise OptionValueError(
+                f"the latest reply asks for {len(calls)} calls; give one ToolResult for each, in their order"
+            )
+        return Turn.follow_up(asked, given)
+
+    def _held_to_call(self, turn: Turn) -> Turn:
+        """``turn``, whose reply can be nothing but a call of one of the tools."""
+        wanted = calls_format(self._tools)
+        options = replace(turn.options, constraint_type=wanted.kind, constraint=wanted.constraint)
+        return Turn(
+            turn.message,
+            options,
+            max_output_tokens=turn._max_output_tokens,
+            parts=turn.parts,
+            prompted=self._prompted,
+            held_to_call=True,
+        )
+
+    def _rendered(self, message: str | None) -> Rendered:
+        """The chat as the template writes it, and what ``message`` would add to it."""
+        if message is not None:
+            check_message(message)
+        with self._lock:
+            self._require_open()
+            return rendered(self._engine, self._conversation_options(), message)
+
+    @property
+    def _prompted(self) -> bool:
+        """The tools are declared in the prompt: the model's file declares no function calling."""
+        return bool(self._tools) and not self._engine.model.supports_tools
 
     def _start(self, turn: Turn) -> None:
         """Wait for the engine and send; afterwards the turn runs, or is done."""
@@ -317,7 +422,9 @@ class Session(TableDisplay):
         try:
             with self._lock:
                 self._require_open()
-                self._turns.append(turn)
+                if not self._take_in(turn):
+                    turn.finish_unstarted()
+                    return
                 queue.join(turn)  # under the lock: the order of the turns is that in which they are answered
             if not queue.wait(turn):
                 turn.finish_unstarted()
@@ -330,7 +437,7 @@ class Session(TableDisplay):
                 conversation, used, prompt = self._conversation_with_room(turn)
                 limit = self._engine.model.context_limit
                 self._keep_checkpoint(turn)
-                turn.start(conversation, message_json(turn.message), used=used, prompt=prompt, limit=limit)
+                turn.start(conversation, turn_json(turn), used=used, prompt=prompt, limit=limit)
         except BaseException as error:
             queue.leave(turn)
             if turn.started:  # a Ctrl-C, when the engine had accepted the message
@@ -343,7 +450,24 @@ class Session(TableDisplay):
             turn.finish_unstarted(error if isinstance(error, GemmaNotebookError) else None)
             raise
 
+    def _take_in(self, turn: Turn) -> bool:
+        """Add the turn to the history; False when what it answers is forgotten. The caller has the lock."""
+        before = turn.follows
+        if before is None:
+            self._turns.append(turn)
+        elif before in self._turns:
+            self._turns.insert(self._turns.index(before) + 1, turn)
+        return turn in self._turns
+
+    def _note(self, turn: Turn) -> None:
+        """Add results that the model is told with the next message only: the history has no call without an answer."""
+        with self._lock:
+            self._take_in(turn)
+            turn.finish_unsent()
+
     def _keep_checkpoint(self, turn: Turn) -> None:
+        if turn.follows is not None:  # one goes back to what the user said
+            return
         conversation = self._holding.conversation
         # A sampler's state is not in a clone, and what is fresh costs no more to replay.
         if self.keeps_checkpoints and self.options.greedy and conversation and not conversation.fresh:
@@ -414,7 +538,9 @@ class Session(TableDisplay):
                 self._drain(stopped)
                 self._turns = [*self._turns[:kept], *then]
                 self._attempt = self._attempt if isinstance(keep, Turn) else 0
-                self.options = options or self.options
+                if options is not None:
+                    self.options, self._tools = options, tools_of(options)
+                self._replayed = self._turns[-1] if self._turns else None  # of a checkpoint
                 self._holding.close_conversation()
                 if not self._holding.go_back(self._turns):
                     self._holding.conversation = self._create_conversation()
@@ -434,7 +560,8 @@ class Session(TableDisplay):
             return turns.index(keep) if keep in turns else len(turns)
         if not 0 <= keep <= len(turns):
             raise OptionValueError(f"cannot go back to turn {keep}: the chat has {len(turns)} turns")
-        return keep
+        # Not between a call and its answer.
+        return turns.index(turns[keep].first) if keep < len(turns) else keep
 
     @staticmethod
     def _drain(turns: Iterable[Turn]) -> None:
@@ -450,30 +577,61 @@ class Session(TableDisplay):
             for turn in turns:
                 turn.wait_end(0)
 
-    def _create_conversation(self) -> Conversation:
-        options = self.options
-        history = history_json(self._turns)
-        return self._engine.create_conversation(
-            ConversationOptions(
-                system_message_json=system_json(options.system_instruction),
-                messages_json=history,
-                lora_path=str(options.lora_path) if options.lora_path else None,
-                temperature=options.temperature,
-                random_seed=(options.random_seed + self._attempt) % SEEDS,
-                top_k=options.top_k,
-                top_p=options.top_p,
-                max_output_tokens=options.max_output_tokens,
-                enable_thinking=options.enable_thinking or None,
-            )
+    def _create_conversation(self, *, constrained: bool = False) -> Conversation:
+        conversation = self._engine.create_conversation(self._conversation_options(constrained=constrained))
+        self._replayed = next((turn for turn in reversed(self._turns) if turn.done), None)
+        if any(turn.follows is self._replayed and not turn.done for turn in self._turns):
+            self._replayed = None  # what came of its calls is still to be told
+        return conversation
+
+    def _conversation_options(self, *, constrained: bool = False) -> ConversationOptions:
+        """What a handle is created with, so that it stands where the chat stands.
+
+        A constraint holds from the first token on, and would be met inside the thoughts: a handle that is
+        made for one does not think.
+        """
+        options, prompted = self.options, self._prompted
+        thinking = options.enable_thinking and not constrained
+        system = options.system_instruction
+        return ConversationOptions(
+            system_message_json=system_json(instruction(system, self._tools) if prompted else system),
+            messages_json=history_json(self._turns, keep_thinking=options.keep_thinking),
+            tools_json=None if prompted else declarations_json(self._tools),
+            lora_path=str(options.lora_path) if options.lora_path else None,
+            temperature=options.temperature,
+            random_seed=(options.random_seed + self._attempt) % SEEDS,
+            top_k=options.top_k,
+            top_p=options.top_p,
+            max_output_tokens=options.max_output_tokens,
+            enable_thinking=thinking or None,
+            thinking_token_budget=options.thinking_token_budget if thinking else None,
+            keep_thinking=options.keep_thinking,
+            constrained=constrained,
         )
 
-    def _usable_conversation(self) -> Conversation:
-        """The handle, or a fresh one with the turns replayed when it can take no more messages."""
+    def _usable_conversation(self, turn: Turn) -> Conversation:
+        """The handle, or a fresh one with the turns replayed when it can take no more messages, or not this one."""
         conversation = self._holding.conversation
+        constrained = turn.constrained
+        if conversation is not None and conversation.state is HandleState.OPEN:
+            if conversation.constrained != constrained:
+                conversation.retire("for a constraint" if constrained else "without a constraint")
+            elif not self._has_heard_all_before(turn):
+                conversation.retire("results untold")
         if conversation is None or conversation.state is not HandleState.OPEN:
             self._holding.close_conversation()  # before the next is created: one KV cache at a time
-            conversation = self._holding.conversation = self._create_conversation()
+            conversation = self._holding.conversation = self._create_conversation(constrained=constrained)
         return conversation
+
+    def _has_heard_all_before(self, turn: Turn) -> bool:
+        """Whether the handle was told what came of the calls before ``turn``, and not of those that it answers."""
+        if turn.follows is not None:
+            return turn.follows is not self._replayed
+        place = self._turns.index(turn)
+        before = self._turns[place - 1] if place else None
+        if before is None or before is self._replayed:
+            return True
+        return not (before.tool_calls or (before.results and not before.started))
 
     def _conversation_with_room(self, turn: Turn) -> tuple[Conversation, int, int]:
         """A handle on which the turn fits, the tokens in its KV cache now, and those that the turn adds.
@@ -488,13 +646,13 @@ class Session(TableDisplay):
         reserve = reply_reserve(turn.options.max_output_tokens or self.options.max_output_tokens, limit)
         turns = self._turns
         while True:
-            conversation = self._usable_conversation()
+            conversation = self._usable_conversation(turn)
             used = conversation.token_count()
-            prompt = self._prompt_tokens(conversation, turn.message)
+            prompt = self._prompt_tokens(conversation, turn)
             needed = prompt + reserve
             if limit <= 0 or used + needed <= limit:
                 return conversation, used, prompt
-            place = self._turns.index(turn)
+            place = self._turns.index(turn.first)
             droppable, waiting = self._turns[:place], self._turns[place:]
             if self.context_policy == "error" or not droppable:
                 if turns is not self._turns:  # dropped for nothing
@@ -508,11 +666,11 @@ class Session(TableDisplay):
             self._holding.drop_checkpoints()  # nobody can go back to what was forgotten
             conversation.retire("trimmed")
 
-    def _prompt_tokens(self, conversation: Conversation, message: str) -> int:
+    def _prompt_tokens(self, conversation: Conversation, turn: Turn) -> int:
         # On a fresh handle the rendering holds the replayed turns as well: they are not in the KV cache yet.
-        rendered = conversation.render(message_json(message))
+        turn.rendered = conversation.render(turn_json(turn))
         begin = 1 if conversation.fresh else 0  # the begin-of-sequence token
-        return len(self._engine.tokenize(rendered)) + begin
+        return len(self._engine.tokenize(turn.rendered)) + begin
 
     def _require_open(self) -> None:
         if self.closed:

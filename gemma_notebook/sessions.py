@@ -36,10 +36,13 @@ from gemma_notebook.errors import (
 from gemma_notebook.messages import HandleCounts, HandleEvents, ModelInfo
 from gemma_notebook.options import SessionOptions, encodable_text
 from gemma_notebook.session import Session
-from gemma_notebook.turns import Turn, TurnQueue
+from gemma_notebook.tools import tools_of
+from gemma_notebook.turn_queue import TurnQueue
+from gemma_notebook.turns import Turn
 
 if TYPE_CHECKING:
     from gemma_notebook.chat import Chat
+    from gemma_notebook.messages import ToolCall
 
 __all__ = ["Session", "SessionManager"]
 
@@ -171,6 +174,9 @@ class SessionManager(TableDisplay):
         enable_thinking: bool = False,
         tools: Iterable[Any] = (),
         max_output_tokens: int | None = None,
+        *,
+        thinking_token_budget: int | None = None,
+        keep_thinking: bool = False,
     ) -> Session:
         """A fresh session on the single-chat lane; the previous one is closed before this one is created.
 
@@ -188,12 +194,16 @@ class SessionManager(TableDisplay):
             enable_audio_modality: The same for audio.
             system_instruction: What the model should know or how it should behave, in this session.
             enable_thinking: Let the model think before it answers, where it can.
-            tools: Functions that the model may call.
+            tools: Functions that the model may call, sync or async; see :func:`gemma_notebook.tool`.
             max_output_tokens: The longest reply, in tokens.
+            thinking_token_budget: The longest thought, in tokens; the model then answers with what it has.
+            keep_thinking: Leave thoughts in the context of later turns. Without, they are taken out before
+                the next turn, which costs a prefill of the last reply.
 
         Raises:
             ClosedError: The manager is closed.
             EngineError: The engine refused.
+            ToolError: A tool cannot be declared.
             UnsupportedError: The model cannot do what was asked.
             OptionValueError, OptionTypeError: An option is wrong. ``ValueError`` and ``TypeError``.
         """
@@ -210,6 +220,8 @@ class SessionManager(TableDisplay):
                 enable_thinking=enable_thinking,
                 tools=tools,
                 max_output_tokens=max_output_tokens,
+                thinking_token_budget=thinking_token_budget,
+                keep_thinking=keep_thinking,
             )
         )
 
@@ -238,21 +250,45 @@ class SessionManager(TableDisplay):
         context_policy: str = "trim",
         tool_choice: str = "auto",
         max_tool_turns: int = 8,
+        approve_tool: Callable[[ToolCall], Any] | None = None,
         **options: Any,
     ) -> Chat:
-        """A chat on the single-chat lane; options as :meth:`create_session`.
+        """A chat on the single-chat lane: one at a time, and the one before is closed.
 
         Args:
             context_policy: When the context is full: ``"trim"`` drops the oldest turns and says so in the
                 reply's ``trimmed_turns``; ``"error"`` raises ContextFullError and sends nothing.
-            tool_choice: ``"auto"``, ``"required"`` or ``"none"``.
-            max_tool_turns: How often the model may call tools before it must answer.
-            **options: The session's.
-        """
-        from gemma_notebook.chat import Chat
+            tool_choice: ``"auto"``: the model calls a tool or answers, as it likes; ``"required"``: its first
+                reply to each message has to be a call; ``"none"``: it is told of no tools.
+            max_tool_turns: How many rounds of calls one message may lead to; after them the calls are answered
+                with an error, and the reply has the finish reason ``"tool_calls"``.
+            approve_tool: Is asked before each call, with the :class:`~gemma_notebook.messages.ToolCall`, on a thread
+                of its own; sync or async; a false answer denies the call, and the model is told.
+            **options: ``temperature``, ``random_seed``, ``top_k``, ``top_p``, ``system_instruction``, ``tools``,
+                ``max_output_tokens``, ``enable_thinking``, ``thinking_token_budget``, ``keep_thinking``,
+                ``enable_vision_modality``, ``enable_audio_modality``, ``lora_path``: see :meth:`create_session`.
 
-        return Chat(self, self._checked(**options), own_lane=False, context_policy=context_policy,
-                    tool_choice=tool_choice, max_tool_turns=max_tool_turns)  # fmt: skip
+        Returns:
+            The chat. :meth:`Chat.reset` begins it anew, with other options if wanted.
+
+        Raises:
+            ClosedError, EngineError, ToolError, UnsupportedError, OptionValueError, OptionTypeError: As
+                :meth:`create_session`.
+
+        Example:
+            >>> chat = manager.create_chat(system_instruction="Be brief.", tools=[get_weather])
+            >>> chat.send("What is the weather in Paris?").text
+            'The answer is sunny.'
+        """
+        from gemma_notebook.chat import Chat, ToolPolicy
+
+        return Chat(
+            self,
+            self._checked(**options),
+            own_lane=False,
+            context_policy=context_policy,
+            tool_policy=ToolPolicy(tool_choice, max_tool_turns, approve_tool),
+        )
 
     async def acreate_chat(self, **options: Any) -> Chat:
         """:meth:`create_chat` without blocking the event loop."""
@@ -264,13 +300,37 @@ class SessionManager(TableDisplay):
         context_policy: str = "trim",
         tool_choice: str = "auto",
         max_tool_turns: int = 8,
+        approve_tool: Callable[[ToolCall], Any] | None = None,
         **options: Any,
     ) -> Chat:
-        """A chat on a lane of its own; options as :meth:`create_chat`."""
-        from gemma_notebook.chat import Chat
+        """A chat on a lane of its own, beside the others; close it to give its memory back.
 
-        return Chat(self, self._checked(**options), own_lane=True, context_policy=context_policy,
-                    tool_choice=tool_choice, max_tool_turns=max_tool_turns)  # fmt: skip
+        Args:
+            context_policy: As in :meth:`create_chat`, like all others.
+            tool_choice: ``"auto"``, ``"required"`` or ``"none"``.
+            max_tool_turns: How many rounds of calls one message may lead to.
+            approve_tool: Is asked before each call.
+            **options: The session's; see :meth:`create_session`.
+
+        Raises:
+            SessionLimitError: ``max_sessions`` are open already.
+            ClosedError, EngineError, ToolError, UnsupportedError, OptionValueError, OptionTypeError: As
+                :meth:`create_session`.
+
+        Example:
+            >>> with manager.open_chat() as chat:
+            ...     chat.send("Hello").text
+            'Hello! What can I do for you?'
+        """
+        from gemma_notebook.chat import Chat, ToolPolicy
+
+        return Chat(
+            self,
+            self._checked(**options),
+            own_lane=True,
+            context_policy=context_policy,
+            tool_policy=ToolPolicy(tool_choice, max_tool_turns, approve_tool),
+        )
 
     async def aopen_chat(self, **options: Any) -> Chat:
         """:meth:`open_chat` without blocking the event loop."""
@@ -501,6 +561,9 @@ class SessionManager(TableDisplay):
         model, name = self.model, self.model.name
         if checked.enable_thinking and not model.supports_thinking:
             raise UnsupportedError(f"the model {name!r} has no thinking; leave enable_thinking out")
+        if not checked.enable_thinking and (checked.thinking_token_budget or checked.keep_thinking):
+            option = "thinking_token_budget" if checked.thinking_token_budget else "keep_thinking"
+            raise OptionValueError(f"{option} is for a model that thinks; set enable_thinking=True with it")
         for modality, wanted in (
             ("vision", checked.enable_vision_modality),
             ("audio", checked.enable_audio_modality),
@@ -511,7 +574,7 @@ class SessionManager(TableDisplay):
                     f"without {modality}_backend='off', or leave enable_{modality}_modality out"
                 )
         if checked.tools:
-            raise UnsupportedError("this version of gemma_notebook does not call tools yet; leave tools out")
+            tools_of(checked)  # raises for one that cannot be declared
         if checked.lora_path is not None and self._engine.options.lora_rank is None:
             raise UnsupportedError(
                 f"lora_path={str(checked.lora_path)!r} needs a model loaded for it; load it with lora_rank=…"

@@ -3,15 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from gemma_notebook import _reaper
 from gemma_notebook._threads import in_thread
-from gemma_notebook.errors import ClosedError
+from gemma_notebook.errors import ClosedError, GemmaNotebookError
 from gemma_notebook.messages import Delta, Reply
-from gemma_notebook.turns import Turn
 
 __all__ = ["AsyncReplyStream", "ReplyStream"]
+
+
+class Source(Protocol):
+    """What a stream reads: a turn, or an exchange of several. Its reader drives it."""
+
+    deltas: list[Delta]
+    reply: Reply | None
+    error: GemmaNotebookError | None
+
+    @property
+    def done(self) -> bool: ...
+
+    def drive(self) -> None: ...
+
+    def cancel(self) -> None: ...
+
+    def drain(self) -> None: ...
+
+    def finish_unstarted(self) -> None: ...
 
 
 class ReplyStream:
@@ -25,7 +43,7 @@ class ReplyStream:
         ...     print(delta.text, end="")
     """
 
-    def __init__(self, turn: Turn, session: object = None) -> None:
+    def __init__(self, turn: Source, session: object = None) -> None:
         self._turn = turn
         self._session = session  # a session that nobody holds is closed, and this one is in use
         self._next = 0
@@ -120,10 +138,10 @@ class AsyncReplyStream:
     generation.
     """
 
-    def __init__(self, turn: Turn, start: Callable[[Turn], None], session: object = None) -> None:
+    def __init__(self, turn: Source, start: Callable[[], None], session: object = None) -> None:
         self._turn = turn
         self._session = session  # a session that nobody holds is closed, and this one is in use
-        self._start: Callable[[Turn], None] | None = start
+        self._start: Callable[[], None] | None = start
         self._next = 0
 
     def __aiter__(self) -> AsyncIterator[Delta]:
@@ -154,7 +172,7 @@ class AsyncReplyStream:
     async def _ensure_started(self) -> None:
         start, self._start = self._start, None
         if start is not None:
-            await self._cancelling(in_thread(start, self._turn))
+            await self._cancelling(in_thread(start))
 
     async def _cancelling(self, step: Awaitable[Any]) -> None:
         try:

@@ -1,4 +1,4 @@
-"""Turns: a message, its way through the engine's queue, and the reply that comes back.
+"""Turns: a message, or the results of tools, its way through the engine's queue, and the reply that comes back.
 
 A :class:`Turn` can be driven by anyone. Its reader does so as it iterates; whoever closes the session or
 waits for the engine does so too. Whatever was taken stays in the turn, so nobody steals another's chunks,
@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import json
 import threading
-from collections import deque
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from gemma_notebook._determinism import clock_is_fixed
+from gemma_notebook.chunks import deltas_of
 from gemma_notebook.engine import Conversation, Generation
-from gemma_notebook.errors import ClosedError, EngineError, GemmaNotebookError
-from gemma_notebook.messages import Delta, FinishReason, Message, Reply, Timing, ToolCall, Usage
+from gemma_notebook.errors import ClosedError, EngineError, GemmaNotebookError, ResponseFormatError
+from gemma_notebook.formats import ResponseFormat
+from gemma_notebook.messages import Delta, FinishReason, Message, Reply, Timing, ToolCall, ToolResult, Usage
 from gemma_notebook.options import SendOptions
+from gemma_notebook.prompted import CallReader, calls_text
 
-__all__ = ["Turn", "TurnQueue"]
+__all__ = ["Turn"]
 
 _WAIT_S = 0.1
 _CANCELLED_WAIT_S = 0.02
@@ -32,23 +36,54 @@ _STATUS_CODES = {
 }  # fmt: skip
 
 
+# What the engine ends a reply with whose tool call it cannot read.
+_BAD_CALL = "Failed to parse tool calls"
+
+
 class Turn:
     """One message and its reply. Safe to use from any thread.
 
     Args:
-        message: The user's text.
+        message: The user's text; ``""`` when it is the results of tools that are sent.
         options: What this send sets for itself.
         max_output_tokens: The limit that holds for the reply, from the send or else from the session.
+        parts: Images and sounds that go with the message, as the engine takes them.
+        results: What came of the calls in the reply of ``follows``.
+        follows: The turn whose calls these are the results of.
+        response_format: What the reply shall be.
+        prompted: Tools are declared in the prompt, and calls read from the reply's text.
+        held_to_call: The reply is held to be a call, and read as one.
     """
 
-    def __init__(self, message: str, options: SendOptions, *, max_output_tokens: int | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        options: SendOptions,
+        *,
+        max_output_tokens: int | None = None,
+        parts: Sequence[dict[str, Any]] = (),
+        results: Sequence[ToolResult] = (),
+        follows: Turn | None = None,
+        response_format: ResponseFormat | None = None,
+        prompted: bool = False,
+        held_to_call: bool = False,
+    ) -> None:
         self.message = message
         self.options = options
+        self.parts = tuple(parts)
+        self.results = tuple(results)
+        self.follows = follows
+        self.response_format = response_format
+        self.prompted = prompted
         self.reply: Reply | None = None
         self.error: GemmaNotebookError | None = None
         self.deltas: list[Delta] = []
+        self.rendered = ""
         self.trimmed_turns = 0
         self.restored = False
+        self._written: list[str] = []
+        self.held_to_call = held_to_call
+        self._calls_in_text = CallReader() if prompted or held_to_call else None
         self._max_output_tokens = max_output_tokens
         self._driving = threading.Lock()
         self._done = threading.Event()
@@ -60,18 +95,48 @@ class Turn:
         self._context_limit = 0
 
     @classmethod
-    def of_the_past(cls, message: str, reply: Reply | None) -> Turn:
+    def of_the_past(
+        cls,
+        message: str,
+        reply: Reply | None,
+        *,
+        results: Sequence[ToolResult] = (),
+        follows: Turn | None = None,
+        prompted: bool = False,
+    ) -> Turn:
         """A turn that was not answered here: one of a saved chat."""
-        turn = cls(message, SendOptions())
+        turn = cls(message, SendOptions(), results=results, follows=follows, prompted=prompted)
         turn.restored, turn.reply = True, reply
-        if reply is not None and reply.text:
-            turn.deltas.append(Delta(text=reply.text))
+        if reply is not None:
+            calls = calls_text(reply.tool_calls) if prompted else ""
+            turn._written.append("\n".join(part for part in (reply.text, calls) if part))
+            pieces = (Delta(thinking=reply.thinking), Delta(text=reply.text))
+            turn.deltas += [piece for piece in pieces if piece != Delta()]
+            turn.deltas += [Delta(tool_call=call) for call in reply.tool_calls]
         turn._done.set()
         return turn
 
+    @classmethod
+    def follow_up(cls, follows: Turn, results: Sequence[ToolResult]) -> Turn:
+        """The turn that tells the model what came of the calls in the reply of ``follows``."""
+        return cls(
+            "",
+            SendOptions(max_output_tokens=follows.options.max_output_tokens),
+            max_output_tokens=follows._max_output_tokens,
+            results=results,
+            follows=follows,
+            prompted=follows.prompted,
+        )
+
     def __repr__(self) -> str:
         state = "done" if self.done else "generating" if self._generation else "queued"
-        return f"Turn({self.message[:40]!r}, {state})"
+        said = self.message or f"{len(self.results)} results"
+        return f"Turn({said[:40]!r}, {state})"
+
+    @property
+    def first(self) -> Turn:
+        """The turn with the user's message that this one belongs to."""
+        return self if self.follows is None else self.follows.first
 
     @property
     def done(self) -> bool:
@@ -94,6 +159,26 @@ class Turn:
         return "".join(delta.text for delta in self.deltas)
 
     @property
+    def constrained(self) -> bool:
+        """The reply is held to a format."""
+        return bool(self.options.constraint_type)
+
+    @property
+    def raw_text(self) -> str:
+        """The reply so far as the model wrote it, calls in the text included."""
+        return "".join(self._written)
+
+    @property
+    def thinking(self) -> str:
+        """What the model thought so far."""
+        return "".join(delta.thinking for delta in self.deltas)
+
+    @property
+    def tool_calls(self) -> tuple[ToolCall, ...]:
+        """The calls that it asks for so far."""
+        return tuple(delta.tool_call for delta in self.deltas if delta.tool_call is not None)
+
+    @property
     def context_tokens(self) -> int | None:
         """Tokens in the KV cache after this turn; None when it never reached the engine.
 
@@ -105,11 +190,22 @@ class Turn:
 
     @property
     def messages(self) -> tuple[Message, ...]:
-        """The user's message and, once there is one, the reply."""
-        user = Message("user", self.message)
-        if self.reply is None:
-            return (user,)
-        return (user, Message("assistant", self.reply.text, self.reply.finish_reason))
+        """The user's message, or the results of tools, and, once there is one, the reply."""
+        said = Message("user", self.message)
+        if self.results:
+            values = json.dumps([one.value for one in self.results], ensure_ascii=False)
+            said = Message("tool", values, tool_results=self.results)
+        reply = self.reply
+        if reply is None:
+            return (said,)
+        answer = Message(
+            "assistant",
+            reply.text,
+            reply.finish_reason,
+            thinking=reply.thinking,
+            tool_calls=reply.tool_calls,
+        )
+        return (said, answer)
 
     def start(
         self, conversation: Conversation, message_json: str, *, used: int, prompt: int, limit: int
@@ -149,7 +245,7 @@ class Turn:
                 return
             chunks = generation.take(timeout_s)
             for chunk in chunks:
-                self.deltas.extend(_deltas(chunk))
+                self._add(deltas_of(chunk))
             if generation.ended:
                 self._finish(generation)
                 return
@@ -157,6 +253,26 @@ class Turn:
                 self._conversation.insist()
             if not chunks:
                 self._watch()
+
+    def _add(self, deltas: Sequence[Delta]) -> None:
+        for delta in deltas:
+            shown = delta
+            if delta.text:
+                self._written.append(delta.text)
+                if self._calls_in_text is not None:
+                    shown = replace(delta, text=self._calls_in_text.feed(delta.text))
+            if shown != Delta():
+                self.deltas.append(shown)
+
+    def _end_of_text(self, reason: FinishReason | None) -> None:
+        """What may have become a call is one, or is shown after all."""
+        if self._calls_in_text is None:
+            return
+        calls, rest = self._calls_in_text.end()
+        if rest:
+            self.deltas.append(Delta(text=rest))
+        if reason == "stop":  # of one that was cut off there is no call to be made
+            self.deltas += [Delta(tool_call=call) for call in calls]
 
     def wait_end(self, timeout_s: float) -> bool:
         """Wait for the end without competing with a reader; then take the rest. True when done."""
@@ -185,6 +301,10 @@ class Turn:
                 used, limit = self._context_before, self._context_limit
                 self.reply = Reply("", "cancelled", Usage(0, 0, used, limit), Timing(None, None, None, 0.0))
             self._done.set()
+
+    def finish_unsent(self) -> None:
+        """End a turn that is part of the history and will not be sent by itself: there is no reply to it."""
+        self._done.set()
 
     @property
     def _given_up(self) -> bool:
@@ -232,6 +352,9 @@ class Turn:
         # end-of-turn token included.
         output = max(chunks, context - self._context_before - self._prompt_tokens)
         reason = self._finish_reason(generation.error, output, context)
+        self._end_of_text(reason)
+        if reason == "stop" and self.tool_calls:
+            reason = "tool_calls"
         if reason == "cancelled" and conversation.stalled and not self._cancel_requested:
             self.error = EngineError(
                 "the engine stood still in the middle of the reply and was stopped; send the message again, "
@@ -239,31 +362,49 @@ class Turn:
                 operation="generate",
             )
         elif reason is None:
-            name = generation.error.partition(":")[0]
-            self.error = EngineError(
-                f"the engine broke off the reply: {generation.error}; send the message again",
-                code=_STATUS_CODES.get(name, -1),
-                operation="generate",
-            )
+            self.error = self._broken_off(generation.error)
         elif reason in {"length", "context_full"}:
             # The reply was cut without its end-of-turn token. Sent to again, the model takes the next
             # message for the rest of its own sentence ("Your name is Adauseru.", measured).
             conversation.retire(reason)
-        if reason == "stop" and output > chunks:
+        if reason in {"stop", "tool_calls"} and output > chunks:
             output -= 1
         usage = Usage(self._prompt_tokens, output, context, self._context_limit)
         timing = _timing(generation, self._prompt_tokens, output)
         conversation.end_turn(reason or "error", usage, timing)
-        self.reply = Reply(
+        reply = Reply(
             text=self.text,
             finish_reason=reason or "cancelled",
             usage=usage,
             timing=timing,
-            thinking="".join(delta.thinking for delta in self.deltas),
-            tool_calls=tuple(delta.tool_call for delta in self.deltas if delta.tool_call),
+            thinking=self.thinking,
+            tool_calls=self.tool_calls,
             trimmed_turns=self.trimmed_turns,
         )
+        self.reply = self._with_parsed(reply)
         self._done.set()
+
+    def _with_parsed(self, reply: Reply) -> Reply:
+        """The reply with the value that it is, when one was asked for and the reply is whole."""
+        if self.response_format is None or reply.finish_reason != "stop" or self.error is not None:
+            return reply
+        try:
+            return replace(reply, parsed=self.response_format.parsed(reply.text))
+        except ResponseFormatError as error:
+            self.error = error
+            return reply
+
+    def _broken_off(self, error: str) -> GemmaNotebookError:
+        name = error.partition(":")[0]
+        if self.response_format is not None:
+            return ResponseFormatError(
+                f"the engine could not keep to the response_format: {error}; simplify it, or leave it out"
+            )
+        return EngineError(
+            f"the engine broke off the reply: {error}; send the message again",
+            code=_STATUS_CODES.get(name, -1),
+            operation="generate",
+        )
 
     def _finish_reason(self, error: str, output_tokens: int, context: int) -> FinishReason | None:
         """Why the generation ended; None for an error of the engine."""
@@ -272,9 +413,12 @@ class Turn:
         full = self._context_limit > 0 and context >= self._context_limit - 1
         if "Max number of tokens reached" in error:
             return "context_full" if full or self._max_output_tokens is None else "length"
+        if _BAD_CALL in error:  # a call that is no JSON gets an answer too, on another handle
+            self.deltas.append(Delta(tool_call=ToolCall("")))
+            return "tool_calls"
         if error:
             return None
-        if any(delta.tool_call for delta in self.deltas):
+        if self.tool_calls:
             return "tool_calls"
         # Neither limit is an event of its own: the engine just ends the stream.
         if self._max_output_tokens is not None and output_tokens >= self._max_output_tokens:
@@ -286,84 +430,6 @@ class Turn:
             return conversation.token_count()
         except (ClosedError, EngineError):  # closed in mid-reply: nobody needs the exact number any more
             return self._context_before + self._prompt_tokens + output_tokens
-
-
-class TurnQueue:
-    """Lets one turn at a time into the engine, in the order in which they came.
-
-    Two decodes at once on one engine give wrong text, and natively the second would wait out of the
-    reach of its own Stop. Here it can be cancelled while it waits. Safe to use from any thread.
-    """
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._waiting: deque[Turn] = deque()
-        self._active: Turn | None = None
-
-    def join(self, turn: Turn) -> None:
-        """Take a place in the queue, to be followed by :meth:`wait`."""
-        with self._changed:
-            self._waiting.append(turn)
-
-    def wait(self, turn: Turn) -> bool:
-        """Wait for the engine. False when the turn was cancelled meanwhile, and so must not start.
-
-        The turn at the head sees to it that the active one comes to its end, also when nobody reads it.
-        """
-        try:
-            while True:
-                with self._changed:
-                    if turn.cancel_requested:
-                        return False
-                    active = self._active
-                    at_head = self._waiting[0] is turn
-                    if at_head and (active is None or active.done):
-                        self._active = turn
-                        return True
-                    if not at_head:
-                        self._changed.wait(_WAIT_S)
-                        continue
-                assert active is not None
-                active.wait_end(_WAIT_S)
-        finally:
-            self.leave(turn)
-
-    def abandon_active(self) -> None:
-        """Let the next turn in, whatever has become of the active one: its engine is given up."""
-        with self._changed:
-            self._active = None
-            self._changed.notify_all()
-
-    def leave(self, turn: Turn) -> None:
-        """Give the place in the queue up. Idempotent."""
-        with self._changed:
-            if turn in self._waiting:
-                self._waiting.remove(turn)
-            self._changed.notify_all()
-
-
-def _deltas(chunk: bytes) -> list[Delta]:
-    """The deltas in one chunk of the engine, which is one JSON message."""
-    try:
-        message = json.loads(chunk)
-        content = message.get("content") or []
-        if isinstance(content, str):
-            text = content
-        else:
-            text = "".join(part.get("text", "") for part in content if part.get("type") == "text")
-        thinking = "".join((message.get("channels") or {}).values())
-        calls = [_tool_call(call) for call in message.get("tool_calls") or ()]
-    except (ValueError, AttributeError, TypeError, RecursionError):  # not the engine's: show it all the same
-        return [Delta(text=chunk.decode("utf-8", "replace"))]
-    # JSON may name half of a surrogate pair, which no file and no front end can take.
-    text, thinking = (part.encode("utf-8", "replace").decode() for part in (text, thinking))
-    deltas = [Delta(text=text, thinking=thinking)] if text or thinking else []
-    return deltas + [Delta(tool_call=call) for call in calls]
-
-
-def _tool_call(call: dict[str, Any]) -> ToolCall:
-    function = call.get("function") or {}
-    return ToolCall(str(function.get("name", "")), function.get("arguments"))
 
 
 def _timing(generation: Generation, prompt_tokens: int, output_tokens: int) -> Timing:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gemma_notebook.engine.handles import HandleLife, HandleState
-from gemma_notebook.engine.library import call_keeping
+from gemma_notebook.engine.library import CStrings, call_keeping
 from gemma_notebook.engine.stream import WAIT_SLICE_S, Generation
 from gemma_notebook.errors import ClosedError, EngineError
 from gemma_notebook.messages import Timing, Usage
@@ -34,6 +34,9 @@ STALL_TIMEOUT_S = 120.0
 PREFILL_TIMEOUT_S = 900.0
 
 
+_CONSTRAINTS = {"": 0, "regex": 1, "json_schema": 2}
+
+
 @dataclass(frozen=True, slots=True)
 class ConversationOptions:
     """What a native conversation is created with. JSON members are JSON texts, checked by the caller:
@@ -50,6 +53,10 @@ class ConversationOptions:
     top_p: float | None = None
     max_output_tokens: int | None = None
     enable_thinking: bool | None = None
+    tools_json: str | None = None
+    thinking_token_budget: int | None = None
+    keep_thinking: bool = False
+    constrained: bool = False
 
 
 class Conversation:
@@ -63,7 +70,9 @@ class Conversation:
         detail: str = "",
         checkpoint_of: int | None = None,
         fresh: bool = True,
+        constrained: bool = False,
     ) -> None:
+        self.constrained = constrained
         self._engine = engine
         self._pointer = pointer
         self._generation: Generation | None = None
@@ -146,6 +155,9 @@ class Conversation:
         engine, library = self._engine, self._engine.library
         native = library.ffi.new("gn_send_options *")
         native.max_output_tokens = options.max_output_tokens or 0
+        strings = CStrings(library)
+        native.constraint_type = _CONSTRAINTS[options.constraint_type]
+        native.constraint = strings.text(options.constraint or None)
         error = library.new_error()
         started: list[Any] = []
         # The handle cannot be deleted while this thread has the engine.
@@ -248,6 +260,7 @@ class Conversation:
                 detail=f"clone of handle {self.number}",
                 checkpoint_of=self.number if checkpoint else None,
                 fresh=self._fresh,
+                constrained=self.constrained,
             )
 
     def promote(self) -> None:

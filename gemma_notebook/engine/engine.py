@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import dataclasses
+import json
 import os
 import threading
 import weakref
@@ -31,6 +32,11 @@ __all__ = ["Engine"]
 # others end every reply with "UNIMPLEMENTED: Sampler type: 1 not implemented yet." (measured)
 _TOP_P = 2
 _SAMPLER_NAMES = {0: "unspecified", 1: "top_k", _TOP_P: "top_p", 3: "greedy"}
+
+_LL_GUIDANCE = 1
+
+# An expression that needs what some tokenizers cannot match: a space, a brace, a quotation mark.
+_PROBE = r'\{"a b": 1\}'
 
 # The word for "keep no compiled weights": without it the engine writes a cache beside the model file.
 _NO_CACHE = ":nocache"
@@ -77,6 +83,7 @@ class Engine:
         self._conversations: set[Conversation] = set()
         self._quiet = threading.Condition(self.lock)
         self._wanting_quiet = 0
+        self._can_constrain: bool | None = None
         self._closing = False
         self._pid = os.getpid()
         self._pointer: Any = None
@@ -187,9 +194,22 @@ class Engine:
         """
         library = self.library
         strings = CStrings(library)
-        native = library.ffi.new("gn_conversation_options *")
+        native = self._native_options(options, strings)
+        with self.quiet():
+            return self.adopt(
+                library.lib.gn_conversation_create,
+                self.require_open(),
+                native,
+                operation="create conversation",
+                detail="with its turns replayed" if options.messages_json else "",
+                constrained=options.constrained,
+            )
+
+    def _native_options(self, options: ConversationOptions, strings: CStrings) -> Any:
+        native = self.library.ffi.new("gn_conversation_options *")
         native.system_message_json = strings.text(options.system_message_json)
         native.messages_json = strings.text(options.messages_json)
+        native.tools_json = strings.text(options.tools_json)
         native.extra_context_json = strings.text(options.extra_context_json)
         native.lora_path = strings.text(options.lora_path)
         native.has_sampler = 1
@@ -200,18 +220,81 @@ class Engine:
         native.seed = options.random_seed
         native.max_output_tokens = options.max_output_tokens or 0
         native.enable_thinking = -1 if options.enable_thinking is None else int(options.enable_thinking)
-        native.thinking_token_budget = -1
-        native.constraint_provider = -1
-        native.filter_channel_content = -1
+        native.thinking_token_budget = options.thinking_token_budget or -1
+        native.constraint_provider = _LL_GUIDANCE if options.constrained else -1
+        native.filter_channel_content = 0 if options.keep_thinking else -1
         native.stream_tool_calls = -1
+        return native
+
+    def render(self, options: ConversationOptions, message_json: str) -> str:
+        """What a new conversation with these options would read with its first message, as text.
+
+        Raises:
+            ClosedError: The engine is closed.
+            EngineError: The engine refused.
+        """
+        library, lib = self.library, self.library.lib
+        strings = CStrings(library)
+        native, error = self._native_options(options, strings), library.new_error()
+        with self._passing_conversation(native, "render") as conversation:
+            text = lib.gn_conversation_render(library.api, conversation, message_json.encode(), error)
+        if text == library.ffi.NULL:
+            raise library.engine_error(error, "render")
+        try:
+            return library.text(text)
+        finally:
+            lib.gn_free(text)
+
+    @property
+    def can_constrain(self) -> bool:
+        """Whether the model's tokenizer lets a constraint through; found out once, by a reply of a few tokens.
+
+        The engine's grammar takes the pieces of the tokenizer literally: those with SentencePiece's mark for a
+        space, or for a single byte, match neither a space nor a brace, and the reply breaks off (measured).
+
+        Raises:
+            ClosedError: The engine is closed.
+        """
+        if (
+            self._can_constrain is None
+        ):  # without the lock: while another chat generates, this waits for its end
+            self._can_constrain = self._try_constraint()
+        return self._can_constrain
+
+    def _try_constraint(self) -> bool:
+        library, lib = self.library, self.library.lib
+        strings = CStrings(library)
+        native = self._native_options(ConversationOptions(constrained=True, max_output_tokens=64), strings)
+        options = library.ffi.new("gn_send_options *")
+        options.constraint_type, options.constraint = 1, strings.text(_PROBE)
+        error = library.new_error()
+        message = json.dumps({"role": "user", "content": [{"type": "text", "text": "Hello"}]})
+        with self._passing_conversation(native, "try a constraint") as conversation:
+            if self._can_constrain is not None:  # somebody has tried meanwhile
+                return self._can_constrain
+            reply = lib.gn_conversation_send(library.api, conversation, message.encode(), options, error)
+        if reply == library.ffi.NULL:
+            return False
+        try:
+            return _PROBE.replace("\\", "") in str(json.loads(library.text(reply)).get("content"))
+        except ValueError:
+            return False
+        finally:
+            lib.gn_free(reply)
+
+    @contextlib.contextmanager
+    def _passing_conversation(self, native: Any, operation: str) -> Iterator[Any]:
+        """A conversation that no session runs on, deleted at once; the lock is held all the while."""
+        library, lib = self.library, self.library.lib
+        error = library.new_error()
         with self.quiet():
-            return self.adopt(
-                library.lib.gn_conversation_create,
-                self.require_open(),
-                native,
-                operation="create conversation",
-                detail="with its turns replayed" if options.messages_json else "",
-            )
+            conversation = lib.gn_conversation_create(library.api, self.require_open(), native, error)
+            if conversation == library.ffi.NULL:
+                raise library.engine_error(error, operation)
+            try:
+                yield conversation
+            finally:
+                lib.gn_conversation_delete(library.api, conversation)
 
     def adopt(
         self,
@@ -221,6 +304,7 @@ class Engine:
         detail: str,
         checkpoint_of: int | None = None,
         fresh: bool = True,
+        constrained: bool = False,
     ) -> Conversation:
         """The conversation that a function of the shim makes. The caller holds the engine's lock.
 
@@ -238,7 +322,12 @@ class Engine:
                 self.ledger.record(0, "failed", str(failure))
                 raise failure
             conversation = Conversation(
-                self, made[0], detail=detail, checkpoint_of=checkpoint_of, fresh=fresh
+                self,
+                made[0],
+                detail=detail,
+                checkpoint_of=checkpoint_of,
+                fresh=fresh,
+                constrained=constrained,
             )
             self._conversations.add(conversation)
             return conversation

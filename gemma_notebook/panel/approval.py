@@ -8,10 +8,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from gemma_notebook.messages import ToolCall
+from gemma_notebook.messages import ToolCall, ToolOutcome, ToolResult
 from gemma_notebook.panel.protocol import Call, CallState, well_formed
 
-__all__ = ["ToolDesk"]
+__all__ = ["STATES", "ToolDesk", "json_value", "result_text"]
+
+
+STATES: dict[ToolOutcome, CallState] = {
+    "done": "done",
+    "error": "error",
+    "denied": "denied",
+    "stopped": "stopped",
+}
 
 
 @dataclass(slots=True)
@@ -22,20 +30,23 @@ class _Asked:
 
 
 class ToolDesk:
-    """Where a chat's tool loop asks whether it may call, and says what came of it.
+    """Where a chat asks whether it may call a tool, and where what came of the calls is told.
 
     Args:
-        tell: Takes each call whenever something about it is new. Called without the desk's lock.
+        tell: Takes each call whenever something about it is new. It must not use the desk.
 
-    Thread-safe. A question is asked on the thread that generates, and answered from any other.
+    Thread-safe. A question is asked on the thread of the call, and answered from any other.
 
     Example:
-        >>> if desk.approve(call):
-        ...     desk.finished(call, function(**call.arguments))
+        >>> chat._ask_about_tool = desk.approve
+        >>> for delta in chat.stream("Send it."):
+        ...     if delta.tool_result:
+        ...         desk.settle(delta.tool_result)
     """
 
     def __init__(self, tell: Callable[[Call], None]) -> None:
         self._tell = tell
+        self._telling = threading.Lock()  # so that the latest state of a call is told last
         self._lock = threading.Lock()
         self._calls: dict[int, tuple[ToolCall, Call]] = {}  # the call is kept, so that its id stays its own
         self._count = 0
@@ -43,38 +54,51 @@ class ToolDesk:
         self._denied = False
 
     def begin(self) -> None:
-        """A reply begins: what was denied with the last one does not count for it."""
+        """A reply begins: what was denied with the last one does not count for it, and nothing of that is asked."""
         with self._lock:
+            if self._asked is not None:
+                self._asked.decided.set()
             self._calls, self._denied = {}, False
 
     def show(self, call: ToolCall) -> None:
         """Show a call that the model has asked for; does nothing when it is shown already."""
-        with self._lock:
-            new = id(call) not in self._calls
-        if new:
-            self._change(call, "running")
+        with self._telling:
+            with self._lock:
+                new = id(call) not in self._calls
+            if new:
+                self._tell(self._entry(call, "running"))
 
     def approve(self, call: ToolCall) -> bool:
-        """Ask the user and wait for the answer. Stop and Reset answer no."""
-        asked = _Asked(self._entry(call, "asking"), threading.Event())
-        with self._lock:
-            if self._denied:
-                asked.decided.set()
-            self._asked = asked
-        self._tell(asked.call)
+        """Ask the user and wait for the answer. Stop and Reset answer no, and so does a result from elsewhere."""
+        with self._telling:
+            with self._lock:
+                over = id(call) in self._calls and "result" in self._calls[id(call)][1]
+                if over or self._denied:
+                    return False
+            asked = _Asked(self._entry(call, "asking"), threading.Event())
+            with self._lock:
+                self._asked = asked
+            self._tell(asked.call)
         asked.decided.wait()
-        with self._lock:
-            self._asked = None
-        self._change(call, "running" if asked.allowed else "denied")
+        with self._telling:
+            with self._lock:
+                if self._asked is asked:
+                    self._asked = None
+                over = self._calls.get(id(call), (call, None))[1] is not asked.call
+            if not over:  # else it was stopped, and another reply may have begun
+                self._tell(self._entry(call, "running" if asked.allowed else "denied"))
         return asked.allowed
 
-    def finished(self, call: ToolCall, result: object) -> None:
-        """The tool has given ``result``."""
-        self._change(call, "done", str(result))
-
-    def failed(self, call: ToolCall, error: BaseException) -> None:
-        """The tool has raised ``error``."""
-        self._change(call, "error", str(error) or type(error).__name__)
+    def settle(self, result: ToolResult) -> None:
+        """Show what came of a call; a question about it has no answer any more."""
+        with self._telling:
+            self._tell(self._entry(result.call, STATES[result.outcome], result_text(result)))
+            with self._lock:
+                if (
+                    self._asked is not None
+                    and self._asked.call["id"] == self._calls[id(result.call)][1]["id"]
+                ):
+                    self._asked.decided.set()
 
     def decide(self, call: str, *, allow: bool) -> bool:
         """Answer the question about the call with that id; False if it is not being asked."""
@@ -93,9 +117,6 @@ class ToolDesk:
             if self._asked is not None:
                 self._asked.decided.set()
 
-    def _change(self, call: ToolCall, state: CallState, result: str | None = None) -> None:
-        self._tell(self._entry(call, state, result))
-
     def _entry(self, call: ToolCall, state: CallState, result: str | None = None) -> Call:
         with self._lock:
             known = self._calls.get(id(call))
@@ -105,7 +126,7 @@ class ToolDesk:
             entry: Call = {
                 "id": number,
                 "name": well_formed(call.name),
-                "arguments": _json(call.arguments),
+                "arguments": json_value(call.arguments),
                 "state": state,
             }
             if result is not None:
@@ -114,6 +135,14 @@ class ToolDesk:
             return entry
 
 
-def _json(value: Any) -> Any:
+def result_text(result: ToolResult) -> str:
+    """What came of a call, to be read."""
+    value = result.value
+    if result.outcome != "done" and isinstance(value, dict) and "error" in value:
+        value = value["error"]
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)
+
+
+def json_value(value: Any) -> Any:
     """``value`` as JSON that UTF-8 can carry."""
     return json.loads(well_formed(json.dumps(value, ensure_ascii=False, default=str)))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 
-from gemma_notebook.messages import Message
+from gemma_notebook.messages import Message, Reply
 from gemma_notebook.panel.interfaces import PanelChat
 
-__all__ = ["go_back_to"]
+__all__ = ["go_back_to", "said_in"]
 
 _Pair = tuple[str, str]
 
@@ -36,13 +35,29 @@ def go_back_to(chat: PanelChat, path: Sequence[Message], *, again: bool = False)
     chat.restore(path)
 
 
+def said_in(chat: PanelChat, reply: Reply) -> tuple[Message, ...]:
+    """The messages that a reply with calls is made of, calls and results among them; none of another reply."""
+    said: list[Message] = []
+    for message in reversed(chat.messages if reply.tool_results else ()):
+        if message.role != "user":
+            said.insert(0, message)
+        elif tuple(result for one in said for result in one.tool_results) == reply.tool_results:
+            return tuple(said)
+        else:  # somebody else has sent meanwhile
+            said = []
+    return ()
+
+
 def _pairs(messages: Sequence[Message]) -> list[_Pair]:
     """Prompts and their answers, without those that were not answered: the model does not see them again."""
-    return [
-        (prompt.text, reply.text)
-        for prompt, reply in itertools.pairwise(messages)
-        if (prompt.role, reply.role) == ("user", "assistant") and reply.text
-    ]
+    pairs: list[_Pair] = []
+    for message in messages:
+        if message.role == "user":
+            pairs.append((message.text, ""))
+        elif message.role == "assistant" and message.text and pairs:
+            prompt, said = pairs[-1]  # before calls of tools, and after them
+            pairs[-1] = (prompt, said + message.text)
+    return [(prompt, "".join(said.split())) for prompt, said in pairs if said]
 
 
 def _is_end_of(said: list[_Pair], wanted: list[_Pair]) -> bool:

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 from gemma_notebook.errors import GemmaNotebookError
-from gemma_notebook.messages import Delta, Message, Reply
+from gemma_notebook.messages import Delta, Message, Reply, ToolCall
 from gemma_notebook.panel.approval import ToolDesk
-from gemma_notebook.panel.context import go_back_to
+from gemma_notebook.panel.context import go_back_to, said_in
 from gemma_notebook.panel.interfaces import PanelChat
 from gemma_notebook.panel.problems import problem_of
-from gemma_notebook.panel.protocol import BranchMessage, Call, File, Problem, Retry, Status
+from gemma_notebook.panel.protocol import BranchMessage, Call, Problem, Retry, Status
 from gemma_notebook.panel.pump import Pump
 from gemma_notebook.panel.requests import (
-    Attachment,
     BadRequestError,
     EditRequest,
     ExportRequest,
@@ -36,6 +34,7 @@ from gemma_notebook.panel.requests import (
     parse_request,
 )
 from gemma_notebook.panel.teller import Teller
+from gemma_notebook.panel.waiting import Turn, Waiting
 from gemma_notebook.panel.worker import Worker
 
 __all__ = ["Controller"]
@@ -43,24 +42,6 @@ __all__ = ["Controller"]
 _log = logging.getLogger(__name__)
 
 _Obstacle = tuple[str, Retry | None]
-
-
-@dataclass(eq=False, slots=True)
-class _Turn:
-    """A prompt on its way through the worker.
-
-    Attributes:
-        context: What the model has to remember before it reads the prompt; None: what it remembers anyway.
-        again: The prompt was read before, or stands in the place of one that was. It is not given back.
-    """
-
-    text: str
-    request: str
-    attachments: tuple[Attachment, ...] = ()
-    context: tuple[Message, ...] | None = None
-    again: bool = False
-    begun: bool = False
-    stopped: bool = False
 
 
 class Controller:
@@ -71,26 +52,34 @@ class Controller:
         pump: Takes the messages for the front end.
         worker: Runs the turns and the resets.
         prompts: What a user may begin with.
+        tools: What "tools on" means for a chat that begins with them off.
 
     ``handle`` returns within milliseconds and may be called on the main thread or on a subshell's. Everything is
     thread-safe. The lock is never held while the chat works.
     """
 
-    def __init__(self, chat: PanelChat, pump: Pump, worker: Worker, prompts: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        chat: PanelChat,
+        pump: Pump,
+        worker: Worker,
+        prompts: Sequence[str] = (),
+        tools: Sequence[Any] = (),
+    ) -> None:
         self._chat = chat
         self._pump = pump
         self._worker = worker
         self._lock = threading.Lock()
-        self._teller = Teller(chat, pump, prompts)
+        self._teller = Teller(chat, pump, prompts, tools)
         self._record = self._teller.record
-        self._waiting: list[_Turn] = []  # also the current one, until its reply begins
-        self._current: _Turn | None = None
+        self._waiting = Waiting(self._teller, pump)
         self._restoring = 0
         self._resets: list[str] = []
         self._load: tuple[Message, ...] = ()
         self._astray = False  # going back failed: what the model remembers is not what is shown
         self._closed = False
         self.tools = ToolDesk(self._tell_call)
+        chat._ask_about_tool = self._ask_about_tool
 
     def handle(self, content: object, buffers: Sequence[Any] | None = ()) -> None:
         """Take one message from the front end."""
@@ -132,6 +121,11 @@ class Controller:
                 with self._lock:
                     self._teller.tell_export(request)
 
+    def of_another_chat(self) -> tuple[dict[str, Any], Sequence[Any]]:
+        """What a chat beside this one begins with, and what "tools on" means there."""
+        with self._lock:
+            return self._teller.options_of_next(), self._teller.next.tools
+
     def close(self) -> None:
         """Stop the panel's turn, refuse new ones, and tell the front end. Idempotent; the chat stays open."""
         with self._lock:
@@ -139,8 +133,10 @@ class Controller:
                 return
             self._closed = True
             self._waiting.clear()
-            running = self._current is not None
+            running = self._waiting.current is not None
             self._tell_state()
+        if self._chat._ask_about_tool == self._ask_about_tool:
+            self._chat._ask_about_tool = None
         if running:
             self._stop_chat()
 
@@ -153,9 +149,9 @@ class Controller:
                 why, retry = obstacle
                 self._teller.refuse(request.id, "Refused", why, retry=retry, text=request.text)
                 return
-            turn = _Turn(request.text, request.id, request.attachments)
-            self._waiting.append(turn)
-            self._pump.post(self._record.add_prompt(turn.text, turn.request, _files(turn.attachments)))
+            turn = Turn(request.text, request.id, request.attachments)
+            self._waiting.add(turn)
+            self._pump.post(self._record.add_prompt(turn.text, turn.request, turn.attachments))
             self._tell_state()
         self._worker.put(lambda: self._run_turn(turn))
 
@@ -176,36 +172,11 @@ class Controller:
 
     def _stop(self, request: StopRequest) -> None:
         with self._lock:
-            current = self._current
             stops = request.epoch == self._record.epoch and not self._resets
-            if stops:
-                behind = [turn for turn in self._waiting if turn is not current]
-                self._withdraw(behind, "Stopped before the model read this message.")
-                if current is not None:
-                    current.stopped = True
+            current = self._waiting.stop() if stops else None
             self._tell_state(request.id)
-        if stops and current is not None:
+        if current is not None:
             self._stop_chat()
-
-    def _withdraw(
-        self, turns: Iterable[_Turn], why: str, *, kind: str = "Withdrawn", retry: Retry | None = "send"
-    ) -> None:
-        """Take prompts off the screen that the model has not read, and give their text back."""
-        for turn in tuple(turns):
-            if turn in self._waiting:
-                self._waiting.remove(turn)
-                if turn.again:
-                    self._fail(turn, {"kind": kind, "message": why, "retry": retry})
-                    continue
-                self._record.remove_prompt(turn.request)
-                self._teller.refuse(turn.request, kind, why, retry=retry, text=turn.text)
-
-    def _fail(self, turn: _Turn, problem: Problem) -> None:
-        """Say in the place of the reply why there is none."""
-        self._pump.post(self._record.begin_reply(turn.request))
-        told = self._record.end_reply(problem)
-        if told is not None:
-            self._pump.post(told)
 
     def _stop_chat(self) -> None:
         self.tools.deny()
@@ -222,6 +193,13 @@ class Controller:
             else:
                 self._teller.refuse(request.id, "Refused", "This call of a tool was decided already.")
 
+    def _ask_about_tool(self, call: ToolCall) -> bool:
+        with self._lock:
+            current = self._waiting.current
+            here = not self._closed and current is not None and current.begun
+        # A message from a cell has its reply there: the panel does not show it, and so cannot ask.
+        return here and self.tools.approve(call)
+
     # Going back
 
     def _regenerate(self, request: RegenerateRequest) -> None:
@@ -230,7 +208,8 @@ class Controller:
             if self._cannot_go_back(request.id, request.epoch, known=prompt is not None) or prompt is None:
                 return
             context = self._record.before(prompt["turn"])
-            turn = _Turn(prompt["text"], request.id, context=context, again=True)
+            attached = self._record.attachments_of(prompt["turn"])
+            turn = Turn(prompt["text"], request.id, attached, context, again=True)
             self._answer_again(turn, self._record.take_back_reply(request.turn))
         self._worker.put(lambda: self._run_turn(turn))
 
@@ -240,12 +219,13 @@ class Controller:
             if self._cannot_go_back(request.id, request.epoch, known=known):
                 return
             context = self._record.before(request.turn)
-            turn = _Turn(request.text, request.id, context=context, again=True)
+            attached = self._record.attachments_of(request.turn)
+            turn = Turn(request.text, request.id, attached, context, again=True)
             self._answer_again(turn, self._record.edit(request.turn, request.text, request.id))
         self._worker.put(lambda: self._run_turn(turn))
 
-    def _answer_again(self, turn: _Turn, branch: BranchMessage) -> None:
-        self._waiting.append(turn)
+    def _answer_again(self, turn: Turn, branch: BranchMessage) -> None:
+        self._waiting.add(turn)
         self._pump.post({**branch, "request": turn.request})
         self._tell_state()
 
@@ -272,7 +252,7 @@ class Controller:
         obstacle = self._obstacle(epoch)
         if obstacle is not None:
             why = obstacle[0]
-        elif self._waiting or self._current is not None or self._restoring:
+        elif not self._waiting.idle or self._restoring:
             why = "Wait for the reply, or stop it."
         elif not known:
             why = "This message is not in the chat any more."
@@ -313,13 +293,7 @@ class Controller:
             self._load = load
             self._teller.failure = None
             view_waits = self._pump.purge(self._record.epoch)
-            again = [turn for turn in self._waiting if turn.again]
-            self._waiting = [turn for turn in self._waiting if not turn.again]
-            for turn in again:
-                turn.stopped = True
-            self._withdraw(
-                self._waiting, "The chat was reset before the model read this message; send it again."
-            )
+            self._waiting.reset()
             self._record.clear()
             self._tell_state()
             if view_waits:
@@ -338,24 +312,25 @@ class Controller:
 
     # Work, on the worker's thread
 
-    def _run_turn(self, turn: _Turn) -> None:
+    def _run_turn(self, turn: Turn) -> None:
         with self._lock:
             if turn not in self._waiting:
                 return
-            self._current = turn
+            self._waiting.current = turn
             if self._astray and turn.context is None:
                 turn.context = self._record.exchanges
         self.tools.begin()
         outcome = self._answer(turn)
+        said = said_in(self._chat, outcome) if isinstance(outcome, Reply) else ()
         with self._lock:
-            self._current = None
-            told = self._record.end_reply(outcome)
+            self._waiting.current = None
+            told = self._record.end_reply(outcome, said)
             if told is not None:
                 self._pump.post(told)
             if not self._resets:
                 self._tell_state()
 
-    def _answer(self, turn: _Turn) -> Reply | Problem | None:
+    def _answer(self, turn: Turn) -> Reply | Problem | None:
         """Let the chat answer; None when it refused before there was a reply."""
         try:
             if turn.context is not None:
@@ -365,10 +340,13 @@ class Controller:
         except Exception as error:
             problem = problem_of(error)
             with self._lock:
-                self._withdraw([turn], problem["message"], kind=problem["kind"], retry=problem["retry"])
+                self._waiting.withdraw(
+                    [turn], problem["message"], kind=problem["kind"], retry=problem["retry"]
+                )
             return None
         with self._lock:
-            self._begin(turn)
+            if self._waiting.begin(turn):
+                self._tell_state()
         try:
             # A stop may have come before there was a stream to stop.
             self._stop_if_asked(turn)
@@ -384,15 +362,7 @@ class Controller:
         go_back_to(self._chat, path, again=again)
         self._astray = False
 
-    def _begin(self, turn: _Turn) -> None:
-        if turn not in self._waiting:
-            return
-        self._waiting.remove(turn)
-        turn.begun = True
-        self._pump.post(self._record.begin_reply(turn.request))
-        self._tell_state()
-
-    def _stop_if_asked(self, turn: _Turn) -> None:
+    def _stop_if_asked(self, turn: Turn) -> None:
         with self._lock:
             asked = turn.stopped or self._closed or bool(self._resets)
         if asked:
@@ -405,6 +375,8 @@ class Controller:
                     self._pump.post(told)
         if delta.tool_call is not None:
             self.tools.show(delta.tool_call)
+        if delta.tool_result is not None:
+            self.tools.settle(delta.tool_result)
 
     def _tell_call(self, call: Call) -> None:
         with self._lock:
@@ -462,15 +434,9 @@ class Controller:
             return "resetting"
         if self._teller.failure is not None:
             return "failed"
-        if self._current is not None:
-            return "stopping" if self._current.stopped else "generating" if self._current.begun else "queued"
-        if self._restoring:
+        if self._waiting.current is None and self._restoring:
             return "restoring"
-        return "queued" if self._waiting else "idle"
+        return self._waiting.status
 
     def _tell_state(self, request: str | None = None) -> None:
         self._teller.tell_state(self._status, request)
-
-
-def _files(attachments: Sequence[Attachment]) -> list[File]:
-    return [{"name": a.name, "type": a.media_type, "size": len(a.data)} for a in attachments]

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
-from gemma_notebook.messages import Context, Delta, HandleCounts, HandleEvent, Message, ModelInfo, Reply
+from gemma_notebook.messages import (
+    Context,
+    Delta,
+    HandleCounts,
+    HandleEvent,
+    Message,
+    ModelInfo,
+    Reply,
+    ToolCall,
+)
 from gemma_notebook.options import SessionOptions
 
 __all__ = ["PanelChat", "PanelManager", "PanelStream"]
@@ -34,13 +43,15 @@ class PanelManager(Protocol):
 
     def create_chat(self) -> PanelChat: ...
 
-    def open_chat(self) -> PanelChat: ...
+    def open_chat(self, **options: Any) -> PanelChat: ...
 
 
 class PanelChat(Protocol):
     """What the panel needs of a chat. ``stop``, ``reset`` and the properties are called from any thread."""
 
     def stream(self, text: str, /, *, attachments: Sequence[Any] = ()) -> PanelStream: ...
+
+    _ask_about_tool: Callable[[ToolCall], Any] | None
 
     def stop(self) -> None: ...
 

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import logging
 
-from gemma_notebook.errors import ClosedError, ContextFullError, GemmaNotebookError, UnsupportedError
+from gemma_notebook.errors import (
+    ClosedError,
+    ContextFullError,
+    GemmaNotebookError,
+    OptionTypeError,
+    OptionValueError,
+    UnsupportedError,
+)
 from gemma_notebook.panel.protocol import Problem
 
 __all__ = ["problem_of"]
@@ -22,5 +29,7 @@ def problem_of(error: Exception) -> Problem:
             "message": f"Something unexpected failed ({kind}: {error}); try again.",
             "retry": "send",
         }
-    hopeless = isinstance(error, ClosedError | ContextFullError | UnsupportedError)
+    hopeless = isinstance(
+        error, ClosedError | ContextFullError | OptionTypeError | OptionValueError | UnsupportedError
+    )
     return {"kind": kind, "message": str(error), "retry": None if hopeless else "send"}

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any, Literal, NotRequired, TypedDict
 
-from gemma_notebook.messages import Context, FinishReason, HandleCounts, ModelInfo, Role, Timing, Usage
+from gemma_notebook.messages import Context, FinishReason, HandleCounts, ModelInfo, Timing, Usage
 
 __all__ = [
     "Branch",
@@ -34,6 +34,7 @@ __all__ = [
     "Settings",
     "SettingsMessage",
     "SnapshotMessage",
+    "Speaker",
     "StateMessage",
     "Status",
     "Tab",
@@ -51,7 +52,8 @@ __all__ = [
 
 Status = Literal["idle", "queued", "restoring", "generating", "stopping", "resetting", "failed", "closed"]
 TurnState = Literal["streaming", "done", "cancelled", "error"]
-CallState = Literal["asking", "running", "done", "denied", "error"]
+Speaker = Literal["user", "assistant"]
+CallState = Literal["asking", "running", "done", "denied", "stopped", "error"]
 Retry = Literal["send", "reset"]
 
 
@@ -112,7 +114,7 @@ class ChatMessage(TypedDict):
     """One message of the chat, as a snapshot tells it."""
 
     turn: int
-    role: Role
+    role: Speaker
     text: str
     state: TurnState
     thinking: NotRequired[str]
@@ -189,7 +191,7 @@ class TurnMessage(TypedDict):
     chat: NotRequired[str]
     epoch: int
     turn: int
-    role: Role
+    role: Speaker
     state: TurnState
     text: NotRequired[str]
     thinking: NotRequired[str]

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gemma_notebook.messages import Message, Reply, Role
+from gemma_notebook.messages import Message, Reply, ToolResult
+from gemma_notebook.panel.approval import STATES, json_value, result_text
 from gemma_notebook.panel.protocol import (
     BranchMessage,
     Call,
@@ -19,6 +20,7 @@ from gemma_notebook.panel.protocol import (
     DeltaMessage,
     File,
     Problem,
+    Speaker,
     ToolMessage,
     TurnMessage,
     TurnState,
@@ -27,6 +29,7 @@ from gemma_notebook.panel.protocol import (
     utf16_length,
     well_formed,
 )
+from gemma_notebook.panel.requests import Attachment
 
 __all__ = ["Record"]
 
@@ -37,6 +40,8 @@ class _Node:
 
     entry: ChatMessage
     parent: _Node | None = None
+    attachments: tuple[Attachment, ...] = ()
+    said: tuple[Message, ...] = ()  # of a reply with calls: what was said before them, and what came of them
     children: list[_Node] = field(default_factory=list)
     chosen: _Node | None = None
 
@@ -122,20 +127,59 @@ class Record:
     def load(self, said: Iterable[Message]) -> None:
         """Take over what was said elsewhere."""
         for message in said:
-            state: TurnState = "cancelled" if message.finish_reason == "cancelled" else "done"
-            entry = self._add(message.role, well_formed(message.text), state).entry
-            if message.finish_reason is not None:
-                entry["finish_reason"] = message.finish_reason
+            if message.role == "tool":
+                self._load_results(message)
+            elif message.role == "assistant" and self._last.entry["role"] == "assistant":
+                self._load_more(message)
+            else:
+                self._load_message(message.role, message)
+
+    def _load_message(self, role: Speaker, message: Message) -> None:
+        state: TurnState = "cancelled" if message.finish_reason == "cancelled" else "done"
+        node = self._add(role, well_formed(message.text), state)
+        node.said, entry = (message,), node.entry
+        if message.finish_reason is not None:
+            entry["finish_reason"] = message.finish_reason
+        if message.thinking:
+            entry["thinking"] = well_formed(message.thinking)
+
+    def _load_results(self, message: Message) -> None:
+        node = self._last
+        node.said += (message,)
+        calls = node.entry.get("tool_calls", [])
+        shown = [
+            _shown_call(result, str(len(calls) + place))
+            for place, result in enumerate(message.tool_results, start=1)
+        ]
+        node.entry["tool_calls"] = [*calls, *shown]
+
+    def _load_more(self, message: Message) -> None:
+        """What the model said after a call belongs to the same reply."""
+        self._last.said += (message,)
+        entry = self._last.entry
+        pieces = (entry["text"], well_formed(message.text))
+        entry["text"] = "\n\n".join(piece for piece in pieces if piece)
+        entry["state"] = "cancelled" if message.finish_reason == "cancelled" else "done"
+        if message.finish_reason is not None:
+            entry["finish_reason"] = message.finish_reason
 
     # A prompt and its reply
 
-    def add_prompt(self, text: str, request: str, files: Sequence[File] = ()) -> TurnMessage:
-        """The user said ``text``."""
+    def add_prompt(self, text: str, request: str, attachments: Sequence[Attachment] = ()) -> TurnMessage:
+        """The user said ``text``. What was attached is kept for when the prompt is answered again."""
+        return self._told(self._add_prompt(text, request, attachments))
+
+    def _add_prompt(self, text: str, request: str, attachments: Sequence[Attachment]) -> _Node:
         node = self._add("user", text, "done")
         node.entry["request"] = request
-        if files:
-            node.entry["files"] = list(files)
-        return self._told(node)
+        node.attachments = tuple(attachments)
+        if attachments:
+            node.entry["files"] = [_file(one) for one in attachments]
+        return node
+
+    def attachments_of(self, turn: int) -> tuple[Attachment, ...]:
+        """What was attached to the prompt ``turn``."""
+        return self._nodes[turn].attachments
 
     def remove_prompt(self, request: str) -> None:
         """The model will not read what the user said."""
@@ -167,8 +211,12 @@ class Record:
         entry["tool_calls"] = [*calls, call]
         return {"type": "tool", "epoch": self.epoch, "turn": entry["turn"], "call": call}
 
-    def end_reply(self, reply: Reply | Problem | None) -> TurnMessage | None:
+    def end_reply(self, reply: Reply | Problem | None, said: Sequence[Message] = ()) -> TurnMessage | None:
         """The reply is complete, or failed, or was stopped before it began (None).
+
+        Args:
+            reply: Which of these.
+            said: The messages that a reply with calls is made of.
 
         Returns:
             None if no reply was on its way.
@@ -183,6 +231,7 @@ class Record:
             entry["state"], entry["finish_reason"] = "cancelled", "cancelled"
         elif isinstance(reply, Reply):
             _write_reply(entry, reply)
+            streaming.node.said = tuple(said)
         else:
             entry["state"], entry["error"] = "error", reply
         told = self._told(streaming.node)
@@ -234,12 +283,11 @@ class Record:
         return self._cut(prompt)
 
     def edit(self, turn: int, text: str, request: str) -> BranchMessage:
-        """Put a new prompt beside the prompt ``turn``."""
+        """Put a new prompt beside the prompt ``turn``, with what was attached to that."""
         old = self._nodes[turn]
         before = self._parent(old)
         self._cut(before)
-        node = self._add("user", text, "done")
-        node.entry["request"] = request
+        self._add_prompt(text, request, old.attachments)
         return self._branch(before)
 
     def undo(self, turn: int) -> BranchMessage:
@@ -262,7 +310,7 @@ class Record:
 
     # Inside
 
-    def _add(self, role: Role, text: str, state: TurnState) -> _Node:
+    def _add(self, role: Speaker, text: str, state: TurnState) -> _Node:
         self._turns += 1
         node = _Node({"turn": self._turns, "role": role, "text": text, "state": state}, self._last)
         self._last.children.append(node)
@@ -348,8 +396,21 @@ def _exchanges(path: Sequence[_Node]) -> tuple[Message, ...]:
         roles = prompt.entry["role"], reply.entry["role"]
         if roles == ("user", "assistant") and reply.entry["text"]:
             reason = reply.entry.get("finish_reason", "cancelled")
-            messages += [
-                Message("user", prompt.entry["text"]),
-                Message("assistant", reply.entry["text"], reason),
-            ]
+            called = any(message.role == "tool" for message in reply.said)
+            messages.append(Message("user", prompt.entry["text"]))
+            messages += reply.said if called else [Message("assistant", reply.entry["text"], reason)]
     return tuple(messages)
+
+
+def _file(attachment: Attachment) -> File:
+    return {"name": attachment.name, "type": attachment.media_type, "size": len(attachment.data)}
+
+
+def _shown_call(result: ToolResult, number: str) -> Call:
+    return {
+        "id": f"saved-{number}",
+        "name": well_formed(result.call.name),
+        "arguments": json_value(result.call.arguments),
+        "state": STATES[result.outcome],
+        "result": well_formed(result_text(result)),
+    }

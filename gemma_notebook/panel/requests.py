@@ -177,9 +177,10 @@ class ChatsRequest:
 
 @dataclass(frozen=True, slots=True)
 class OpenChat:
-    """Open another chat beside the others."""
+    """Open another chat beside the others, with the options of the chat ``like``."""
 
     id: str
+    like: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,12 +271,14 @@ def _of_the_panel(request: str, fields: dict[Any, Any]) -> Request | None:
         "snapshot_request": SnapshotRequest,
         "hood_request": HoodRequest,
         "chats_request": ChatsRequest,
-        "open_chat": OpenChat,
     }
     match fields:
         case {"type": "export", "format": "markdown" | "html" | "json" as kind}:
             messages = fields.get("messages")
             return ExportRequest(request, kind, messages if isinstance(messages, list) else None)
+        case {"type": "open_chat", **more}:
+            like = more.get("like")
+            return OpenChat(request, like if isinstance(like, str) else None)
         case {"type": "close_chat", "close": str(chat)}:
             return CloseChat(request, chat)
         case {"type": str(kind)} if kind in simple:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gemma_notebook.errors import UnsupportedError
@@ -22,12 +22,13 @@ class NextOptions:
 
     Args:
         options: Those of the chat as it was given to the panel. Its tools are what "tools on" means.
+        tools: What that means for a chat that begins with them off.
 
     Not thread-safe: the controller's lock guards it.
     """
 
-    def __init__(self, options: SessionOptions) -> None:
-        self._tools = options.tools
+    def __init__(self, options: SessionOptions, tools: Sequence[Any] = ()) -> None:
+        self.tools = options.tools or tuple(tools)
         self._changes: dict[str, Any] = {}
 
     @property
@@ -45,7 +46,7 @@ class NextOptions:
         changes = dict(wanted or {})
         tools = changes.pop("tools", bool(current.tools))
         if "tools" in (wanted or {}):
-            changes["tools"] = self._tools if tools else ()
+            changes["tools"] = self.tools if tools else ()
         if not changes.get("system_instruction", True):
             changes["system_instruction"] = None
         checked = SessionOptions.of(**{**_all(current), **changes})
@@ -63,7 +64,7 @@ class NextOptions:
         return {
             "options": _values(current),
             "pending": None if pending is None else _values(pending),
-            "tools": [_name(tool) for tool in self._tools],
+            "tools": [_name(tool) for tool in self.tools],
             "context_policy": "error" if context_policy == "error" else "trim",
         }
 

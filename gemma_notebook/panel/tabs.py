@@ -99,7 +99,7 @@ class Tabs:
             return
         match request:
             case OpenChat():
-                self._worker.put(lambda: self._open(request.id))
+                self._worker.put(lambda: self._open(request))
             case CloseChat():
                 self._close_chat(request)
             case ChatsRequest():
@@ -107,23 +107,25 @@ class Tabs:
             case _:
                 pass
 
-    def _add(self, chat: PanelChat) -> str:
+    def _add(self, chat: PanelChat, tools: Sequence[Any] = ()) -> str:
         name = str(next(self._numbers))
         pump = Pump(self._send if name == FIRST else lambda message: self._send({**message, "chat": name}))
-        tab = _Tab(chat, pump, Controller(chat, pump, worker_of(chat), self._prompts))
+        tab = _Tab(chat, pump, Controller(chat, pump, worker_of(chat), self._prompts, tools))
         with self._lock:
             self._tabs[name] = tab
         return name
 
-    def _open(self, request: str) -> None:
+    def _open(self, request: OpenChat) -> None:
         try:
             with self._lock:
-                manager: PanelManager = next(iter(self._tabs.values())).chat.manager
-            chat = manager.open_chat()
+                like = self._tabs.get(request.like or FIRST) or next(iter(self._tabs.values()))
+            manager: PanelManager = like.chat.manager
+            options, tools = like.controller.of_another_chat()
+            chat = manager.open_chat(**options)
         except Exception as error:
-            self._tell(request, error=problem_of(error)["message"])
+            self._tell(request.id, error=problem_of(error)["message"])
             return
-        self._tell(request, show=self._add(chat))
+        self._tell(request.id, show=self._add(chat, tools))
         if self._closed:
             self.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from gemma_notebook.messages import Message
 from gemma_notebook.panel import export
@@ -39,12 +40,14 @@ class Teller:
         failure: Why the last reset failed; None when it did not.
     """
 
-    def __init__(self, chat: PanelChat, pump: Pump, prompts: Sequence[str]) -> None:
+    def __init__(
+        self, chat: PanelChat, pump: Pump, prompts: Sequence[str], tools: Sequence[Any] = ()
+    ) -> None:
         self._chat = chat
         self._pump = pump
         self._prompts = list(prompts)
         self.record = Record(chat.messages)
-        self.next = NextOptions(chat.options)
+        self.next = NextOptions(chat.options, tools)
         self.failure: str | None = None
 
     def tell_state(self, status: Status, request: str | None) -> None:
@@ -151,6 +154,19 @@ class Teller:
             message["text"] = text
         self._pump.post(message)
 
+    def options_of_next(self) -> dict[str, Any]:
+        """What the next chat begins with, for ``SessionManager.open_chat``."""
+        options = {**self._chat.options.as_keywords(), **self.next.changes}
+        return {**options, "context_policy": self._context_policy, **self._tool_options}
+
     def _settings(self) -> Settings:
-        policy = getattr(getattr(self._chat, "session", None), "context_policy", "trim")
-        return self.next.json(self._chat.options, policy)
+        return self.next.json(self._chat.options, self._context_policy)
+
+    @property
+    def _tool_options(self) -> dict[str, Any]:
+        policy = getattr(self._chat, "_tool_policy", None)
+        return {} if policy is None else policy.as_keywords()
+
+    @property
+    def _context_policy(self) -> str:
+        return getattr(getattr(self._chat, "session", None), "context_policy", "trim")

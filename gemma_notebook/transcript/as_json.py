@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, NoReturn, cast, get_args
 
 from gemma_notebook.errors import TranscriptError
-from gemma_notebook.messages import FinishReason, Role, Timing, Usage
+from gemma_notebook.messages import FinishReason, Role, Timing, ToolOutcome, Usage
 from gemma_notebook.transcript.record import Entry, ToolUse, Transcript
 
 __all__ = ["fields", "read"]
@@ -39,7 +39,8 @@ def _message(entry: Entry) -> dict[str, Any]:
         "thinking": entry.thinking,
         "tool_calls": [
             {"name": call.name, "arguments": call.arguments}
-            | ({} if call.result is None else {"result": call.result})
+            | ({} if call.result is None and call.outcome is None else {"result": call.result})
+            | ({} if call.outcome is None else {"outcome": call.outcome})
             for call in entry.tool_calls
         ],
         "finish_reason": entry.finish_reason,
@@ -120,11 +121,16 @@ def _check(value: object, depth: int) -> None:
 
 def _entry(item: _Fields) -> Entry:
     return Entry(
-        role=cast("Role", item.one_of("role", get_args(Role))),
+        role=cast("Role", item.one_of("role", ("user", "assistant"))),
         text=item.text("text"),
         thinking=item.optional_text("thinking") or "",
         tool_calls=tuple(
-            ToolUse(call.text("name"), call.raw.get("arguments"), call.raw.get("result"))
+            ToolUse(
+                call.text("name"),
+                call.raw.get("arguments"),
+                call.raw.get("result"),
+                _outcome(call),
+            )
             for call in item.objects("tool_calls", optional=True)
         ),
         finish_reason=cast(
@@ -135,6 +141,10 @@ def _entry(item: _Fields) -> Entry:
         usage=_usage(item),
         timing=_timing(item),
     )
+
+
+def _outcome(call: _Fields) -> ToolOutcome | None:
+    return cast("ToolOutcome | None", call.one_of("outcome", (None, *get_args(ToolOutcome))))
 
 
 def _usage(item: _Fields) -> Usage | None:

@@ -11,13 +11,22 @@ import os
 import secrets
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from gemma_notebook.errors import ExportError, ExportExistsError, OptionTypeError, OptionValueError
-from gemma_notebook.messages import FinishReason, Message, Role, Timing, Usage
+from gemma_notebook.messages import (
+    FinishReason,
+    Message,
+    Role,
+    Timing,
+    ToolCall,
+    ToolOutcome,
+    ToolResult,
+    Usage,
+)
 
 if TYPE_CHECKING:
     from gemma_notebook.options import SessionOptions
@@ -40,11 +49,23 @@ _OPTIONS = ("temperature", "random_seed", "top_k", "top_p", "enable_thinking", "
 
 @dataclass(frozen=True, slots=True)
 class ToolUse:
-    """A call of a tool, and what came of it as far as it is known."""
+    """A call of a tool, and what came of it as far as it is known.
+
+    Attributes:
+        name: The tool's name.
+        arguments: What the model gave.
+        result: What the model was told.
+        outcome: As in :class:`~gemma_notebook.messages.ToolResult`; None while there is none.
+    """
 
     name: str
     arguments: Any = None
     result: Any = None
+    outcome: ToolOutcome | None = None
+
+    def __post_init__(self) -> None:
+        if self.result is not None and self.outcome is None:  # as older files have it
+            object.__setattr__(self, "outcome", "done")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +73,7 @@ class Entry:
     """One message of a transcript.
 
     Attributes:
-        role: ``"user"`` or ``"assistant"``.
+        role: ``"user"`` or ``"assistant"``. What tools returned stands with the calls, in the reply.
         text: What was said; of a reply that was cut off, as far as it came.
         thinking: What the model thought.
         tool_calls: The tools that it called.
@@ -127,9 +148,12 @@ class Transcript:
         """The transcript of ``chat`` as it stands; of a reply on its way what has come of it."""
         options = chat.options
         sampling = {name: getattr(options, name) for name in _OPTIONS}
-        tools = [getattr(tool, "__name__", type(tool).__name__) for tool in options.tools]
+        tools = [
+            str(getattr(tool, "name", None) or getattr(tool, "__name__", type(tool).__name__))
+            for tool in options.tools
+        ]
         return cls(
-            entries=tuple(entry for turn in chat.session.turns for entry in _entries(turn)),
+            entries=_entries(chat.session.turns),
             model=chat.manager.model.name,
             system_instruction=options.system_instruction,
             options=sampling | ({"tools": tools} if tools else {}),
@@ -150,11 +174,7 @@ class Transcript:
     @property
     def messages(self) -> tuple[Message, ...]:
         """The messages as :meth:`Chat.restore` takes them; a reply of which nothing came is left out."""
-        return tuple(
-            Message(entry.role, entry.text, entry.finish_reason)
-            for entry in self.entries
-            if entry.role == "user" or entry.text or entry.error is None
-        )
+        return tuple(message for entry in self.entries for message in _messages(entry))
 
     def to_json(self) -> str:
         """As JSON, which :meth:`from_json` reads back."""
@@ -217,8 +237,22 @@ class Transcript:
         return {"text/plain": repr(self), "text/markdown": body(self), "text/html": fragment(self)}
 
 
-def _entries(turn: Turn) -> Iterable[Entry]:
-    yield Entry("user", turn.message)
+def _entries(turns: Iterable[Turn]) -> tuple[Entry, ...]:
+    entries: list[Entry] = []
+    for turn in turns:
+        if turn.follows is None:
+            entries.append(Entry("user", turn.message))
+        elif entries:  # what came of the calls stands with the calls
+            entries[-1] = replace(entries[-1], tool_calls=tuple(_use(one) for one in turn.results))
+        entries += _reply_entries(turn)
+    return tuple(entries)
+
+
+def _use(result: ToolResult) -> ToolUse:
+    return ToolUse(result.call.name, result.call.arguments, result.value, result.outcome)
+
+
+def _reply_entries(turn: Turn) -> Iterable[Entry]:
     reply, error = turn.reply, turn.error
     if reply is None:
         if turn.text or error is not None:
@@ -228,15 +262,30 @@ def _entries(turn: Turn) -> Iterable[Entry]:
         "assistant",
         reply.text,
         thinking=reply.thinking,
-        tool_calls=tuple(
-            ToolUse(call.name, call.arguments, getattr(call, "result", None)) for call in reply.tool_calls
-        ),
+        tool_calls=tuple(ToolUse(call.name, call.arguments) for call in reply.tool_calls),
         finish_reason=reply.finish_reason,
         error=None if error is None else str(error),
         trimmed_turns=reply.trimmed_turns,
         usage=None if turn.restored else reply.usage,
         timing=None if turn.restored else reply.timing,
     )
+
+
+def _messages(entry: Entry) -> Iterable[Message]:
+    if entry.role == "user":
+        yield Message("user", entry.text)
+        return
+    if not entry.text and not entry.tool_calls and entry.error is not None:
+        return
+    calls = tuple(ToolCall(use.name, use.arguments) for use in entry.tool_calls)
+    yield Message("assistant", entry.text, entry.finish_reason, thinking=entry.thinking, tool_calls=calls)
+    if calls and all(use.outcome is not None for use in entry.tool_calls):
+        results = tuple(
+            ToolResult(call, use.result, use.outcome or "done")
+            for call, use in zip(calls, entry.tool_calls, strict=True)
+        )
+        values = json.dumps([one.value for one in results], ensure_ascii=False)
+        yield Message("tool", values, tool_results=results)
 
 
 def _checked_path(path: object) -> Path:

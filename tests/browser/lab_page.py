@@ -156,6 +156,20 @@ class Notebook:
         self.page.get_by_role("dialog").get_by_role("button", name="Confirm Kernel Restart").click()
         self.wait_for_kernel()
 
+    def change_kernel(self) -> None:
+        """Give the notebook a new kernel of the same kind by the menu."""
+        self.page.get_by_role("menuitem", name="Kernel", exact=True).click()
+        self.page.get_by_role("menuitem", name=re.compile("^Change Kernel…")).first.click()
+        dialog = self.page.get_by_role("dialog")
+        choice = dialog.locator("option").filter(has_text=re.compile("^Python 3")).first
+        dialog.locator("select").select_option(value=choice.get_attribute("value"))
+        dialog.get_by_role("button", name="Select Kernel", exact=True).click()
+
+    def shut_kernel_down(self) -> None:
+        """Shut the kernel down by the menu."""
+        self.page.get_by_role("menuitem", name="Kernel", exact=True).click()
+        self.page.get_by_role("menuitem", name="Shut Down Kernel", exact=True).click()
+
     def save(self) -> None:
         """Save and wait until it lies on the disk."""
         with self.page.expect_response(lambda r: r.request.method == "PUT" and "/api/contents/" in r.url):

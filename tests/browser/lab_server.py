@@ -73,6 +73,11 @@ class Server:
         raw = json.dumps({"theme": f"JupyterLab {theme.capitalize()}"})
         self.api("PUT", "lab/api/settings/@jupyterlab/apputils-extension:themes", {"raw": raw})
 
+    def use_subshells(self, *, on: bool) -> None:
+        """Choose whether clicks in widgets reach a kernel that runs a cell, for pages that are opened from now on."""
+        raw = json.dumps({} if on else {"commsOverSubshells": "disabled"})
+        self.api("PUT", "lab/api/settings/@jupyterlab/apputils-extension:kernels-settings", {"raw": raw})
+
     def shut_kernels_down(self) -> None:
         """End every session and its kernel."""
         for session in self.api("GET", "api/sessions"):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 
 import pytest
-from conftest import new_page, write_notebook
+from fresh import new_page, write_notebook
 from lab_page import Notebook, Notebook7, Panel
 from lab_server import Server
 from marimo_page import MarimoNotebook

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
-from conftest import new_page, write_notebook
+from fresh import new_page, write_notebook
 from lab_page import Notebook, Notebook7, Panel
 from lab_server import Server
 from playwright.sync_api import Browser, expect
@@ -25,8 +25,8 @@ def notebook(request: pytest.FixtureRequest, browser: Browser, server: Server) -
     server.shut_kernels_down()
 
 
-def assert_the_chat_can_only_be_read(panel: Panel) -> None:
-    expect(panel.status).to_contain_text("The kernel was started again")
+def assert_the_chat_can_only_be_read(panel: Panel, why: str = "The kernel was started again") -> None:
+    expect(panel.status).to_contain_text(why)
     expect(panel.replies).to_contain_text("Ada")
     expect(panel.box).to_have_attribute("readonly", "")
     expect(panel.reset).to_have_attribute("aria-disabled", "true")
@@ -48,3 +48,13 @@ def test_after_a_restart_the_chat_can_only_be_read_and_the_cells_make_a_new_one(
     notebook.start_cell(SHOW)
     expect(panel.status).to_have_text("Ready")
     assert "You have not told me your name." in panel.ask("What is my name?")
+
+
+@pytest.mark.parametrize("let_go", [Notebook.change_kernel, Notebook.shut_kernel_down])
+def test_after_the_notebook_let_go_of_the_kernel_the_chat_can_only_be_read(
+    notebook: Notebook, let_go: Callable[[Notebook], None]
+):
+    panel = notebook.panel()
+    panel.ask("My name is Ada.")
+    let_go(notebook)
+    assert_the_chat_can_only_be_read(panel, "was shut down or changed for another")

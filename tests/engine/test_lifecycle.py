@@ -10,8 +10,9 @@ import pytest
 from support import WAIT_S, threads_inside, wait_until
 
 import gemma_notebook as gn
-from gemma_notebook.engine import Conversation
+from gemma_notebook.engine import Conversation, ConversationOptions
 from gemma_notebook.errors import ClosedError, EngineError, SessionLimitError
+from gemma_notebook.options import SendOptions
 
 
 def kinds(manager, *wanted):
@@ -572,7 +573,7 @@ def test_async_verbs_do_not_block_the_loop(fake, fake_manager):
 
     async def talk():
         sending = asyncio.create_task(chat.asend("Count."))
-        while fake.count("generating") == 0:
+        while fake.count("generating") == 0 and not sending.done():
             await asyncio.sleep(0)  # the loop turns while the reply is awaited
         fake.allow(10)
         return await sending
@@ -586,7 +587,7 @@ def test_cancelling_the_task_cancels_the_generation(fake, fake_manager):
 
     async def talk():
         sending = asyncio.create_task(chat.asend("Count."))
-        while fake.count("generating") == 0:
+        while fake.count("generating") == 0 and not sending.done():
             await asyncio.sleep(0)
         sending.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -596,3 +597,14 @@ def test_cancelling_the_task_cancels_the_generation(fake, fake_manager):
     assert "cancel 1" in fake.log
     fake.set(gate=None)
     assert chat.send("Again.").finish_reason == "stop"
+
+
+def test_a_close_leaves_what_has_come_to_the_reader(fake, make_fake_manager):
+    engine = make_fake_manager()._engine
+    fake.set(gate=1, reply="one two three")
+    conversation = engine.create_conversation(ConversationOptions())
+    generation = conversation.send('{"role": "user", "content": "Count."}', SendOptions())
+    fake.allow(2)
+    fake.wait("token", 2)
+    conversation.close()
+    assert b"one" in b"".join(generation.take(0))

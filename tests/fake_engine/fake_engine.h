@@ -12,6 +12,8 @@
  *   reply               text, split before each space into chunks; several, separated by U+001E, are
  *                       used in turn and the last one for ever
  *   chunks              every reply is these chunks, sent as they are, separated by U+001E
+ *   chunk_replies       chunks as above for several replies, which are separated by U+001D, used in turn, the last
+ *                       one for ever
  *   final_text          text that comes in the same chunk as is_final
  *   end_error           "CODE: message" that ends a generation; the conversation is then spent
  *   end_error_early     "1": that error comes in a chunk without is_final, and nothing after it
@@ -56,7 +58,7 @@ int fake_engine_wait(const char *name, long count, double timeout_s);
  * "end 1 stop", "delete 1", "engine_delete 1". Valid until the next call of one of these three. */
 const char *fake_engine_get_log(void);
 /* The options that engine or conversation number `id` was created with, as records "key=value", each
- * followed by U+001E; and those of its sends, as "send_<key>". */
+ * followed by U+001E; and those of its sends, as "send_<key>", with the JSON as "send_message". */
 const char *fake_engine_get_options(const char *kind, int id);
 /* The turns that conversation number `id` holds, as records "role: text". */
 const char *fake_engine_get_turns(int id);

@@ -88,14 +88,14 @@ static void fail(fe_generation *generation, const char *error)
 }
 
 /* The next of the records of a setting; the last one stays. */
-static char *next_record(const char *key)
+static char *next_record(const char *key, char separator)
 {
     const char *value = fe_setting(key);
     if (value == NULL) {
         return NULL;
     }
     char *record = fe_copy(value);
-    char *end = strchr(record, '\x1E');
+    char *end = strchr(record, separator);
     if (end != NULL) {
         *end = '\0';
         fe_set(key, end + 1);
@@ -115,13 +115,15 @@ static void split_chunks(fe_pieces *pieces, const char *chunks)
 static void choose_pieces(fe_generation *generation)
 {
     const char *chunks = fe_setting("chunks");
-    if (chunks != NULL) {
+    char *chunk_reply = next_record("chunk_replies", '\x1D');
+    if (chunk_reply != NULL || chunks != NULL) {
         generation->pieces_are_chunks = true;
-        split_chunks(&generation->pieces, chunks);
+        split_chunks(&generation->pieces, chunk_reply != NULL ? chunk_reply : chunks);
+        free(chunk_reply);
         return;
     }
     fe_text reply = {0};
-    char *record = next_record("reply");
+    char *record = next_record("reply", '\x1E');
     if (record != NULL) {
         fe_append(&reply, record, strlen(record));
         free(record);
@@ -423,6 +425,7 @@ static fe_generation *new_generation(LiteRtLmConversation *conversation, const c
     generation->message = fe_copy(message);
     pthread_mutex_lock(&fe_mutex);
     fe_text *options = &conversation->options;
+    fe_print(options, "send_message=%s" FE_RECORD, message);
     if (extra_context != NULL) {
         fe_print(options, "send_extra_context=%s" FE_RECORD, extra_context);
     }

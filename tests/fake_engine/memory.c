@@ -25,6 +25,7 @@ static void read_content(const char *content, fe_text *text)
     }
     for (const char *part = fe_json_first(content); part != NULL; part = fe_json_next(part)) {
         const char *value = fe_json_get(part, "text");
+        value = value != NULL ? value : fe_json_get(part, "response"); /* of a tool */
         char *piece = value != NULL ? fe_json_string(value) : NULL;
         if (piece != NULL) {
             fe_append(text, piece, strlen(piece));

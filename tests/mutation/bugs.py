@@ -21,7 +21,8 @@ def bug(name: str, file: str, *texts: str) -> Bug:
 
 
 SESSIONS, SESSION, TURNS, STREAMS, CHAT = "sessions.py", "session.py", "turns.py", "streams.py", "chat.py"
-PROMPTS, HOLDING = "prompts.py", "holding.py"
+PROMPTS, HOLDING, ROOM = "prompts.py", "holding.py", "room.py"
+EXCHANGE, CALLING, PROMPTED, QUEUE = "exchange.py", "calling.py", "prompted.py", "turn_queue.py"
 ENGINE, CONVERSATION = "engine/engine.py", "engine/conversation.py"
 HANDLES, STREAM = "engine/handles.py", "engine/stream.py"
 
@@ -230,12 +231,6 @@ BUGS = (
         "            self._asked_at = now\n",
     ),
     bug(
-        "a cancel during the send is lost",
-        CONVERSATION,
-        "            elif self._cancelled:",
-        "            elif False:",
-    ),
-    bug(
         "a cancel cannot reach a send that generates",
         TURNS,
         "        self._conversation = conversation  # from here",
@@ -256,12 +251,17 @@ BUGS = (
         "spent=self._cancelled or bool(generation.error)",
         "spent=bool(generation.error) and not self._cancelled",
     ),
-    bug("the replay is dropped", SESSION, "history_json(self._turns)\n", "None\n"),
+    bug(
+        "the replay is dropped",
+        SESSION,
+        "messages_json=history_json(",
+        "messages_json=None and history_json(",
+    ),
     bug(
         "a partial reply is not replayed",
         PROMPTS,
-        "        if turn.done and turn.text\n",
-        '        if turn.done and turn.text and turn.reply and turn.reply.finish_reason == "stop"\n',
+        "    text = turn.raw_text if turn.prompted else turn.text\n",
+        '    text = turn.text if turn.reply and turn.reply.finish_reason == "stop" else "..."\n',
     ),
     bug(
         "a reply cut by its limit keeps the handle",
@@ -272,7 +272,7 @@ BUGS = (
     # Queueing
     bug(
         "a cancelled turn that waits is started",
-        TURNS,
+        QUEUE,
         """                    if turn.cancel_requested:
                         return False
 """,
@@ -280,19 +280,19 @@ BUGS = (
     ),
     bug(
         "the last to come is served first",
-        TURNS,
+        QUEUE,
         "self._waiting.append(turn)",
         "self._waiting.appendleft(turn)",
     ),
     bug(
         "two turns generate at once",
-        TURNS,
+        QUEUE,
         "if at_head and (active is None or active.done):",
         "if at_head:",
     ),
     bug(
         "a cancelled turn blocks the queue",
-        TURNS,
+        QUEUE,
         """            if turn in self._waiting:
                 self._waiting.remove(turn)
 """,
@@ -302,7 +302,7 @@ BUGS = (
     ),
     bug(
         "nobody brings an abandoned turn to its end",
-        TURNS,
+        QUEUE,
         "                active.wait_end(_WAIT_S)\n",
         "                active._done.wait(_WAIT_S)\n",
     ),
@@ -479,9 +479,9 @@ BUGS = (
         "a clone is taken after the message is sent",
         SESSION,
         """                self._keep_checkpoint(turn)
-                turn.start(conversation, message_json(turn.message), used=used, prompt=prompt, limit=limit)
+                turn.start(conversation, turn_json(turn), used=used, prompt=prompt, limit=limit)
 """,
-        """                turn.start(conversation, message_json(turn.message), used=used, prompt=prompt, limit=limit)
+        """                turn.start(conversation, turn_json(turn), used=used, prompt=prompt, limit=limit)
                 turn.drain()
                 self._keep_checkpoint(turn)
 """,
@@ -520,7 +520,7 @@ BUGS = (
     ),
     bug(
         "the turns of a chat are answered in another order than they stand",
-        TURNS,
+        QUEUE,
         "            self._waiting.append(turn)\n",
         "            self._waiting.insert(len(self._waiting) // 2, turn)\n",
     ),
@@ -533,8 +533,8 @@ BUGS = (
     bug(
         "restored messages are not replayed",
         PROMPTS,
-        "        turns.append(Turn.of_the_past(text, reply))\n",
-        "        turns.append(Turn.of_the_past(text, None))\n",
+        "                _reply_of(message, usage),\n",
+        "                None,\n",
     ),
     bug(
         "messages that cannot be restored are found too late",
@@ -635,30 +635,176 @@ BUGS = (
         self._closed = False
 """,
     ),
+    # Tools
+    bug(
+        "a call without an answer is not answered in a replay",
+        PROMPTS,
+        "            messages += _unanswered(turn)\n",
+        "            pass\n",
+    ),
+    bug(
+        "a reset does not end the calls",
+        EXCHANGE,
+        "        if turn.cancel_requested or self._session.closed:",
+        "        if self._session.closed:",
+    ),
+    bug(
+        "the rounds of calls are not bounded",
+        EXCHANGE,
+        "elif len(self._turns) > self._policy.max_turns:",
+        "elif False:",
+    ),
+    bug("a stopped call is forgotten", EXCHANGE, "            self._session._note(follow_up)\n", ""),
+    bug(
+        "the next message does not wait for the tools",
+        EXCHANGE,
+        "            before = self._line.join(self)\n",
+        "            self._line.join(self)\n            before = None\n",
+    ),
+    bug(
+        "a denied tool is called",
+        CALLING,
+        "            if not self._allowed(call, tool):",
+        "            if not self._allowed(call, tool) and False:",
+    ),
+    bug(
+        "a tool that needs approval is called without",
+        CALLING,
+        "            return not tool.needs_approval\n",
+        "            return True\n",
+    ),
+    bug(
+        "a late result takes the place of an answer",
+        CALLING,
+        "            if pending.result is None:\n                pending.result = result",
+        "            if True:\n                pending.result = result",
+    ),
+    bug("a call has all the time in the world", CALLING, "            self._end_overdue()\n", ""),
+    bug(
+        "an async tool in overtime runs on",
+        CALLING,
+        "        if unanswered and cancel is not None:",
+        "        if False and cancel is not None:",
+    ),
+    bug(
+        "control tokens of a result reach the template",
+        PROMPTS,
+        '"response": _defused(result.value)',
+        '"response": result.value',
+    ),
+    bug(
+        "a trim parts a call from its result",
+        ROOM,
+        "if dropped >= tokens and (following is None or following.follows is None):",
+        "if dropped >= tokens:",
+    ),
+    bug("a call is shown as text", PROMPTED, "        if _may_become_call(self._held):", "        if False:"),
+    bug(
+        "an undo takes back the answer alone",
+        CHAT,
+        "        said = turns[-1].first\n",
+        "        said = turns[-1]\n",
+    ),
+    bug(
+        "the handle that was not told a result goes on",
+        SESSION,
+        "            elif not self._has_heard_all_before(turn):",
+        "            elif False:",
+    ),
+    bug(
+        "a fork forgets who approves",
+        CHAT,
+        "            tool_policy=self._tool_policy,\n            session=session,",
+        "            session=session,",
+    ),
+    # Structured output
+    bug(
+        "a constraint outlives its send",
+        SESSION,
+        "            if conversation.constrained != constrained:",
+        "            if constrained and not conversation.constrained:",
+    ),
+    bug(
+        "a format that cannot work is sent",
+        CHAT,
+        "        if turn.constrained and not session._engine.can_constrain:",
+        "        if False:",
+    ),
+    bug(
+        "a reply that was cut is parsed",
+        TURNS,
+        'self.response_format is None or reply.finish_reason != "stop" or',
+        "self.response_format is None or",
+    ),
+    bug(
+        "a constrained reply thinks",
+        SESSION,
+        "thinking = options.enable_thinking and not constrained",
+        "thinking = options.enable_thinking",
+    ),
 )
 
 # Bugs that a notebook's outputs show. The others need threads, interrupts, a failing engine or a fork to be seen.
 SEEN_BY_NOTEBOOKS = (
+    "a call has all the time in the world",
+    "a call is shown as text",
+    "a call without an answer is not answered in a replay",
     "a cancelled handle is not spent",
+    "a cancelled task decodes on",
+    "a cancelled turn blocks the queue",
+    "a chat goes back to a clone of another moment",
     "a chat that samples goes back by clones",
     "a clone is taken after the message is sent",
     "a close leaves the clones",
     "a closed handle is not counted",
+    "a closed manager creates",
     "a closed session answers",
     "a closed session stays on the manager's list",
+    "a constrained reply thinks",
+    "a constraint outlives its send",
+    "a denied tool is called",
     "a finished generation is not settled",
+    "a forgotten session is not closed",
+    "a forgotten stream decodes on",
     "a fork clones what has turns to come",
+    "a fork forgets who approves",
     "a fork shares its parent's handle",
+    "a late cancel spends the handle",
+    "a late close clears the live session",
+    "a late result takes the place of an answer",
+    "a message that cannot fit empties the chat",
+    "a partial reply is not replayed",
+    "a reload forgets what was said",
+    "a reply cut by its limit keeps the handle",
+    "a reply that was cut is parsed",
     "a reset creates the next handle before it closes the last",
+    "a reset does not end the calls",
     "a reset keeps the turns",
     "a reset leaves the clones",
     "a spent handle is used again",
     "a stop stops whatever the engine runs",
+    "a stopped call is forgotten",
+    "a stream does not keep its session",
+    "a tool that needs approval is called without",
+    "a trim keeps clones of what it forgot",
+    "a trim parts a call from its result",
+    "an async tool in overtime runs on",
+    "an edit forgets before it checks",
+    "an undo takes back the answer alone",
+    "clones are not bounded",
+    "control tokens of a result reach the template",
     "leaving the loop does not cancel",
+    "leaving the loop does not wait for the end",
     "messages that cannot be restored are found too late",
+    "nobody brings an abandoned turn to its end",
     "regenerate begins with the same seed",
     "restored messages are not replayed",
     "the cap lets one more in",
     "the lane creates the next handle before it closes the last",
+    "the last to come is served first",
+    "the next message does not wait for the tools",
     "the replay is dropped",
+    "the rounds of calls are not bounded",
+    "the turns of a chat are answered in another order than they stand",
+    "two turns generate at once",
 )

@@ -33,6 +33,8 @@ TESTS = tuple(
         "races",
         "interrupts",
         "context",
+        "tools",
+        "structured_output",
         "reload",
         "process",
         "state_machine",

@@ -121,6 +121,7 @@ CASE(send_options_reach_the_engine)
     free_reply(&all);
     gn_stream_release(stream);
     CHECK_TEXT(fake_engine_get_options("conversation", 1),
+               "send_message={\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"one two three\"}]}" RS
                "send_extra_context={\"a\":1}" RS "send_max_output_tokens=2" RS "send_constraint_type=1" RS
                "send_constraint=a|b" RS);
     gn_conversation_delete(fake(), chat);

@@ -6,6 +6,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 from gemma_notebook.messages import (
@@ -33,6 +34,7 @@ class ScriptedManager:
         self.handles = HandleCounts(1, 0, 1, 0)
         self.events: tuple[HandleEvent, ...] = ()
         self.open_error: Exception | None = None
+        self.options = SessionOptions()
         self.model = ModelInfo(
             "tiny",
             "tiny.litertlm",
@@ -46,12 +48,16 @@ class ScriptedManager:
 
     def create_chat(self) -> ScriptedChat:
         self.chats.append(ScriptedChat(self))
+        self.chats[-1].options = self.options
         return self.chats[-1]
 
-    def open_chat(self) -> ScriptedChat:
+    def open_chat(self, *, context_policy: str = "trim", **options: Any) -> ScriptedChat:
         if self.open_error is not None:
             raise self.open_error
-        return self.create_chat()
+        chat = self.create_chat()
+        chat.options = SessionOptions.of(**options)
+        chat.session = SimpleNamespace(context_policy=context_policy)
+        return chat
 
 
 class ScriptedStream:
@@ -98,6 +104,7 @@ class ScriptedChat:
         self.manager = manager or ScriptedManager()
         self.messages: tuple[Message, ...] = ()
         self.options = SessionOptions()
+        self.session = SimpleNamespace(context_policy="trim")
         self.undos = 0
         self.again = False
         self.restored: list[tuple[Message, ...]] = []

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from gemma_notebook.chunks import deltas_of
 from gemma_notebook.messages import Delta, ToolCall
-from gemma_notebook.turns import _deltas
 
 ANY_TEXT = st.text(st.characters())
 JSON_VALUES = st.recursive(
@@ -58,23 +58,23 @@ def check(deltas: list[Delta]) -> None:
 @example(b'{"content":' * 100_000)
 @example(b"\xff\xfe\x00")
 @example(b"1e999")
-def test_any_bytes_give_deltas(data: bytes) -> None:
-    check(_deltas(data))
+def test_any_bytes_givedeltas_of(data: bytes) -> None:
+    check(deltas_of(data))
 
 
 @given(NEARLY_MESSAGES)
 @example({"content": [{"type": "text", "text": "\ud83d"}]})
 @example({"channels": {"thought": "\udc00"}})
 @example({"content": [{"type": "text", "text": None}]})
-def test_any_json_gives_deltas(value: Any) -> None:
-    check(_deltas(json.dumps(value).encode()))
+def test_any_json_givesdeltas_of(value: Any) -> None:
+    check(deltas_of(json.dumps(value).encode()))
 
 
 @given(st.text(), st.lists(st.integers(min_value=0, max_value=200)))
 def test_a_text_comes_out_whole_however_it_is_split(text: str, cuts: list[int]) -> None:
     edges = sorted({0, len(text), *(cut for cut in cuts if cut < len(text))})
     pieces = [text[start:end] for start, end in itertools.pairwise(edges)]
-    deltas = [delta for piece in pieces for delta in _deltas(text_chunk(piece))]
+    deltas = [delta for piece in pieces for delta in deltas_of(text_chunk(piece))]
     assert "".join(delta.text for delta in deltas) == text
     assert all(not delta.thinking and delta.tool_call is None for delta in deltas)
 
@@ -83,7 +83,7 @@ def test_a_text_comes_out_whole_however_it_is_split(text: str, cuts: list[int]) 
 def test_the_parts_of_one_chunk_are_joined_in_order(texts: list[str], thinking: str, name: str) -> None:
     parts = [{"type": "text", "text": text} for text in texts]
     call = {"type": "function", "function": {"name": name, "arguments": {"a": 1}}}
-    deltas = _deltas(chunk(content=parts, channels={"thought": thinking}, tool_calls=[call]))
+    deltas = deltas_of(chunk(content=parts, channels={"thought": thinking}, tool_calls=[call]))
     assert "".join(delta.text for delta in deltas) == "".join(texts)
     assert "".join(delta.thinking for delta in deltas) == thinking
     assert [delta.tool_call for delta in deltas if delta.tool_call] == [ToolCall(name, {"a": 1})]
@@ -91,4 +91,4 @@ def test_the_parts_of_one_chunk_are_joined_in_order(texts: list[str], thinking: 
 
 @pytest.mark.parametrize("data", [b"no JSON", b"[1]", b'"text"', b'{"content":5}', b"\xe2\x82"])
 def test_what_is_no_message_is_shown_as_it_is(data: bytes) -> None:
-    assert _deltas(data) == [Delta(text=data.decode("utf-8", "replace"))]
+    assert deltas_of(data) == [Delta(text=data.decode("utf-8", "replace"))]

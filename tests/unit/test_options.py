@@ -60,7 +60,6 @@ def test_what_the_model_lacks_is_unsupported_and_says_what_to_leave_out(fake_man
         {"enable_thinking": True},
         {"enable_vision_modality": True},
         {"enable_audio_modality": True},
-        {"tools": [print]},
         {"lora_path": str(lora)},
     ):
         with pytest.raises(errors.UnsupportedError) as caught:

@@ -1,13 +1,14 @@
-"""Thinking and tools, settings, handles, files: what a panel does besides talking."""
+"""Thinking and tools, settings, handles, exports: what a panel does besides talking."""
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from typing import Any
 
-from scripted_chat import FrontEnd, ScriptedChat, answer, say, streaming
+from scripted_chat import WAIT_S, FrontEnd, ScriptedChat, say, streaming
 
-from gemma_notebook.messages import Delta, HandleEvent, Message, ToolCall, Usage
+from gemma_notebook.messages import Delta, HandleEvent, Message, ToolCall, ToolResult, Usage
 from gemma_notebook.panel.hood import MOST_LIVES, lives
 
 
@@ -48,7 +49,7 @@ def test_a_tool_waits_until_the_user_has_decided_and_shows_its_result(
     front.wait(type="state", request=request)
     front.wait(type="delta", text=".")
     assert answers == [True]
-    front.controller.tools.finished(call, "rain")
+    front.controller.tools.settle(ToolResult(call, "rain"))
     assert front.wait(type="tool", call={**asked, "state": "done", "result": "rain"})
     again = front.ask("tool_decision", epoch=1, call="1", allow=False)
     assert "decided already" in front.wait(type="error", request=again)["message"]
@@ -75,6 +76,36 @@ def test_stop_and_reset_deny_what_a_tool_asks(front: FrontEnd, chat: ScriptedCha
     assert answers == [False]
 
 
+def test_a_question_ends_when_the_call_was_stopped_elsewhere(front: FrontEnd, chat: ScriptedChat) -> None:
+    call = ToolCall("weather", {})
+    stream = streaming(front, chat)
+    answers: list[bool] = []
+    asking = threading.Thread(target=lambda: answers.append(chat._ask_about_tool(call)))
+    asking.start()
+    assert front.wait(type="tool")["call"]["state"] == "asking"
+    stream.pieces.put(Delta(tool_result=ToolResult(call, {"error": "stopped"}, "stopped")))
+    asking.join(WAIT_S)
+    assert answers == [False]
+    stream.pieces.put(None)
+    front.settle()
+    assert front.snapshot()["messages"][-1]["tool_calls"][0]["state"] == "stopped"
+
+
+def test_a_call_that_is_being_asked_about_stays_so_when_it_is_shown(
+    front: FrontEnd, chat: ScriptedChat
+) -> None:
+    call = ToolCall("weather", {})
+    asked, _ = ask_in_mid_reply(front, chat, call)
+    front.controller.tools.show(call)
+    assert front.snapshot()["messages"][-1]["tool_calls"] == [asked]
+
+
+def test_a_tool_is_denied_where_the_panel_shows_no_reply(front: FrontEnd, chat: ScriptedChat) -> None:
+    assert chat._ask_about_tool(ToolCall("weather", {})) is False  # a send in a cell
+    front.controller.close()
+    assert chat._ask_about_tool is None
+
+
 def test_arguments_and_results_that_json_cannot_carry_are_told_all_the_same(
     front: FrontEnd, chat: ScriptedChat
 ) -> None:
@@ -84,7 +115,7 @@ def test_arguments_and_results_that_json_cannot_carry_are_told_all_the_same(
     told = front.wait(type="tool")["call"]
     assert told["name"] == "a\ufffd"
     assert told["arguments"] == {"x": "{1, 2}", "y": "\ufffd"}
-    front.controller.tools.failed(call, ValueError("\udc00"))
+    front.controller.tools.settle(ToolResult(call, {"error": "\udc00"}, "error"))
     assert front.wait(type="tool", call={**told, "state": "error", "result": "\ufffd"})
 
 
@@ -170,20 +201,6 @@ def test_of_many_handles_the_latest_are_told() -> None:
     events = [HandleEvent(n, "created", at_s=float(n)) for n in range(1, 2 * MOST_LIVES + 1)]
     earlier, latest = lives(events, None)
     assert (earlier, len(latest), latest[-1]["handle"]) == (MOST_LIVES, MOST_LIVES, 2 * MOST_LIVES)
-
-
-def test_files_reach_the_chat_and_are_named_with_the_prompt(front: FrontEnd, chat: ScriptedChat) -> None:
-    message = {
-        "type": "send",
-        "id": "f",
-        "epoch": 1,
-        "text": "Look",
-        "files": [{"name": "a.png", "type": "image/png"}],
-    }
-    front.controller.handle(message, [b"PNG"])
-    stream = answer(front, chat, "f", "A cat.")
-    assert [(a.name, a.media_type, a.data) for a in stream.attachments] == [("a.png", "image/png", b"PNG")]
-    assert front.snapshot()["messages"][0]["files"] == [{"name": "a.png", "type": "image/png", "size": 3}]
 
 
 def test_an_export_has_what_is_shown_and_an_import_makes_a_new_chat_of_it(

@@ -58,7 +58,7 @@ def test_every_message_of_the_fixture_is_read() -> None:
         "import": ImportRequest("i1", 1, "{}"),
         "snapshot request": SnapshotRequest("q1"),
         "chats request": ChatsRequest("c1"),
-        "open chat": OpenChat("c2"),
+        "open chat": OpenChat("c2", like="1"),
         "close chat": CloseChat("c3", "2"),
     }
 

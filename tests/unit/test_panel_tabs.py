@@ -10,6 +10,7 @@ from scripted_chat import WAIT_S, FrontEnd, ScriptedManager
 
 import gemma_notebook as gn
 from gemma_notebook.errors import OptionTypeError, OptionValueError, SessionLimitError
+from gemma_notebook.options import SessionOptions
 from gemma_notebook.panel.tabs import Tabs
 
 
@@ -64,6 +65,47 @@ def test_a_chat_that_is_opened_is_shown_to_who_asked(
     told = front.wait(type="chats", request=front.ask("open_chat"))
     assert (names(told), told["show"]) == (["1", "2"], "2")
     assert tabs.chats == tuple(manager.chats)
+
+
+def test_a_chat_begins_with_the_options_of_the_one_that_it_was_opened_from(
+    open_tabs: Callable[[int], tuple[Tabs, FrontEnd]], manager: ScriptedManager
+) -> None:
+    _, front = open_tabs(2)
+    seen = manager.chats[1]
+    seen.options = SessionOptions.of(system_instruction="Be brief.", top_k=40, temperature=0.2)
+    seen.session.context_policy = "error"
+    front.wait(type="chats", request=front.ask("open_chat", like="2"))
+    assert manager.chats[2].options == seen.options
+    assert manager.chats[2].session.context_policy == "error"
+    front.wait(type="chats", request=front.ask("open_chat", like="1"))
+    assert manager.chats[3].options == SessionOptions()
+    front.wait(type="chats", request=front.ask("open_chat", like="closed meanwhile"))
+    assert manager.chats[4].options == SessionOptions()
+
+
+def test_what_was_set_for_the_next_chat_counts_for_one_that_is_opened(
+    open_tabs: Callable[[int], tuple[Tabs, FrontEnd]], manager: ScriptedManager
+) -> None:
+    _, front = open_tabs(1)
+    front.wait(type="settings", request=front.ask("options", epoch=1, options={"temperature": 0.1}))
+    front.wait(type="chats", request=front.ask("open_chat", like="1"))
+    assert manager.chats[1].options.temperature == 0.1
+    assert manager.chats[0].options.temperature == 0.8
+
+
+def test_tools_that_were_turned_off_can_be_turned_on_in_the_chat_beside(
+    open_tabs: Callable[[int], tuple[Tabs, FrontEnd]], manager: ScriptedManager
+) -> None:
+    manager.options = SessionOptions.of(tools=[len])
+    _, front = open_tabs(1)
+    front.wait(type="settings", request=front.ask("options", epoch=1, options={"tools": False}))
+    front.wait(type="chats", request=front.ask("open_chat", like="1"))
+    assert manager.chats[1].options.tools == ()
+    beside = front.wait(
+        type="settings", request=front.ask("options", chat="2", epoch=1, options={"tools": True})
+    )
+    assert beside["settings"]["pending"]["tools"]
+    assert beside["settings"]["tools"] == ["len"]
 
 
 def test_a_limit_of_sessions_is_told_in_its_own_words(

@@ -56,8 +56,8 @@ export function Attachments({
   if (files.length === 0) return null;
   return (
     <ul class="gn-files" aria-label="Attached files">
-      {files.map((file) => (
-        <li key={file.name} class="gn-file">
+      {files.map((file, i) => (
+        <li key={i} class="gn-file">
           {file.type.startsWith("image/") && <Thumbnail file={file} />}
           <FileName name={file.name} size={file.data.byteLength} />
           <button
@@ -78,8 +78,8 @@ export function Attachments({
 export function SentFiles({ files }: { files: readonly FileInfo[] }) {
   return (
     <ul class="gn-files" aria-label="Attached files">
-      {files.map((file) => (
-        <li key={file.name} class="gn-file">
+      {files.map((file, i) => (
+        <li key={i} class="gn-file">
           <ClipIcon />
           <FileName name={file.name} size={file.size} />
         </li>

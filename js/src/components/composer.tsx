@@ -1,12 +1,5 @@
 import { useRef, useState } from "preact/hooks";
-import {
-  type Attached,
-  attachObstacle,
-  isReplying,
-  type PanelState,
-  type PanelStore,
-  sendObstacle,
-} from "../state";
+import { isReplying, type PanelState, type PanelStore, sendObstacle } from "../state";
 import { AttachButton, Attachments } from "./attachments";
 import { SendIcon, StopIcon } from "./icons";
 import { isSend } from "./keys";
@@ -15,7 +8,6 @@ import { useRecall } from "./use-recall";
 
 export function Composer({ store, state }: { store: PanelStore; state: PanelState }) {
   const box = useRef<HTMLTextAreaElement>(null);
-  const [files, setFiles] = useState<readonly Attached[]>([]);
   const [dragged, setDragged] = useState(false);
   const replying = isReplying(state);
   const obstacle =
@@ -25,20 +17,10 @@ export function Composer({ store, state }: { store: PanelStore; state: PanelStat
   useGrow(box, state.draft);
 
   const send = () => {
-    if (store.send(store.state.draft, files)) setFiles([]);
+    const { draft, attached } = store.state;
+    store.send(draft, attached);
   };
-  const attach = async (chosen: readonly File[]) => {
-    if (chosen.length === 0) return;
-    const why = attachObstacle(chosen, files, state.model.modalities);
-    store.notice(why);
-    if (why !== null) return;
-    const read = chosen.map(async (file) => ({
-      name: file.name,
-      type: file.type,
-      data: await file.arrayBuffer(),
-    }));
-    setFiles([...files, ...(await Promise.all(read))]);
-  };
+  const attach = (chosen: readonly File[]) => void store.attach(chosen);
 
   return (
     <form
@@ -58,13 +40,13 @@ export function Composer({ store, state }: { store: PanelStore; state: PanelStat
         setDragged(false);
         if (!event.dataTransfer?.files.length) return;
         event.preventDefault();
-        void attach([...event.dataTransfer.files]);
+        attach([...event.dataTransfer.files]);
       }}
     >
       <Attachments
-        files={files}
-        remove={(gone) => {
-          setFiles(files.filter((file) => file !== gone));
+        files={state.attached}
+        remove={(file) => {
+          store.detach(file);
           box.current?.focus();
         }}
       />
@@ -83,7 +65,7 @@ export function Composer({ store, state }: { store: PanelStore; state: PanelStat
           const pasted = [...(event.clipboardData?.files ?? [])];
           if (pasted.length === 0) return;
           event.preventDefault();
-          void attach(pasted);
+          attach(pasted);
         }}
         onKeyDown={(event) => {
           if (isSend(event)) {

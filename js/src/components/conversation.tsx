@@ -1,5 +1,5 @@
 import { useLayoutEffect, useRef } from "preact/hooks";
-import { forgotten, type PanelState, type PanelStore, sendObstacle } from "../state";
+import { fileInfos, forgotten, type PanelState, type PanelStore, sendObstacle } from "../state";
 import { DownIcon } from "./icons";
 import { Message } from "./message";
 import { Notice } from "./notice";
@@ -45,7 +45,7 @@ export function Conversation({ store, state }: { store: PanelStore; state: Panel
           )}
           <Messages store={store} state={state} first={first} />
           {unsent.map((o) => (
-            <Prompt key={o.id} text={o.text} files={o.files} />
+            <Prompt key={o.id} text={o.text} files={fileInfos(o.files)} />
           ))}
           {state.notice && <PanelNotice store={store} state={state} notice={state.notice} />}
         </div>
@@ -99,13 +99,13 @@ interface NoticeProps {
 }
 
 function PanelNotice({ store, state, notice }: NoticeProps) {
-  const { message, retry, text } = notice;
+  const { message, retry, text, files } = notice;
   if (retry === "reset") return <Notice message={message} onRetry={() => store.reset()} />;
   const again = retry === "send" && text !== undefined && sendObstacle(state) === null;
   return (
     <Notice
       message={message}
-      onRetry={again ? () => store.send(text) : null}
+      onRetry={again ? () => store.send(text, files) : null}
       onDismiss={() => store.notice(null)}
     />
   );

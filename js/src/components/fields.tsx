@@ -83,7 +83,7 @@ export function SwitchField({ label, value, why, onChange }: SwitchProps) {
         {label}
       </label>
       {why !== undefined && (
-        <span id={`${id}-why`} class="gn-muted gn-hint">
+        <span id={`${id}-why`} class="gn-muted gn-hint" dir="auto">
           {why}
         </span>
       )}

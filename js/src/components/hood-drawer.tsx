@@ -31,8 +31,14 @@ export function HoodDrawer({ store, state, close }: Props) {
         <Count name="Checkpoints" value={handles.checkpoints} />
       </dl>
       <h3>Conversation handles, latest first</h3>
-      {state.hood ? <Lives hood={state.hood} /> : <p class="gn-muted">Asking the kernel…</p>}
-      <p class="gn-muted gn-hint">
+      {state.hood ? (
+        <Lives hood={state.hood} />
+      ) : (
+        <p class="gn-muted" dir="auto">
+          Asking the kernel…
+        </p>
+      )}
+      <p class="gn-muted gn-hint" dir="auto">
         Each handle is a conversation in the engine, with a KV cache of its own. A reset closes this
         chat's handle and creates another: what was said is gone from memory, not only from the
         screen.
@@ -56,7 +62,7 @@ function Lives({ hood }: { hood: HoodMessage }) {
   const span = Math.max(hood.now_s - begin, 0.001);
   return (
     <table class="gn-lives">
-      <caption class="gn-muted">
+      <caption class="gn-muted" dir="auto">
         {earlier > 0 && `${earlier} earlier handles are not shown. `}
         From {seconds(0)} to {seconds(span)}.
       </caption>

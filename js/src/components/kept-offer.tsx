@@ -14,7 +14,7 @@ export function KeptOffer({
   if (state.status === "resetting") return null;
   return (
     <div class="gn-kept">
-      <span class="gn-muted">
+      <span class="gn-muted" dir="auto">
         {kept.saved ? "The last chat was saved." : "The model has forgotten the last chat."}
       </span>
       {!kept.saved && (

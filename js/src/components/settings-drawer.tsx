@@ -32,7 +32,7 @@ export function SettingsDrawer({ store, state, close }: Props) {
       >
         <Fields values={values} set={set} settings={settings} model={model} />
         {state.settingsError !== null && (
-          <p class="gn-notice gn-hint" role="alert">
+          <p class="gn-notice gn-hint" role="alert" dir="auto">
             {state.settingsError}
           </p>
         )}
@@ -70,7 +70,7 @@ export function SettingsDrawer({ store, state, close }: Props) {
             </button>
           )}
         </div>
-        <p class="gn-muted gn-hint">
+        <p class="gn-muted gn-hint" dir="auto">
           {settings.pending !== null
             ? "These changes wait for the next chat: this one goes on as it began."
             : "This chat goes on as it began; changes are for a new one."}
@@ -138,7 +138,7 @@ function Fields({ values, set, settings, model }: FieldsProps) {
         />
       </div>
       {greedy && (
-        <p class="gn-muted gn-hint">
+        <p class="gn-muted gn-hint" dir="auto">
           With top-k 1 the likeliest token is taken each time: temperature, top-p and seed have no
           effect.
         </p>
@@ -157,7 +157,7 @@ function Fields({ values, set, settings, model }: FieldsProps) {
         why={whyNoTools(settings, model)}
         onChange={(on) => set({ tools: on })}
       />
-      <p class="gn-muted gn-hint">
+      <p class="gn-muted gn-hint" dir="auto">
         {model.name}: {model.context_limit.toLocaleString("en")} tokens of context; takes{" "}
         {model.modalities.join(", ")}.{" "}
         {settings.context_policy === "trim"

@@ -16,6 +16,7 @@ export function StatusBar({ state, interrupt }: Props) {
         role="status"
         aria-label="Chat status"
         aria-live="polite"
+        dir="auto"
         data-status={state.lost === null ? state.status : "closed"}
       >
         {describeStatus(state)}

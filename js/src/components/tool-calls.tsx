@@ -30,6 +30,7 @@ const WORDS: Record<CallState, string> = {
   running: "running…",
   done: "done",
   denied: "denied",
+  stopped: "stopped",
   error: "failed",
 };
 
@@ -63,7 +64,7 @@ function Row({ call, ended }: { call: Call; ended: boolean }) {
 function Approval({ call, store }: { call: Call; store: PanelStore }) {
   return (
     <div class="gn-approval" role="group" aria-label={`Permission for ${call.name}`}>
-      <p>
+      <p dir="auto">
         <ToolIcon /> The model wants to call <code>{call.name}</code>.
       </p>
       <Part name="Arguments" text={written(call.arguments)} />

@@ -5,12 +5,16 @@ export function Welcome({ store, state }: { store: PanelStore; state: PanelState
   const { ready, status, model, handle, handles, prompts, lost } = state;
   if (!ready || status === "failed" || status === "closed" || lost !== null) return null;
   if (status === "resetting") {
-    return <p class="gn-welcome gn-muted">Freeing the memory of the last chat…</p>;
+    return (
+      <p class="gn-welcome gn-muted" dir="auto">
+        Freeing the memory of the last chat…
+      </p>
+    );
   }
   return (
     <div class="gn-welcome">
       <p class="gn-welcome-title">Chat with {model.name}</p>
-      <p class="gn-muted">
+      <p class="gn-muted" dir="auto">
         It runs on the kernel's machine. It remembers what you say until you reset the chat.
       </p>
       {prompts.length > 0 && (

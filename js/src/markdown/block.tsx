@@ -123,9 +123,7 @@ class Table extends Component<{ table: syntax.Table }> {
           <thead>
             <Row node={table.head} align={table.align} head />
           </thead>
-          <tbody>
-            <Runs nodes={table.children} render={this.rowOf(table.align)} />
-          </tbody>
+          <Runs nodes={table.children} render={this.rowOf(table.align)} within="tbody" />
         </table>
       </div>
     );

@@ -29,6 +29,15 @@ export function cutLines(block: Parsed, lines: string): Cut | null {
   return marker ? { end, prefix: `${marker} x\n` } : null;
 }
 
+/**
+ * Whether `next` may turn out to be more of `block`: the title of a definition at the end of a list or a quote may
+ * begin on the next line and go on for some, and only when it ends it is one.
+ */
+export function mayContinue(block: Parsed, next: Parsed | undefined): boolean {
+  const holds = /^(?:bullet_list|ordered_list|blockquote)_open$/.test(block.tokens[0]?.type ?? "");
+  return holds && next?.from === block.to && /^["'(]/.test(next.tokens[1]?.content ?? "");
+}
+
 function lastItem({ tokens }: Parsed): number {
   const [list] = tokens;
   if (list?.type !== "bullet_list_open" && list?.type !== "ordered_list_open") return -1;

@@ -1,6 +1,7 @@
 import { Component } from "preact";
 import { Block } from "./block";
-import { StreamingDocument } from "./streaming";
+import { Runs } from "./runs";
+import { type Entry, StreamingDocument } from "./streaming";
 
 interface Props {
   text: string;
@@ -33,10 +34,12 @@ export class Markdown extends Component<Props> {
     this.document.update(text, streaming);
     return (
       <div class="gn-text gn-markdown">
-        {this.document.entries.map(({ key, node }) => (
-          <Block key={key} node={node} />
-        ))}
+        <Runs nodes={this.document.entries} render={blockOf} />
       </div>
     );
   }
+}
+
+function blockOf({ key, node }: Entry) {
+  return <Block key={key} node={node} />;
 }

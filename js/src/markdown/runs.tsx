@@ -7,13 +7,16 @@ interface Props<Node> {
   nodes: Node[];
   /** Renders one; the same function each time, or all are rendered again. */
   render: (node: Node, index: number) => ComponentChildren;
+  /** The element of each run, where they may have one: the browser then lays out the last one alone. */
+  within?: "tbody" | undefined;
 }
 
 /** Many nodes, of which those are rendered again whose run of neighbours changed: of a long block only the end. */
-export function Runs<Node>({ nodes, render }: Props<Node>) {
+export function Runs<Node>({ nodes, render, within }: Props<Node>) {
   const runs = [];
   for (let at = 0; at < nodes.length; at += SIZE) {
-    runs.push(<Run<Node> key={at} nodes={nodes.slice(at, at + SIZE)} render={render} />);
+    const run = nodes.slice(at, at + SIZE);
+    runs.push(<Run<Node> key={at} nodes={run} render={render} within={within} />);
   }
   return <>{runs}</>;
 }
@@ -28,7 +31,8 @@ class Run<Node> extends Component<Props<Node>> {
     );
   }
 
-  override render({ nodes, render }: Props<Node>) {
-    return <>{nodes.map(render)}</>;
+  override render({ nodes, render, within }: Props<Node>) {
+    const rendered = nodes.map(render);
+    return within === "tbody" ? <tbody>{rendered}</tbody> : rendered;
   }
 }

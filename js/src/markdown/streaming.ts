@@ -1,5 +1,14 @@
 import { changedLabels, Definitions, type Known } from "./definitions";
-import { type Cut, cutLines, cutWords, joined, joinedText, LONG, offsetOf } from "./finished";
+import {
+  type Cut,
+  cutLines,
+  cutWords,
+  joined,
+  joinedText,
+  LONG,
+  mayContinue,
+  offsetOf,
+} from "./finished";
 import { healBlocks } from "./heal";
 import { normalized, type Parsed, parseBlocks, readBlock, readInline } from "./parser";
 import { share } from "./share";
@@ -95,12 +104,12 @@ export class StreamingDocument {
     if (complete <= this.lookedAt) return;
     this.lookedAt = complete;
     const lines = completeLines(this.rest());
-    const last = this.parse(lines, new Definitions(this.settledDefinitions)).at(-2);
-    if (!last) return;
+    const blocks = this.parse(lines, new Definitions(this.settledDefinitions));
+    const last = blocks.at(-2);
+    if (!last || mayContinue(last, blocks.at(-1))) return;
     const source = firstLines(lines, last.to);
     const definitions = new Definitions(this.settledDefinitions);
-    const blocks = this.parse(source, definitions);
-    const settled = blocks.map((block, i) => {
+    const settled = this.parse(source, definitions).map((block, i) => {
       const entry = this.read(this.settled.length + i, block, linesOf(source, block));
       return i === 0 ? this.withPart(entry, block.to, source) : entry;
     });

@@ -12,7 +12,7 @@ export type Status =
 export type Role = "user" | "assistant";
 export type TurnState = "streaming" | "done" | "cancelled" | "error";
 export type FinishReason = "stop" | "length" | "cancelled" | "context_full" | "tool_calls";
-export type CallState = "asking" | "running" | "done" | "denied" | "error";
+export type CallState = "asking" | "running" | "done" | "denied" | "stopped" | "error";
 export type Retry = "send" | "reset";
 export type ExportFormat = "markdown" | "html" | "json";
 
@@ -271,7 +271,8 @@ export type PanelMessage =
 /** What is about the panel's chats as a whole. */
 export type ChatsRequest =
   | { type: "chats_request"; id: string }
-  | { type: "open_chat"; id: string }
+  /** With the options of the chat `like`. */
+  | { type: "open_chat"; id: string; like: string }
   | { type: "close_chat"; id: string; close: string };
 
 /** A message on its way to the kernel; without `chat` it is about the first chat. */

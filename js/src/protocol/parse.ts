@@ -66,6 +66,7 @@ const CALL_STATES = [
   "running",
   "done",
   "denied",
+  "stopped",
   "error",
 ] as const satisfies readonly CallState[];
 const RETRIES = ["send", "reset"] as const satisfies readonly Retry[];

@@ -1,4 +1,5 @@
 /** Files on their way to the model, and files for the user to keep. */
+import type { FileInfo } from "../protocol";
 
 /** A file that will go with the next prompt. */
 export interface Attached {
@@ -24,6 +25,11 @@ export function saveFile(file: SavedFile): void {
   link.download = file.name;
   link.click();
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}
+
+/** What is shown of files that are on their way. */
+export function fileInfos(files: readonly Attached[]): FileInfo[] {
+  return files.map(({ name, type, data }) => ({ name, type, size: data.byteLength }));
 }
 
 /** Why `files` cannot be sent beside `attached` to a model of these modalities; null when they can. */

@@ -69,11 +69,12 @@ export class PanelHub {
     if (this.current.tabs.some((tab) => tab.id === id)) this.update({ active: id, error: null });
   }
 
+  /** Opens a chat with the options of the one that is seen. */
   openChat(): void {
     if (this.current.opening || this.lost !== null) return;
     this.opens = newId();
     this.update({ opening: true, error: null });
-    this.ask({ type: "open_chat", id: this.opens });
+    this.ask({ type: "open_chat", id: this.opens, like: this.current.active });
   }
 
   /** Closes a chat; the neighbour of one that was seen is seen then. */

@@ -1,4 +1,4 @@
-import type { FileInfo } from "../protocol";
+import type { Attached } from "./files";
 import { receive } from "./receive";
 import type { Outgoing, PanelEvent, PanelState } from "./state";
 import { answered, asking, beginReset, giveBack, requestFailed } from "./steps";
@@ -10,6 +10,8 @@ export function reduce(state: PanelState, event: PanelEvent): PanelState {
       return receive(state, event.message);
     case "drafted":
       return { ...state, draft: event.text };
+    case "attached":
+      return { ...state, attached: event.files };
     case "sent":
       return sent(state, event.id, event.text, event.files ?? []);
     case "send_failed":
@@ -49,7 +51,7 @@ export function reduce(state: PanelState, event: PanelEvent): PanelState {
   }
 }
 
-function sent(state: PanelState, id: string, text: string, files: readonly FileInfo[]): PanelState {
+function sent(state: PanelState, id: string, text: string, files: readonly Attached[]): PanelState {
   const outgoing: Outgoing = {
     id,
     text,
@@ -62,6 +64,7 @@ function sent(state: PanelState, id: string, text: string, files: readonly FileI
     ...asking(state, id, "send"),
     outbox: [...state.outbox, outgoing],
     draft: state.draft.trim() === text ? "" : state.draft,
+    attached: state.attached === files ? [] : state.attached,
     notice: null,
   };
 }

@@ -1,7 +1,6 @@
 import type {
   ChatMessage,
   Context,
-  FileInfo,
   Handles,
   HoodMessage,
   KernelMessage,
@@ -11,12 +10,13 @@ import type {
   Settings,
   Status,
 } from "../protocol";
+import type { Attached } from "./files";
 
 /** A prompt of this front end that no reply has begun to answer yet. */
 export interface Outgoing {
   id: string;
   text: string;
-  files: readonly FileInfo[];
+  files: readonly Attached[];
   epoch: number;
   /** The turn that the kernel gave it; null until it has. */
   turn: number | null;
@@ -35,8 +35,9 @@ export interface Asked {
 export interface Notice {
   message: string;
   retry: Retry | null;
-  /** The prompt that `retry: "send"` sends again. */
+  /** The prompt that `retry: "send"` sends again, with these files. */
   text?: string;
+  files?: readonly Attached[];
 }
 
 /** A chat that was reset, kept here alone until the user has saved it or does not want it. */
@@ -74,6 +75,8 @@ export interface PanelState {
   asked: readonly Asked[];
   notice: Notice | null;
   draft: string;
+  /** The files that will go with the next prompt. */
+  attached: readonly Attached[];
   hood: HoodMessage | null;
   kept: Kept | null;
   /** Why there is no kernel behind the panel any more; it can only be read then. */
@@ -83,7 +86,8 @@ export interface PanelState {
 export type PanelEvent =
   | { type: "received"; message: KernelMessage }
   | { type: "drafted"; text: string }
-  | { type: "sent"; id: string; text: string; files?: readonly FileInfo[] }
+  | { type: "attached"; files: readonly Attached[] }
+  | { type: "sent"; id: string; text: string; files?: readonly Attached[] }
   | { type: "send_failed"; id: string; message: string }
   | { type: "stop_clicked"; id: string }
   | { type: "reset_clicked"; id: string }
@@ -137,6 +141,7 @@ export const initialState: PanelState = {
   asked: [],
   notice: null,
   draft: "",
+  attached: [],
   hood: null,
   kept: null,
   lost: null,

@@ -13,7 +13,10 @@ export function answered(state: PanelState, id: string): PanelState {
   return { ...state, asked: state.asked.filter((a) => a.id !== id) };
 }
 
-/** A prompt that was not sent to the model returns to the text box, or waits in the notice if that is in use. */
+/**
+ * A prompt that was not sent to the model returns to the text box with its files, or waits in the notice if that is
+ * in use.
+ */
 export function giveBack(
   state: PanelState,
   id: string,
@@ -22,11 +25,13 @@ export function giveBack(
 ): PanelState {
   const outgoing = state.outbox.find((o) => o.id === id);
   if (!outgoing) return state;
+  const { text, files } = outgoing;
+  const free = state.draft.trim() === "" && state.attached.length === 0;
   return {
     ...state,
     outbox: state.outbox.filter((o) => o !== outgoing),
-    draft: state.draft.trim() === "" ? outgoing.text : state.draft,
-    notice: { message, retry, text: outgoing.text },
+    ...(free ? { draft: text, attached: files } : {}),
+    notice: { message, retry, text, files },
   };
 }
 

@@ -7,7 +7,7 @@ import {
 } from "../protocol";
 import type { Transport } from "../transport";
 import { isReplying, resetObstacle, sendObstacle } from "./describe";
-import { type Attached, type SavedFile, saveFile } from "./files";
+import { type Attached, attachObstacle, type SavedFile, saveFile } from "./files";
 import { newId } from "./ids";
 import { reduce } from "./reducer";
 import { initialState, type PanelEvent, type PanelState } from "./state";
@@ -50,6 +50,26 @@ export class PanelStore {
     this.dispatch({ type: "drafted", text });
   }
 
+  /** Takes files for the next prompt, or says why not. */
+  async attach(chosen: readonly File[]): Promise<void> {
+    if (chosen.length === 0) return;
+    const why = attachObstacle(chosen, this.current.attached, this.current.model.modalities);
+    this.notice(why);
+    if (why !== null) return;
+    const read = chosen.map(async (file) => ({
+      name: file.name,
+      type: file.type,
+      data: await file.arrayBuffer(),
+    }));
+    const files = await Promise.all(read);
+    this.dispatch({ type: "attached", files: [...this.current.attached, ...files] });
+  }
+
+  detach(file: Attached): void {
+    const files = this.current.attached.filter((one) => one !== file);
+    this.dispatch({ type: "attached", files });
+  }
+
   /** Something to tell the user, until the next thing happens; null: no more. */
   notice(message: string | null): void {
     this.dispatch({ type: "noticed", message });
@@ -66,8 +86,7 @@ export class PanelStore {
     if (prompt === "" || sendObstacle(this.current)) return false;
     const id = newId();
     const { epoch } = this.current;
-    const infos = files.map(({ name, type, data }) => ({ name, type, size: data.byteLength }));
-    this.dispatch({ type: "sent", id, text: prompt, files: infos });
+    this.dispatch({ type: "sent", id, text: prompt, files });
     this.ask(
       {
         type: "send",

@@ -9,12 +9,16 @@ interface Signal<T> {
 export interface JupyterKernel {
   interrupt?(): Promise<void>;
   statusChanged?: Signal<string>;
+  /** The notebook has let go of it: shut down, or changed for another. No status tells of that. (measured) */
+  disposed?: Signal<undefined>;
 }
 
 const RESTARTED =
   "The kernel was started again, and this chat is gone from it. It can be read here; run the cell again for a new one.";
 const ENDED =
   "The kernel has ended, and this chat with it. It can be read here; start a kernel and run the cell again.";
+const GONE =
+  "The kernel of this chat was shut down or changed for another. The chat can be read here; run the cell again for a new one.";
 
 const LOST: Record<string, string> = {
   restarting: RESTARTED,
@@ -29,7 +33,7 @@ export function kernelOf(model: AnyModel): JupyterKernel | undefined {
   return kernel ?? undefined;
 }
 
-/** Calls back once when the kernel of `model` is gone. */
+/** Calls back when the kernel of `model` is gone. */
 export function whenLost(
   model: AnyModel,
   kernel: JupyterKernel | undefined,
@@ -41,10 +45,13 @@ export function whenLost(
   };
   // The widget's own line was cut: JupyterLab does that as well when the kernel starts again.
   const onCut = () => callback(RESTARTED);
+  const onDisposed = () => callback(GONE);
   kernel?.statusChanged?.connect(onStatus);
+  kernel?.disposed?.connect(onDisposed);
   model.on("comm_live_update", onCut);
   return () => {
     kernel?.statusChanged?.disconnect(onStatus);
+    kernel?.disposed?.disconnect(onDisposed);
     model.off("comm_live_update", onCut);
   };
 }

@@ -3,7 +3,7 @@ import axe from "axe-core";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { cdp, page, userEvent } from "vitest/browser";
 import type { ChatMessage } from "../../src/protocol";
-import { lastSent } from "../support/kernel";
+import { lastSent, MODEL } from "../support/kernel";
 import { ask, type Mounted, mount } from "../support/mount";
 
 let panel: Mounted;
@@ -136,6 +136,19 @@ const STATES: Record<string, () => unknown> = {
     panel.tell(panel.kernel.next("tool", { turn: 2, call }));
     await page.getByRole("button", { name: /delete_file/ }).click();
     await expect.element(page.getByText("<b>gone</b>")).toBeVisible();
+  },
+  "with a file attached and one sent": async () => {
+    const files = [{ name: "sent.png", type: "image/png", size: 3 }];
+    const said = [{ ...(chat[0] as ChatMessage), files }, chat[1] as ChatMessage];
+    const model = { ...MODEL, modalities: ["text", "vision"] };
+    panel.tell(panel.kernel.snapshot(said, { model }));
+    const attach = page.getByRole("button", { name: "Attach files" });
+    await expect.element(attach).toHaveAttribute("aria-disabled", "false");
+    const dataTransfer = new DataTransfer();
+    dataTransfer.items.add(new File(["png"], "cat.png", { type: "image/png" }));
+    const drop = new DragEvent("drop", { bubbles: true, cancelable: true, dataTransfer });
+    panel.box.element().dispatchEvent(drop);
+    await expect.element(page.getByRole("button", { name: "Remove cat.png" })).toBeVisible();
   },
   "with two tabs": async () => {
     await page.getByRole("button", { name: "New tab" }).click();
@@ -294,5 +307,9 @@ describe("settings of the reader", () => {
       expect(borderStyle).toBe("solid");
       expect(borderColor).not.toBe(backgroundColor);
     }
+    const bubble = panel.root.querySelector(".gn-prompt .gn-text") as Element;
+    expect(getComputedStyle(bubble).borderStyle).toBe("solid");
+    const track = panel.root.querySelector(".gn-meter-track") as Element;
+    expect(getComputedStyle(track).outlineStyle).toBe("solid");
   });
 });

@@ -104,14 +104,26 @@ it("can only be read when its kernel has been started again", async () => {
 
 /** A kernel's connection, as JupyterLab's widget manager has it. */
 class FakeKernel {
-  readonly slots = new Set<(sender: unknown, status: string) => void>();
   readonly interrupt = vi.fn(async () => {});
-  readonly statusChanged = {
-    connect: (slot: (sender: unknown, status: string) => void) => this.slots.add(slot),
-    disconnect: (slot: (sender: unknown, status: string) => void) => this.slots.delete(slot),
-  };
+  readonly statusChanged = new FakeSignal<string>();
+  readonly disposed = new FakeSignal<undefined>();
+
   become(status: string) {
-    for (const slot of this.slots) slot(this, status);
+    this.statusChanged.emit(status);
+  }
+
+  get heard() {
+    return this.statusChanged.slots.size + this.disposed.slots.size;
+  }
+}
+
+class FakeSignal<T> {
+  readonly slots = new Set<(sender: unknown, value: T) => void>();
+  connect = (slot: (sender: unknown, value: T) => void) => this.slots.add(slot);
+  disconnect = (slot: (sender: unknown, value: T) => void) => this.slots.delete(slot);
+
+  emit(value: T) {
+    for (const slot of this.slots) slot(this, value);
   }
 }
 
@@ -126,8 +138,22 @@ it("hears from JupyterLab how its kernel fares, and lets go of it", async () => 
   await expect.element(status).toHaveTextContent("Ready");
   kernel.become("dead");
   await expect.element(status).toHaveTextContent("The kernel has ended");
+  expect(kernel.heard).toBe(2);
   dispose();
-  expect(kernel.slots.size).toBe(0);
+  expect(kernel.heard).toBe(0);
+});
+
+it("can only be read when the notebook has let go of its kernel, of which no status tells", async () => {
+  const kernel = new FakeKernel();
+  const { fake, view } = await open(kernel);
+  await view();
+  fake.receive(new ScriptedKernel().snapshot());
+  kernel.disposed.emit(undefined);
+  kernel.become("unknown");
+  await expect
+    .element(page.getByRole("status", { name: "Chat status" }))
+    .toHaveTextContent("was shut down or changed for another");
+  await expect.element(page.getByRole("textbox", { name: "Message" })).toHaveAttribute("readonly");
 });
 
 it("can interrupt the cell that keeps the kernel busy, where JupyterLab is the host", async () => {

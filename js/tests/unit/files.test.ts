@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
-import { attachObstacle, MOST_BYTES, PanelStore, type SavedFile } from "../../src/state";
+import { attachObstacle, fileInfos, MOST_BYTES, PanelStore, type SavedFile } from "../../src/state";
 import { MemoryTransport } from "../../src/transport/memory";
-import { lastSent, ScriptedKernel, SETTINGS } from "../support/kernel";
+import { lastSent, MODEL, ScriptedKernel, SETTINGS } from "../support/kernel";
 
 const file = (type: string, size = 10) => ({ name: "it", type, size });
 
@@ -29,7 +29,43 @@ it("files travel beside the message as binary buffers", () => {
   store.send("What is this?", [{ name: "cat.png", type: "image/png", data }]);
   expect(lastSent(transport.sent, "send").files).toEqual([{ name: "cat.png", type: "image/png" }]);
   expect(transport.buffers.at(-1)).toEqual([data]);
-  expect(store.state.outbox[0]?.files).toEqual([{ name: "cat.png", type: "image/png", size: 3 }]);
+  expect(fileInfos(store.state.outbox[0]?.files ?? [])).toEqual([
+    { name: "cat.png", type: "image/png", size: 3 },
+  ]);
+});
+
+it("a prompt that is refused comes back with its files, and is sent again with them", () => {
+  const { transport, kernel, store } = ready();
+  const cat = { name: "cat.png", type: "image/png", data: new Uint8Array([1, 2, 3]).buffer };
+  const refuse = () => {
+    const { id } = lastSent(transport.sent, "send");
+    transport.receive(kernel.error({ request: id, text: "What is this?", retry: "send" }));
+  };
+  store.send("What is this?", [cat]);
+  refuse();
+  expect(store.state).toMatchObject({ draft: "What is this?", attached: [cat], outbox: [] });
+  const { text = "", files = [] } = store.state.notice ?? {};
+  store.send(text, files);
+  expect(lastSent(transport.sent, "send").files).toEqual([{ name: "cat.png", type: "image/png" }]);
+  expect(store.state).toMatchObject({ draft: "", attached: [] });
+  store.draft("Something else");
+  refuse();
+  expect(store.state).toMatchObject({ draft: "Something else", attached: [] });
+  expect(store.state.notice?.files).toEqual([cat]);
+});
+
+it("files wait with the draft until they are sent or taken off", async () => {
+  const { transport, kernel, store } = ready();
+  const vision = { ...MODEL, modalities: ["text", "vision"] };
+  transport.receive(kernel.snapshot([], { model: vision }));
+  const png = (name: string) => new File(["png"], name, { type: "image/png" });
+  await Promise.all([store.attach([png("a.png")]), store.attach([png("b.png")])]);
+  expect(store.state.attached.map((f) => f.name)).toEqual(["a.png", "b.png"]);
+  await store.attach([new File(["text"], "c.txt", { type: "text/plain" })]);
+  expect(store.state.notice?.message).toContain("c.txt is neither an image nor a sound");
+  const [a] = store.state.attached;
+  if (a) store.detach(a);
+  expect(store.state.attached.map((f) => f.name)).toEqual(["b.png"]);
 });
 
 it("an export is saved by the view's side that asked for it, once", () => {

@@ -43,9 +43,12 @@ describe("the chats of a panel", () => {
     hub.openChat();
     expect(transport.sent.filter((m) => m.type === "open_chat")).toHaveLength(1);
     expect(hub.state.opening).toBe(true);
-    const { id } = lastSent(transport.sent, "open_chat");
+    const { id, like } = lastSent(transport.sent, "open_chat");
+    expect(like).toBe("1");
     chats(["1", "2"], { request: id, show: "2" });
     expect(hub.state).toMatchObject({ active: "2", opening: false });
+    hub.openChat();
+    expect(lastSent(transport.sent, "open_chat")).toMatchObject({ like: "2" });
   });
 
   it("stay as they are when another view opens one, or none can be opened", () => {

@@ -1,0 +1,372 @@
+"""One message of the user's and all that comes of it: replies, the calls in them, their results, the answer.
+
+An :class:`Exchange` looks to its reader as a :class:`~gemma_notebook.turns.Turn` does, and is made of turns. Whoever
+reads it drives it: what a reader has left is stopped, and nothing runs on by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gemma_notebook.calling import Calls, Desk, answered, inside_a_tool
+from gemma_notebook.errors import (
+    ClosedError,
+    ContextFullError,
+    GemmaNotebookError,
+    OptionTypeError,
+    OptionValueError,
+    ToolError,
+)
+from gemma_notebook.messages import Delta, Reply, Timing, ToolCall, ToolOutcome, ToolResult, Usage
+from gemma_notebook.session import Session
+from gemma_notebook.turns import Turn
+
+__all__ = ["Exchange", "Line", "ToolPolicy"]
+
+_WAIT_S = 0.1
+_CHOICES = ("auto", "required", "none")
+
+
+@dataclass(frozen=True, slots=True)
+class ToolPolicy:
+    """How a chat uses its tools.
+
+    Attributes:
+        choice: ``"auto"``, ``"required"`` or ``"none"``.
+        max_turns: Rounds of calls that one message may lead to.
+        approve: Is asked before each call.
+    """
+
+    choice: str = "auto"
+    max_turns: int = 8
+    approve: Callable[[ToolCall], Any] | None = None
+
+    def __post_init__(self) -> None:
+        if self.choice not in _CHOICES:
+            raise OptionValueError(f"unknown tool_choice {self.choice!r}; use one of {', '.join(_CHOICES)}")
+        if isinstance(self.max_turns, bool) or not isinstance(self.max_turns, int):
+            raise OptionTypeError(f"max_tool_turns must be a whole number, not {self.max_turns!r}")
+        if self.max_turns < 1:
+            raise OptionValueError(
+                f"max_tool_turns={self.max_turns} leaves no turn for a tool; use 1 or more"
+            )
+        if self.approve is not None and not callable(self.approve):
+            raise OptionTypeError(f"approve_tool must be a function, not {self.approve!r}")
+
+    def as_keywords(self) -> dict[str, Any]:
+        """As :meth:`SessionManager.create_chat` takes it."""
+        return {"tool_choice": self.choice, "max_tool_turns": self.max_turns, "approve_tool": self.approve}
+
+
+class Exchange:
+    """A message, and turns until the model has answered it. Safe to use from any thread.
+
+    Args:
+        session: Where the turns are sent.
+        first: The turn with the user's message.
+        policy: How tools are used.
+        ask: Who is asked for tools that need approval, when ``policy`` names nobody.
+        loop: The event loop that async tools run on; None for one of their own.
+        line: The exchanges of the chat, which follow each other. A tool of the chat cannot send to it.
+        prepare: Gives the first turn as it is sent. Called when that starts, as it may wait for the engine.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        first: Turn,
+        policy: ToolPolicy,
+        *,
+        ask: Callable[[ToolCall], Any] | None = None,
+        loop: asyncio.AbstractEventLoop | None = None,
+        line: Line | None = None,
+        prepare: Callable[[Turn], Turn] = lambda turn: turn,
+    ) -> None:
+        self._prepare = prepare
+        self._line = line or Line()
+        self._line.require_outside()
+        self.deltas: list[Delta] = []
+        self.reply: Reply | None = None
+        self.error: GemmaNotebookError | None = None
+        self._session = session
+        self._policy = policy
+        self._desk = Desk(policy.approve, ask)
+        self._loop = loop
+        self._context = contextvars.copy_context()  # whichever thread will drive it
+        self._turns = [first]
+        self._taken = 0  # deltas of the latest turn that are in ours
+        self._speaks = False  # the latest turn has said something
+        self._results: list[ToolResult] = []
+        self._calls: Calls | None = None
+        self._cancelled = False
+        self._driving = threading.RLock()
+        self._done = threading.Event()
+
+    @property
+    def done(self) -> bool:
+        """It has a reply or an error, and nothing more will come."""
+        return self._done.is_set()
+
+    def start(self) -> None:
+        """Wait for the exchange before and for the engine, and send. Raises as :meth:`Session.send`."""
+        try:
+            before = self._line.join(self)
+            while before is not None and not before.done and not self._cancelled:
+                before.drive()
+            if not self._cancelled:
+                self._turns[0] = self._prepare(self._turns[0])
+            if self._cancelled:  # meanwhile
+                self._turns[0].cancel()
+            self._session._start(self._turns[0])
+        except BaseException:
+            self.cancel()
+            self._turns[0].finish_unstarted()
+            self._done.set()
+            raise
+
+    def cancel(self) -> None:
+        """Ask it to stop. Returns at once; does nothing to one that is done."""
+        self._cancelled = True
+        self._turns[-1].cancel()
+        calls = self._calls
+        if calls is not None:
+            calls.stop()
+
+    def finish_unstarted(self) -> None:
+        """End an exchange that was never sent."""
+        self._turns[0].finish_unstarted()
+        self.reply = self._turns[0].reply
+        self._done.set()
+
+    def drain(self) -> None:
+        """Drive it to its end."""
+        while not self.done:
+            self.drive()
+
+    def drive(self, timeout_s: float = _WAIT_S) -> None:
+        """Take what has come, waiting up to ``timeout_s`` seconds for it, and do what is to be done next."""
+        if not self._session._engine.in_this_process:
+            self._end_forked()
+            return
+        with self._driving:
+            if self.done:
+                return
+            try:
+                if self._calls is not None:
+                    self._drive_calls(self._calls, timeout_s)
+                else:
+                    self._drive_turn(self._turns[-1], timeout_s)
+            except GemmaNotebookError as error:
+                self._fail(error)
+
+    def _drive_turn(self, turn: Turn, timeout_s: float) -> None:
+        if turn.started:
+            turn.drive(timeout_s)
+        else:  # it waits for the engine
+            turn.wait_end(timeout_s)
+        done = turn.done  # before the deltas are taken: those are all then
+        new = turn.deltas[self._taken :]
+        self._taken += len(new)
+        for delta in new:
+            if delta.text and not self._speaks:
+                self._speaks = True
+                if self._said and not self._said.endswith("\n"):  # before the calls
+                    self.deltas.append(Delta(text="\n\n"))
+            self.deltas.append(delta)
+        if not done:
+            return
+        if turn.tool_calls and (turn.reply is None or turn.reply.finish_reason != "tool_calls"):
+            self._answer(turn, "the reply was broken off before it was called", "stopped")
+        if turn.error is not None:
+            raise turn.error
+        assert turn.reply is not None
+        if turn.reply.finish_reason == "tool_calls":
+            self._begin_calls(turn.reply)
+        elif (
+            self._policy.choice == "required" and len(self._turns) == 1 and turn.reply.finish_reason == "stop"
+        ):
+            raise ToolError(
+                f"the model answered {turn.reply.text[:80]!r} without calling a tool, though tool_choice='required', "
+                "and its tokenizer lets nothing be enforced; use tool_choice='auto', or another model"
+            )
+        else:
+            self._finish(turn.reply)
+
+    @property
+    def _said(self) -> str:
+        return next((delta.text for delta in reversed(self.deltas) if delta.text), "")
+
+    # Calls
+
+    def _begin_calls(self, reply: Reply) -> None:
+        turn = self._turns[-1]
+        if self._cancelled or turn.cancel_requested:
+            self._answer(turn, "stopped before it was called", "stopped")
+            self._finish(reply)
+        elif len(self._turns) > self._policy.max_turns:
+            self._answer(turn, f"not called: {self._policy.max_turns} rounds of calls are the most")
+            self._finish(reply)
+        else:
+            calls = Calls(
+                reply.tool_calls,
+                self._session._tools,
+                self._desk,
+                loop=self._loop,
+                owner=self._line,
+                context=self._context,
+            )
+            self._calls = calls
+            if self._cancelled:  # meanwhile
+                calls.stop()
+
+    def _answer(self, turn: Turn, why: str, outcome: ToolOutcome = "error") -> None:
+        """Answer the calls of ``turn``, none of which is carried out."""
+        results = tuple(answered(call, why, outcome) for call in turn.tool_calls)
+        self._tell(results)
+        self._session._note(Turn.follow_up(turn, results))
+
+    def _drive_calls(self, calls: Calls, timeout_s: float) -> None:
+        turn = self._turns[-1]
+        if turn.cancel_requested or self._session.closed:  # a reset, or a stop of the session
+            self._cancelled = True
+            calls.stop()
+        self._tell(calls.wait(timeout_s))
+        results = calls.results
+        if results is None:
+            return
+        self._calls = None
+        if self._cancelled or turn.cancel_requested:
+            follow_up = Turn.follow_up(turn, results)
+            self._session._note(follow_up)
+            assert turn.reply is not None
+            self._finish(turn.reply)
+            return
+        try:
+            self._send(turn, results, again=False)
+        except ContextFullError as error:
+            why = f"the result is too long for the context ({error.needed_tokens} tokens)"
+            shorter = tuple(answered(one.call, why, "error") for one in results)
+            self._results[-len(shorter) :] = shorter  # those are what the model is told
+            self._send(turn, shorter, again=True)
+
+    def _tell(self, results: Any) -> None:
+        self._results += results
+        self.deltas += [Delta(tool_result=one) for one in results]
+
+    def _send(self, asked: Turn, results: Sequence[ToolResult], *, again: bool) -> None:
+        """Send the results of the calls of ``asked``. What cannot be sent is kept for the next message."""
+        turn = Turn.follow_up(asked, results)
+        self._turns.append(turn)
+        self._taken, self._speaks = 0, False
+        if self._cancelled:
+            turn.cancel()
+        try:
+            self._session._start(turn)
+        except BaseException as error:  # a Ctrl-C too
+            shorter_is_left = isinstance(error, ContextFullError) and not again
+            if turn not in self._session.turns and not shorter_is_left:
+                self._session._note(Turn.follow_up(asked, results))
+            if isinstance(error, GemmaNotebookError):
+                self._turns.pop()
+            raise
+
+    # The end
+
+    def _end_forked(self) -> None:
+        # Without the lock, and without the calls: their threads do not exist here.
+        try:
+            self._session._engine.require_open()
+        except ClosedError as error:
+            self._fail(error)
+
+    def _fail(self, error: GemmaNotebookError) -> None:
+        self.error = error
+        self._done.set()
+
+    def _finish(self, last: Reply) -> None:
+        replies = [turn.reply for turn in self._turns if turn.reply is not None]
+        stopped = last.finish_reason == "tool_calls" and (self._cancelled or self._turns[-1].cancel_requested)
+        calls = tuple(call for reply in replies for call in reply.tool_calls)
+        order = {id(call): place for place, call in enumerate(calls)}
+        self.reply = Reply(
+            text="".join(delta.text for delta in self.deltas),
+            finish_reason="cancelled" if stopped else last.finish_reason,
+            usage=_usage([reply.usage for reply in replies]),
+            timing=_timing(replies),
+            thinking="\n\n".join(reply.thinking for reply in replies if reply.thinking),
+            tool_calls=calls,
+            tool_results=tuple(sorted(self._results, key=lambda one: order.get(id(one.call), 0))),
+            parsed=last.parsed,
+            trimmed_turns=sum(reply.trimmed_turns for reply in replies),
+        )
+        self._done.set()
+
+
+class Line:
+    """The exchanges of one chat, each after the one before. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pending: list[Exchange] = []
+
+    def require_outside(self) -> None:
+        """Raise in a tool of the chat, which would wait for itself.
+
+        Raises:
+            ToolError: The caller is one.
+        """
+        if self in inside_a_tool.get():
+            raise ToolError("a tool cannot send to the chat that called it; use another chat")
+
+    def join(self, exchange: Exchange) -> Exchange | None:
+        """Stand in line; the one before, if it may still be under way."""
+        with self._lock:
+            self._pending = [one for one in self._pending if not one.done]
+            before = self._pending[-1] if self._pending else None
+            self._pending.append(exchange)
+            return before
+
+    def stop(self) -> None:
+        """Stop all of them. Returns at once."""
+        with self._lock:
+            pending = tuple(self._pending)
+        for one in pending:
+            one.cancel()
+
+
+def _usage(each: list[Usage]) -> Usage:
+    return Usage(
+        sum(one.prompt_tokens for one in each),
+        sum(one.output_tokens for one in each),
+        each[-1].context_tokens,
+        each[-1].context_limit,
+    )
+
+
+def _timing(replies: list[Reply]) -> Timing:
+    """Rates over all turns; the time of the tools is in none of them."""
+    if len(replies) == 1:
+        return replies[0].timing
+    timings = [reply.timing for reply in replies]
+    return Timing(
+        time_to_first_token_s=timings[0].time_to_first_token_s,
+        prefill_tokens_per_s=_rate(
+            [(reply.usage.prompt_tokens, reply.timing.prefill_tokens_per_s) for reply in replies]
+        ),
+        decode_tokens_per_s=_rate(
+            [(reply.usage.output_tokens, reply.timing.decode_tokens_per_s) for reply in replies]
+        ),
+        total_s=sum(timing.total_s for timing in timings),
+    )
+
+
+def _rate(parts: list[tuple[int, float | None]]) -> float | None:
+    """The rate of all parts together, of those whose rate is known."""
+    known = [(tokens, rate) for tokens, rate in parts if rate]
+    seconds = sum(tokens / rate for tokens, rate in known)
+    return sum(tokens for tokens, _ in known) / seconds if seconds else None

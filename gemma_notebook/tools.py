@@ -1,0 +1,312 @@
+"""Python functions that a model may call: what it is told of them, and how its arguments are checked.
+
+The schema comes from the function's signature, by pydantic; the descriptions from its docstring.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import json
+import re
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, overload
+
+from gemma_notebook.errors import ToolError
+
+if TYPE_CHECKING:
+    from docstring_parser import Docstring
+
+    from gemma_notebook.options import SessionOptions
+
+__all__ = ["Tool", "declarations_json", "jsonable", "tool", "toolbox", "tools_of"]
+
+# As long as a person waits for something that says nothing.
+TIMEOUT_S = 60.0
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
+_Decorator = Callable[[Callable[..., Any]], "Tool"]
+
+
+class Tool:
+    """A function that a model may call. Immutable, safe to use from any thread; calling it calls the function.
+
+    Plain functions are made tools of as they are; use :func:`tool` to set more than a signature says.
+
+    Attributes:
+        name: What the model calls it.
+        description: What the model is told that it does.
+        parameters: The JSON schema of its arguments, an object.
+        function: The function, sync or async.
+        needs_approval: The user is asked before each call.
+        timeout_s: Seconds that a call may take.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        needs_approval: bool = False,
+        timeout_s: float = TIMEOUT_S,
+    ) -> None:
+        self.function = function
+        self.name = _checked_name(name if name is not None else getattr(function, "__name__", ""), function)
+        self.needs_approval = needs_approval
+        if not timeout_s > 0:
+            raise ToolError(
+                f"the tool {self.name!r} has timeout_s={timeout_s!r}; give it more than 0 seconds"
+            )
+        self.timeout_s = timeout_s
+        said = _docstring(function)
+        self.description = description if description is not None else _summary(said)
+        self._arguments = _arguments_adapter(self.name, function, said)
+        self.parameters = _tidy(self._arguments.json_schema())
+
+    def __repr__(self) -> str:
+        return f"Tool({self.name!r})"
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        return self.function(*arguments, **named)
+
+    @property
+    def declaration(self) -> dict[str, Any]:
+        """What the model is told, in the form that chat templates take."""
+        function = {"name": self.name, "description": self.description, "parameters": self.parameters}
+        return {"type": "function", "function": function}
+
+    def checked(self, arguments: object) -> dict[str, Any]:
+        """The model's arguments as the function takes them.
+
+        Raises:
+            ToolError: They do not fit; it says which and why, in words for the model.
+        """
+        import pydantic
+
+        if isinstance(arguments, str):  # some models write the object as a string
+            arguments = _from_json(arguments)
+        own = {} if arguments is None else copy.deepcopy(arguments)  # the tool may change them
+        try:
+            checked: dict[str, Any] = self._arguments.validate_python(own)
+        except pydantic.ValidationError as error:
+            wrong = "; ".join(
+                f"{'.'.join(map(str, one['loc'])) or 'the arguments'}: {one['msg']}" for one in error.errors()
+            )
+            raise ToolError(f"wrong arguments for {self.name}: {wrong}") from None
+        return checked
+
+
+@overload
+def tool(function: Callable[..., Any]) -> Tool: ...
+
+
+@overload
+def tool(
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    needs_approval: bool = False,
+    timeout_s: float = TIMEOUT_S,
+) -> _Decorator: ...
+
+
+def tool(
+    function: Callable[..., Any] | None = None,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    needs_approval: bool = False,
+    timeout_s: float = TIMEOUT_S,
+) -> Tool | _Decorator:
+    """Make a tool of a function, with more than its signature and docstring say.
+
+    A plain function is a tool as it is: its name, the first paragraph of its docstring, and its parameters with
+    their types are what the model is told, and the types are what a call is checked against. It returns whatever
+    can be written as JSON; an exception is told to the model as an error.
+
+    Args:
+        function: The function, when used without parentheses.
+        name: What the model calls it; None for the function's name.
+        description: What it does; None for the first paragraph of its docstring.
+        needs_approval: Ask the user before each call, in the panel that the message came from. Where nobody can be
+            asked, as in a cell, the call is denied, unless the chat has an ``approve_tool``.
+        timeout_s: Seconds that a call may take before the model is told that it took too long. A function that
+            is not async cannot be interrupted: it runs on, and what it returns is dropped.
+
+    Returns:
+        The tool, which calls the function when it is called; or a decorator that makes one.
+
+    Raises:
+        ToolError: The function cannot be declared; it says why.
+
+    Example:
+        >>> @gn.tool(needs_approval=True, timeout_s=10)
+        ... def send_mail(to: str, text: str) -> str:
+        ...     "Send a mail."
+        ...     return "sent"
+        >>> chat = manager.create_chat(tools=[send_mail])
+    """
+
+    def decorate(decorated: Callable[..., Any]) -> Tool:
+        return Tool(
+            decorated,
+            name=name,
+            description=description,
+            needs_approval=needs_approval,
+            timeout_s=timeout_s,
+        )
+
+    return decorate if function is None else decorate(function)
+
+
+def toolbox(functions: Iterable[Callable[..., Any]]) -> dict[str, Tool]:
+    """Tools by name.
+
+    Raises:
+        ToolError: One cannot be declared, or two have one name.
+    """
+    tools: dict[str, Tool] = {}
+    for function in functions:
+        one = function if isinstance(function, Tool) else Tool(function)
+        if one.name in tools:
+            raise ToolError(f"two tools are called {one.name!r}; give one another name with gn.tool(name=…)")
+        tools[one.name] = one
+    return tools
+
+
+def tools_of(options: SessionOptions) -> dict[str, Tool]:
+    """The tools of a session, by name.
+
+    Raises:
+        ToolError: One cannot be declared, or two have one name.
+    """
+    return toolbox(options.tools)
+
+
+def declarations_json(tools: Mapping[str, Tool]) -> str | None:
+    """The declarations as the engine takes them; None when there are none."""
+    return json.dumps([one.declaration for one in tools.values()]) if tools else None
+
+
+def jsonable(value: object) -> Any:
+    """``value`` in JSON types: pydantic models, dataclasses, dates, sets and numbers of NumPy are converted.
+
+    Raises:
+        ToolError: It cannot be written as JSON.
+    """
+    from pydantic_core import PydanticSerializationError, to_json
+
+    if hasattr(value, "tolist") and not isinstance(value, type):  # NumPy
+        value = value.tolist()
+    try:
+        return json.loads(to_json(value, fallback=_of_numpy, inf_nan_mode="strings"))
+    except (PydanticSerializationError, ValueError, TypeError, RecursionError) as error:
+        raise ToolError(f"a {type(value).__name__} cannot be written as JSON ({error})") from None
+
+
+def _of_numpy(value: Any) -> Any:
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise TypeError(f"a {type(value).__name__} is among its values")
+
+
+def _checked_name(name: object, function: object) -> str:
+    if isinstance(name, str) and _NAME.fullmatch(name):
+        return name
+    raise ToolError(
+        f"a {type(function).__name__} cannot be a tool under the name {name!r}: give it one of letters, digits and '_', "
+        "by a def or with gn.tool(name=…)"
+    )
+
+
+def _docstring(function: Callable[..., Any]) -> Docstring:
+    import docstring_parser
+
+    return docstring_parser.parse(inspect.getdoc(function) or "")
+
+
+def _summary(said: Docstring) -> str:
+    lines = (said.short_description or "").split()
+    return " ".join(lines)
+
+
+def _arguments_adapter(name: str, function: Callable[..., Any], said: Docstring) -> Any:
+    """What checks the arguments. A TypedDict: a model's fields may not be called ``json`` or ``_x``."""
+    import pydantic
+    import typing_extensions
+
+    descriptions = {one.arg_name: one.description for one in said.params}
+    fields: dict[str, Any] = {}
+    for parameter, hint in _parameters(name, function):
+        info: dict[str, Any] = {}
+        if descriptions.get(parameter.name):
+            info["description"] = " ".join(str(descriptions[parameter.name]).split())
+        described = typing.Annotated[hint, pydantic.Field(**info)] if info else hint
+        optional = parameter.default is not inspect.Parameter.empty
+        fields[parameter.name] = typing_extensions.NotRequired[described] if optional else described
+    arguments = typing_extensions.TypedDict("Arguments", fields)  # type: ignore[misc]
+    # As pydantic reads it of a TypedDict.
+    arguments.__pydantic_config__ = pydantic.ConfigDict(extra="forbid")  # type: ignore[attr-defined]
+    try:
+        return pydantic.TypeAdapter(arguments)
+    except (pydantic.PydanticUserError, TypeError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ToolError(
+            f"the tool {name!r} has an argument of a type that has no JSON schema ({reason}); "
+            "annotate it with int, float, str, bool, list, dict, a Literal, an Enum, a dataclass or a pydantic model"
+        ) from None
+
+
+def _parameters(name: str, function: Callable[..., Any]) -> Iterable[tuple[inspect.Parameter, Any]]:
+    """The parameters that a model can name, with their types."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        raise ToolError(f"the tool {name!r} has no signature that can be read; wrap it in a def") from None
+    try:
+        home = function if inspect.isroutine(function) else type(function).__call__
+        hints = typing.get_type_hints(inspect.unwrap(home), include_extras=True)
+    except NameError as error:
+        raise ToolError(
+            f"the tool {name!r} has an annotation that is not defined ({error}); import what it names"
+        ) from None
+    except TypeError:  # a partial, or a callable without annotations
+        hints = {}
+    for parameter in signature.parameters.values():
+        if parameter.kind in {parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD}:
+            continue
+        if parameter.kind is parameter.POSITIONAL_ONLY:
+            raise ToolError(
+                f"the tool {name!r} takes {parameter.name!r} by position only, and a model gives names; "
+                "remove the '/' from its signature"
+            )
+        hint = hints.get(parameter.name, parameter.annotation)
+        yield parameter, Any if hint is inspect.Parameter.empty or isinstance(hint, str) else hint
+
+
+def _tidy(schema: Any) -> Any:
+    """Without pydantic's titles, which only cost tokens."""
+    if isinstance(schema, list):
+        return [_tidy(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    tidied = {}
+    for key, value in schema.items():
+        if key == "title" and isinstance(value, str):
+            continue
+        if key in {"properties", "$defs"}:  # here the keys are names, and "title" may be one
+            tidied[key] = {name: _tidy(one) for name, one in value.items()}
+        else:
+            tidied[key] = _tidy(value)
+    tidied.pop("additionalProperties", None) if "properties" in tidied else None
+    return tidied
+
+
+def _from_json(text: str) -> object:
+    try:
+        value: object = json.loads(text)
+    except ValueError:
+        return text
+    return value

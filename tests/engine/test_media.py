@@ -1,0 +1,122 @@
+"""Media in chats: what the engine would get, on the stub; and the bundled model takes none, and says so."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gemma_notebook.attachments import content_parts
+from gemma_notebook.errors import OptionTypeError, OptionValueError, UnsupportedError
+
+
+def test_the_bundled_model_refuses_before_a_file_is_read(real_manager, monkeypatch):
+    def read(self):
+        raise AssertionError("a file was read")
+
+    monkeypatch.setattr(Path, "read_bytes", read)
+    for given in (__file__, "cat.png", "voice.wav", np.zeros((2, 2)), (np.zeros(16_000), 16_000)):
+        with pytest.raises(UnsupportedError, match="the model 'tiny' takes no (images|sound)"):
+            content_parts([given], model=real_manager.model, vision=True, audio=True)
+
+
+@pytest.fixture
+def seeing(fake, make_fake_manager):
+    fake.set(info_supports_vision=1, info_supports_audio=1)
+    return make_fake_manager()
+
+
+def test_the_engine_gets_the_attachments_before_the_text(fake, seeing):
+    picture = base64.b64encode(png(2, 2)).decode()
+    seeing.create_chat().send("What is this?", attachments=[png(2, 2)])
+    sent = json.loads(fake.options("conversation", 1)["send_message"])
+    assert sent == {
+        "role": "user",
+        "content": [{"type": "image", "blob": picture}, {"type": "text", "text": "What is this?"}],
+    }
+
+
+def test_a_replay_has_the_attachments_again(fake, seeing):
+    chat = seeing.create_chat()
+    chat.send("What is this?", attachments=[png(2, 2)])
+    fork = chat.fork()
+    fork.undo()
+    chat.session._holding.conversation.retire("for the test")
+    chat.send("And now?")
+    created = [int(line.split()[1]) for line in fake.log if line.startswith("create ")]
+    history = json.loads(fake.options("conversation", created[-1])["messages"])
+    assert history[0]["content"][0]["type"] == "image"
+
+
+def test_regenerate_and_edit_send_the_attachments_again(fake, seeing):
+    chat = seeing.create_chat()
+    chat.send("What is this?", attachments=[png(2, 2)])
+    chat.regenerate()
+    last = max(int(line.split()[1]) for line in fake.log if line.startswith("send "))
+    assert json.loads(fake.options("conversation", last)["send_message"])["content"][0]["type"] == "image"
+
+
+def test_a_message_that_is_edited_keeps_its_image(fake, seeing):
+    chat = seeing.create_chat()
+    chat.send("What is this?", attachments=[png(2, 2)])
+    chat.edit(0, "Which colour is it?")
+    assert [part["type"] for part in last_content(fake)] == ["image", "text"]
+
+
+@pytest.mark.parametrize(
+    "send",
+    [
+        lambda chat, **more: chat.send("Look.", **more),
+        lambda chat, **more: list(chat.stream("Look.", **more)),
+        lambda chat, **more: asyncio.run(chat.asend("Look.", **more)),
+    ],
+)
+def test_every_way_to_send_takes_attachments(fake, seeing, send):
+    chat = seeing.create_chat()
+    send(chat, attachments=[png(2, 2), (np.zeros(22_050), 22_050)])
+    assert [part["type"] for part in last_content(fake)] == ["image", "audio", "text"]
+    send(chat)
+    assert [part["type"] for part in last_content(fake)] == ["text"]
+
+
+@pytest.mark.parametrize("given", ["no-such.png", b"", b"text", 7])
+def test_what_cannot_be_attached_sends_nothing_and_the_chat_goes_on(fake, seeing, given):
+    chat = seeing.create_chat()
+    with pytest.raises((OptionValueError, OptionTypeError)):
+        chat.send("Look.", attachments=[given])
+    assert (chat.messages, fake.count("conversation_send_message_stream")) == ((), 0)
+    assert chat.send("Hello").finish_reason == "stop"
+
+
+def test_a_chat_with_the_modality_off_refuses_and_sends_nothing(fake, seeing):
+    chat = seeing.create_chat(enable_vision_modality=False)
+    with pytest.raises(UnsupportedError):
+        chat.send("What is this?", attachments=[png(2, 2)])
+    assert chat.messages == ()
+
+
+def test_the_bundled_model_refuses_an_image_in_a_chat(real_manager):
+    chat = real_manager.create_chat()
+    with pytest.raises(UnsupportedError, match="takes no images"):
+        chat.send("What is this?", attachments=[png(2, 2)])
+    assert chat.messages == ()
+    assert chat.send("My name is Ada.").text == "Nice to meet you, Ada."
+
+
+def last_content(fake) -> list[dict[str, str]]:
+    """What the engine was sent last."""
+    last = [int(line.split()[1]) for line in fake.log if line.startswith("send ")][-1]
+    content: list[dict[str, str]] = json.loads(fake.options("conversation", last)["send_message"])["content"]
+    return content
+
+
+def png(width: int, height: int) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (width, height), "red").save(file, "PNG")
+    return file.getvalue()

@@ -1,0 +1,163 @@
+"""Structured output: the constraint reaches the engine, the value comes back, and what cannot work is refused first. On the stub."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pydantic
+import pytest
+
+from gemma_notebook.errors import OptionTypeError, OptionValueError, ResponseFormatError, UnsupportedError
+
+PERSON = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
+PASSES_THE_PROBE = '{"a b": 1}'
+
+
+class Person(pydantic.BaseModel):
+    name: str
+    age: int = pydantic.Field(gt=0)
+
+
+@pytest.fixture
+def manager(fake, make_fake_manager):
+    return make_fake_manager()
+
+
+@pytest.fixture
+def chat(fake, manager):
+    chat = manager.create_chat()
+    fake.set(reply=PASSES_THE_PROBE)
+    assert manager._engine.can_constrain
+    return chat
+
+
+def sent(fake, manager):
+    return fake.options("conversation", int(fake.log[-1].split()[1]))
+
+
+def test_a_json_schema_reaches_the_engine_and_the_reply_is_parsed(fake, manager, chat):
+    fake.set(reply='{"name": "Ada"}')
+    reply = chat.send("Who?", response_format=PERSON)
+    assert reply.parsed == {"name": "Ada"}
+    assert reply.text == '{"name": "Ada"}'
+    options = sent(fake, manager)
+    assert options["constraint_provider"] == "1"
+    assert options["send_constraint_type"] == "2"
+    constraint = json.loads(options["send_constraint"])
+    assert {key: constraint[key] for key in PERSON} == PERSON
+
+
+def test_white_space_is_held_to_one_layout_so_that_it_cannot_fill_the_reply(fake, manager, chat):
+    fake.set(reply='{"name": "Ada"}')
+    chat.send("Who?", response_format=PERSON)
+    guidance = json.loads(sent(fake, manager)["send_constraint"])["x-guidance"]
+    assert guidance["whitespace_flexible"] is False
+
+
+def test_an_object_has_no_properties_but_those_that_are_named_unless_the_schema_says_so(fake, manager, chat):
+    inner = {"type": "object", "properties": {"properties": {"type": "string"}}}
+    schema = {"type": "object", "properties": {"a": inner, "b": {**inner, "additionalProperties": True}}}
+    fake.set(reply="{}")
+    chat.send("Go.", response_format=schema)
+    constraint = json.loads(sent(fake, manager)["send_constraint"])
+    assert constraint["additionalProperties"] is False
+    assert constraint["properties"]["a"]["additionalProperties"] is False
+    assert constraint["properties"]["b"]["additionalProperties"] is True
+
+
+def test_a_pydantic_model_gives_its_schema_and_the_reply_is_one(fake, chat):
+    fake.set(reply='{"name": "Ada", "age": 36}')
+    assert chat.send("Who?", response_format=Person).parsed == Person(name="Ada", age=36)
+
+
+def test_a_type_is_a_schema_too(fake, chat):
+    fake.set(reply="[1, 2]")
+    assert chat.send("Two numbers.", response_format=list[int]).parsed == [1, 2]
+
+
+@pytest.mark.parametrize("expression", ["yes|no", re.compile("yes|no")])
+def test_a_regular_expression_reaches_the_engine_and_parsed_is_the_text(fake, manager, chat, expression):
+    fake.set(reply="yes")
+    assert chat.send("Is it?", response_format=expression).parsed == "yes"
+    options = sent(fake, manager)
+    assert (options["send_constraint_type"], options["send_constraint"]) == ("1", "yes|no")
+
+
+def test_a_reply_that_was_cut_off_is_not_parsed(fake, chat):
+    fake.set(reply='{"name": "Ada Lovelace"}')
+    reply = chat.send("Who?", response_format=PERSON, max_output_tokens=1)
+    assert reply.finish_reason == "length"
+    assert reply.parsed is None
+
+
+def test_a_reply_that_does_not_fit_after_all_is_an_error_and_no_half_answer(fake, chat):
+    fake.set(reply='{"name": "Ada", "age": -1}')
+    with pytest.raises(ResponseFormatError, match="does not fit"):
+        chat.send("Who?", response_format=Person)
+
+
+def test_an_engine_that_breaks_off_says_that_the_format_is_why(fake, chat):
+    fake.set(end_error="INTERNAL: Parser Error: token doesn't satisfy the grammar")
+    with pytest.raises(ResponseFormatError, match="Parser Error"):
+        chat.send("Who?", response_format=PERSON)
+    fake.set(end_error=None, reply="Hello.")
+    assert chat.send("Hi").text == "Hello."
+
+
+def test_the_chat_goes_on_without_the_constraint(fake, manager, chat):
+    fake.set(reply='{"name": "Ada"}')
+    chat.send("My name is Ada.", response_format=PERSON)
+    fake.set(reply=None)
+    assert chat.send("What is my name?").text == "Your name is Ada."
+    assert manager.handles.live == 1
+
+
+def test_several_constrained_sends_run_on_one_handle(fake, manager, chat):
+    fake.set(reply='{"name": "Ada"}')
+    before = manager.handles.created
+    for _ in range(3):
+        chat.send("Who?", response_format=PERSON)
+    assert manager.handles.created == before + 1
+
+
+def test_a_tokenizer_that_lets_no_constraint_through_is_told_before_the_send(fake, manager):
+    fake.set(end_error="INTERNAL: Parser Error")
+    chat = manager.create_chat()
+    for _ in range(2):
+        with pytest.raises(UnsupportedError, match="does not go with constrained decoding"):
+            chat.send("Who?", response_format=PERSON)
+    assert fake.count("conversation_send_message_stream") == 0
+    assert fake.count("conversation_send_message") == 1  # tried once
+    assert manager.handles.created == 1
+    assert chat.messages == ()
+
+
+def test_a_thinking_chat_does_not_think_in_a_constrained_reply(fake, make_fake_manager):
+    fake.set(info_supports_thinking=1, reply=PASSES_THE_PROBE)
+    manager = make_fake_manager()
+    chat = manager.create_chat(enable_thinking=True, thinking_token_budget=10)
+    chat.send("Who?", response_format=PERSON)
+    options = sent(fake, manager)
+    assert options.get("enable_thinking") != "1"
+    chat.send("Hi")
+    assert sent(fake, manager)["enable_thinking"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "error", "why"),
+    [
+        (3, OptionTypeError, "must be a JSON schema"),
+        (len, OptionTypeError, "not the function 'len'"),
+        ("", OptionValueError, "matches nothing"),
+        ("(", OptionValueError, "no regular expression"),
+        (re.compile("a", re.IGNORECASE), OptionValueError, "flags"),
+        (re.compile(b"a"), OptionTypeError, "bytes"),
+        ({"type": object()}, OptionValueError, "no JSON schema"),
+        ({"type": "a\0"}, OptionValueError, "NUL"),
+    ],
+)
+def test_what_is_no_format_is_refused_before_the_send(fake, chat, wanted, error, why):
+    with pytest.raises(error, match=why):
+        chat.send("Go.", response_format=wanted)
+    assert fake.count("conversation_send_message_stream") == 0

@@ -1,0 +1,77 @@
+"""Thinking: the options reach the engine, and thoughts come apart from the reply. On the stub."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import gemma_notebook as gn
+from gemma_notebook.errors import OptionValueError, UnsupportedError
+
+
+def thinks(text: str) -> str:
+    return json.dumps({"role": "assistant", "channels": {"thought": text}, "reasoning_content": text})
+
+
+def says(text: str) -> str:
+    return json.dumps({"role": "assistant", "content": [{"type": "text", "text": text}]})
+
+
+@pytest.fixture
+def manager(fake, make_fake_manager):
+    fake.set(info_supports_thinking=1)
+    return make_fake_manager()
+
+
+def test_thoughts_are_in_thinking_and_never_in_the_text(fake, manager):
+    fake.set(chunks="\x1e".join([thinks("Who "), thinks("asks?"), says("You are "), says("Ada.")]))
+    chat = manager.create_chat(enable_thinking=True)
+    stream = chat.stream("Who am I?")
+    deltas = list(stream)
+    assert "".join(delta.thinking for delta in deltas) == "Who asks?" == stream.reply.thinking
+    assert "".join(delta.text for delta in deltas) == "You are Ada." == stream.reply.text
+    assert chat.messages[1].thinking == "Who asks?"
+    assert chat.transcript().entries[1].thinking == "Who asks?"
+
+
+def test_the_options_reach_the_engine(fake, manager):
+    manager.create_chat(enable_thinking=True, thinking_token_budget=20, keep_thinking=True)
+    options = fake.options("conversation", 1)
+    assert options["enable_thinking"] == "1"
+    assert options["thinking_budget"] == "20"
+    assert options["filter_channel_content"] == "0"
+    manager.create_chat()
+    assert fake.options("conversation", 2).get("enable_thinking") != "1"
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_replay_has_the_thoughts_only_when_they_are_kept(fake, manager, keep):
+    fake.set(chunks="\x1e".join([thinks("Hm."), says("Hello.")]))
+    chat = manager.create_chat(enable_thinking=True, keep_thinking=keep)
+    chat.send("Hi")
+    fork = gn.Transcript.from_json(chat.transcript().to_json())
+    chat.restore(fork.messages)
+    created = [int(line.split()[1]) for line in fake.log if line.startswith("create ")]
+    history = json.loads(fake.options("conversation", created[-1])["messages"])
+    assert ("reasoning_content" in history[1]) is keep
+    assert chat.messages[1].thinking == "Hm."
+
+
+def test_a_budget_without_thinking_is_refused(manager):
+    with pytest.raises(OptionValueError, match="thinking_token_budget is for a model that thinks"):
+        manager.create_chat(thinking_token_budget=5)
+    with pytest.raises(OptionValueError, match="out of range"):
+        manager.create_chat(enable_thinking=True, thinking_token_budget=0)
+
+
+def test_thinking_can_be_switched_off_by_a_reset_whatever_belongs_to_it(fake, manager):
+    chat = manager.create_chat(enable_thinking=True, thinking_token_budget=5, keep_thinking=True)
+    chat.reset(enable_thinking=False)
+    assert fake.options("conversation", 2).get("enable_thinking") != "1"
+    assert chat.options.thinking_token_budget is None
+
+
+def test_a_model_without_thinking_refuses_to(make_fake_manager):
+    with pytest.raises(UnsupportedError, match="has no thinking"):
+        make_fake_manager().create_chat(enable_thinking=True)

@@ -1,0 +1,428 @@
+"""Tools when things go wrong: each call has an answer, in the history and for the model, and nobody waits for ever. On the stub."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import json
+import os
+import signal
+import threading
+
+import pytest
+from support import WAIT_S, wait_until
+from test_tools import CHUNK, add, calls, last_sent, replies, says
+
+import gemma_notebook as gn
+from gemma_notebook.errors import (
+    ClosedError,
+    EngineError,
+    OptionTypeError,
+    OptionValueError,
+    ToolError,
+    UnsupportedError,
+)
+from gemma_notebook.panel.tabs import Tabs
+
+
+@pytest.fixture
+def manager(fake, make_fake_manager):
+    fake.set(info_supports_function_calling=1)
+    return make_fake_manager()
+
+
+def history(fake):
+    """The messages that the latest conversation was created with."""
+    created = [int(line.split()[1]) for line in fake.log if line.startswith("create ")]
+    return json.loads(fake.options("conversation", created[-1])["messages"])
+
+
+def test_a_call_in_a_reply_that_is_stopped_is_answered(fake, manager, in_thread):
+    fake.set(chunks=CHUNK.join([calls(("add", {"a": 1, "b": 1})), says("and"), says("more")]), gate=1)
+    chat = manager.create_chat(tools=[add])
+    stream = in_thread(chat.stream, "Go.").result(WAIT_S)
+    fake.allow(1)
+    assert next(stream).tool_call
+    chat.stop()
+    fake.set(gate=None)
+    fake.let_go()
+    reply = stream.reply
+    assert reply.finish_reason == "cancelled"
+    assert [one.outcome for one in reply.tool_results] == ["stopped"]
+    assert [message.role for message in chat.messages] == ["user", "assistant", "tool"]
+    fake.set(chunks=says("Hello."))
+    chat.send("Hi")
+    assert [message["role"] for message in history(fake)] == ["user", "assistant", "tool", "assistant"]
+
+
+def test_a_call_in_a_reply_that_the_engine_breaks_off_is_answered(fake, manager):
+    fake.set(chunks=calls(("add", {"a": 1, "b": 1})), end_error="INTERNAL: broken")
+    chat = manager.create_chat(tools=[add])
+    stream = chat.stream("Go.")
+    with pytest.raises(EngineError):
+        list(stream)
+    assert [message.role for message in chat.messages] == ["user", "assistant", "tool"]
+
+
+def test_results_that_the_engine_refuses_are_kept_for_the_next_message(fake, manager):
+    def once() -> str:
+        fake.set(fail_conversation_send_message_stream="1:13:no")
+        return "done once"
+
+    fake.set(chunk_replies=replies(calls(("once", {})), says("Hello.")))
+    chat = manager.create_chat(tools=[once])
+    with pytest.raises(EngineError):
+        chat.send("Go.")
+    assert chat.messages[-1].tool_results[0].value == "done once"
+    assert chat.send("Hi").text == "Hello."
+    assert history(fake)[2]["content"][0]["response"] == "done once"
+
+
+def test_what_the_reply_says_came_of_a_call_is_what_the_model_was_told(fake, make_fake_manager):
+    fake.set(info_supports_function_calling=1)
+    manager = make_fake_manager(context_tokens=128)
+
+    def long() -> str:
+        return "word " * 500
+
+    fake.set(chunk_replies=replies(calls(("long", {})), says("Too long.")))
+    chat = manager.create_chat(tools=[long])
+    reply = chat.send("Go.")
+    assert reply.tool_results == chat.messages[2].tool_results
+    assert reply.tool_results[0].outcome == "error"
+
+
+class UnspeakableError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("not even that")
+
+
+@pytest.mark.parametrize(
+    "failure", [UnspeakableError(), ValueError("half \ud800 a pair"), SystemExit(3), StopIteration()]
+)
+def test_a_call_is_answered_whatever_is_raised(fake, manager, failure):
+    def approve(_: gn.ToolCall) -> bool:
+        raise failure
+
+    fake.set(chunk_replies=replies(calls(("add", {"a": 1, "b": 1})), says("Sorry.")))
+    reply = manager.create_chat(tools=[add], approve_tool=approve).send("Go.")
+    assert reply.tool_results[0].outcome == "error"
+    assert reply.text == "Sorry."
+    json.dumps(last_sent(fake), ensure_ascii=False).encode()
+
+
+def test_a_tool_that_changes_its_arguments_changes_no_history(fake, manager):
+    def changes(what: dict) -> None:
+        what["inner"].append("changed")
+
+    fake.set(chunk_replies=replies(calls(("changes", {"what": {"inner": []}})), says("Done.")))
+    chat = manager.create_chat(tools=[changes])
+    chat.send("Go.")
+    assert chat.messages[1].tool_calls[0].arguments == {"what": {"inner": []}}
+
+
+def test_a_nul_in_a_result_does_not_cut_the_prompt(fake, manager):
+    def reads() -> dict[str, str]:
+        return {"a\0b": "c\0d"}
+
+    fake.set(chunk_replies=replies(calls(("reads", {})), says("Read.")))
+    manager.create_chat(tools=[reads]).send("Go.")
+    assert "\\u0000" not in json.dumps(last_sent(fake))
+
+
+def test_a_chat_is_not_sent_to_by_a_tool_of_a_tool_of_it_either(fake, manager):
+    chats = {}
+
+    async def first() -> str:
+        return (await chats["second"].asend("Inner.")).text
+
+    async def second() -> str:
+        return (await chats["first"].asend("Innermost.")).text
+
+    fake.set(
+        chunk_replies=replies(calls(("first", {})), calls(("second", {})), says("Refused."), says("Done."))
+    )
+    chats["first"] = manager.open_chat(tools=[first])
+    chats["second"] = manager.open_chat(tools=[second])
+    reply = asyncio.run(asyncio.wait_for(chats["first"].asend("Go."), WAIT_S))
+    assert reply.text == "Done."
+    innermost = chats["second"].messages[2].tool_results[0]
+    assert "cannot send to the chat that called it" in innermost.value["error"]
+
+
+WHO = contextvars.ContextVar("WHO", default="nobody")
+
+
+@pytest.mark.parametrize("way", ["send", "asend"])
+def test_a_tool_runs_in_the_context_of_who_sent(fake, manager, way):
+    def who() -> str:
+        return WHO.get()
+
+    fake.set(chunk_replies=replies(calls(("who", {})), says("Done.")))
+    chat = manager.create_chat(tools=[who])
+
+    def send() -> gn.Reply:
+        WHO.set("me")
+        return chat.send("Go.") if way == "send" else asyncio.run(chat.asend("Go."))
+
+    assert contextvars.copy_context().run(send).tool_results[0].value == "me"
+
+
+@pytest.mark.parametrize("verb", ["regenerate", "edit"])
+def test_a_tool_that_goes_back_to_answer_again_is_refused_before_anything_is_forgotten(fake, manager, verb):
+    chats = []
+
+    def again() -> str:
+        chat = chats[0]
+        return (chat.regenerate() if verb == "regenerate" else chat.edit(0, "Other.")).text
+
+    fake.set(chunk_replies=replies(calls(("again", {})), says("No.")))
+    chats.append(manager.create_chat(tools=[again]))
+    reply = chats[0].send("Go.")
+    assert reply.text == "No."
+    assert "cannot send to the chat that called it" in reply.tool_results[0].value["error"]
+    assert [message.text for message in chats[0].messages if message.role == "user"] == ["Go."]
+
+
+def test_a_tool_that_exits_does_not_end_the_loop_that_it_runs_on(fake, manager):
+    async def leaves() -> None:
+        raise SystemExit(3)
+
+    fake.set(chunk_replies=replies(calls(("leaves", {})), says("Sorry.")))
+    chat = manager.create_chat(tools=[leaves])
+    reply = asyncio.run(chat.asend("Go."))
+    assert reply.text == "Sorry."
+    assert reply.tool_results[0].value == {"error": "SystemExit: 3"}
+
+
+@pytest.mark.parametrize("verb", ["stop", "reset", "undo", "close"])
+def test_a_tool_may_end_its_own_chat(fake, manager, verb):
+    chats = []
+
+    def ends() -> str:
+        getattr(chats[0], verb)()
+        return "done"
+
+    fake.set(chunk_replies=replies(calls(("ends", {})), says("No.")))
+    chats.append(manager.create_chat(tools=[ends]))
+    assert chats[0].send("Go.").finish_reason == "cancelled"
+    assert manager.handles.live == (0 if verb == "close" else 1)
+
+
+@pytest.mark.parametrize("verb", ["reload", "close"])
+def test_a_tool_may_reload_or_close_its_manager(fake, manager, verb):
+    def ends() -> str:
+        getattr(manager, verb)()
+        return "done"
+
+    fake.set(chunk_replies=replies(calls(("ends", {})), says("Hello.")))
+    chat = manager.create_chat(tools=[ends])
+    assert chat.send("Go.").finish_reason == "cancelled"
+    if verb == "reload":
+        fake.set(chunk_replies=says("Hello."))
+        assert chat.send("Hi").text == "Hello."
+        assert manager.handles.live == 1
+
+
+def test_a_chat_restored_without_native_calls_has_them_as_text(fake, make_fake_manager):
+    plain = make_fake_manager()
+    fake.set(
+        chunk_replies=replies(
+            says('{"name": "add", "parameters": {"a": 1, "b": 1}}'), says("2"), says("Hello.")
+        )
+    )
+    chat = plain.create_chat(tools=[add])
+    chat.send("Go.")
+    saved = gn.Transcript.from_json(chat.transcript().to_json())
+    chat.restore(saved.messages)
+    assert chat.messages == saved.messages
+    chat.send("Hi")
+    told = history(fake)
+    assert [message["role"] for message in told] == ["user", "assistant", "user", "assistant"]
+    assert not any("tool_calls" in message for message in told)
+    assert json.loads(told[1]["content"][0]["text"]) == [{"name": "add", "parameters": {"a": 1, "b": 1}}]
+    assert json.loads(told[2]["content"][0]["text"]) == {"name": "add", "response": 2}
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        gn.ToolResult(gn.ToolCall("add", {"a": 1}), object()),
+        gn.ToolResult(gn.ToolCall("add", {"a": object()}), 1),
+    ],
+)
+def test_what_is_no_json_cannot_be_restored_and_nothing_is_forgotten(fake, manager, result):
+    chat = manager.create_chat(tools=[add])
+    chat.send("Hi")
+    said = chat.messages
+    with pytest.raises(OptionValueError, match="JSON"):
+        chat.restore(
+            [
+                gn.Message("user", "Go."),
+                gn.Message("assistant", "", "tool_calls", tool_calls=(result.call,)),
+                gn.Message("tool", "", tool_results=(result,)),
+            ]
+        )
+    assert chat.messages == said
+
+
+@pytest.mark.parametrize("value", ["NaN", "1e999", '"\\ud800"'])
+def test_without_native_calls_what_json_cannot_carry_is_no_call(fake, make_fake_manager, value):
+    fake.set(
+        chunk_replies=replies(says(f'{{"name": "add", "parameters": {{"a": {value}}}}}'), says("Sorry."))
+    )
+    chat = make_fake_manager().create_chat(tools=[add])
+    reply = chat.send("Go.")
+    assert reply.text == "Sorry."
+    assert reply.tool_calls[0].name == ""
+    chat.restore(gn.Transcript.from_json(chat.transcript().to_json()).messages)
+
+
+def test_a_restored_chat_is_replayed_once(fake, manager):
+    fake.set(chunk_replies=replies(calls(("add", {"a": 1, "b": 1})), says("2"), says("Hello.")))
+    chat = manager.create_chat(tools=[add])
+    chat.send("Go.")
+    chat.restore(chat.messages)
+    created = manager.handles.created
+    assert chat.send("Hi").text == "Hello."
+    assert manager.handles.created == created
+
+
+def test_results_for_a_restored_call_are_its_only_answer(fake, manager):
+    fake.set(chunk_replies=replies(calls(("add", {"a": 1, "b": 1})), says("2")))
+    session = manager.create_session(tools=[add])
+    (call,) = session.send("Go.").tool_calls
+    session.restore(session.messages)
+    assert session.send_tool_results([gn.ToolResult(call, 2)]).text == "2"
+    assert [message["role"] for message in history(fake)] == ["user", "assistant"]
+
+
+def test_going_back_behind_a_stopped_call_costs_no_replay(fake, manager, in_thread):
+    fake.set(chunk_replies=replies(calls(("add", {"a": 1, "b": 1})), says("One."), says("Two.")))
+    chat = manager.create_chat(tools=[add])
+    stream = chat.stream("Go.")
+    while not next(stream).tool_call:
+        pass
+    stream.close()
+    chat.send("One?")
+    chat.send("Two?")
+    created = manager.handles.created
+    chat.undo()
+    assert chat.send("Two?").text == "Two."
+    assert manager.handles.created == created + 1  # the checkpoint
+
+
+def test_a_chat_opened_beside_another_has_its_rules_for_tools(fake, manager):
+    chat = manager.create_chat(tools=[add], approve_tool=lambda _: False, max_tool_turns=1)
+    tabs = Tabs([chat], lambda _: None)
+    tabs.handle({"type": "open_chat", "id": "1", "like": "1"})
+    wait_until(lambda: len(tabs.chats) == 2)
+    fake.set(chunk_replies=calls(("add", {"a": 1, "b": 1})))
+    reply = tabs.chats[1].send("Go.")
+    assert [one.outcome for one in reply.tool_results] == ["denied", "error"]
+    tabs.close()
+
+
+def test_a_panel_goes_back_to_what_was_said_round_by_round(fake, manager):
+    fake.set(
+        chunk_replies=replies(
+            [says("First."), calls(("add", {"a": 1, "b": 1}))],
+            [says("Then."), calls(("add", {"a": 2, "b": 2}))],
+            says("Four."),
+            says("Yes."),
+            says("No."),
+        )
+    )
+    chat = manager.create_chat(tools=[add])
+    told = []
+    tabs = Tabs([chat], told.append)
+
+    def ask(kind: str, ends: int, **fields: object) -> list[dict]:
+        def ended() -> list[dict]:
+            return [
+                one
+                for one in told
+                if one["type"] == "turn" and one["state"] == "done" and one["role"] == "assistant"
+            ]
+
+        tabs.handle({"type": kind, "id": kind, "epoch": 1, **fields})
+        wait_until(lambda: len(ended()) == ends and told[-1].get("status") == "idle")
+        return ended()
+
+    ask("send", 1, text="Go.")
+    said = chat.messages
+    ask("send", 2, text="Right?")
+    _, last = ask("edit", 3, turn=3, text="Wrong?")[1:]
+    tabs.handle({"type": "switch", "id": "switch", "epoch": 1, "turn": last["turn"] - 1, "index": 1})
+    wait_until(lambda: chat.messages[-1].text == "Yes.")
+    assert chat.messages[:-2] == said
+    tabs.close()
+
+
+@pytest.mark.parametrize("what", ["required", "format"])
+def test_an_async_send_does_not_try_the_constraint_on_the_loop(fake, manager, what):
+    fake.set(chunk_replies=says("No."), hold_conversation_send_message=1)
+    if what == "required":
+        chat, more = manager.create_chat(tools=[add], tool_choice="required"), {}
+    else:
+        chat, more = manager.create_chat(), {"response_format": "yes|no"}
+
+    async def ask() -> None:
+        task = asyncio.create_task(chat.asend("Go.", **more))
+        while not fake.count("conversation_send_message"):
+            await asyncio.sleep(0.001)
+        fake.set(hold_conversation_send_message=None)
+        with pytest.raises((ToolError, UnsupportedError)):
+            await task
+
+    asyncio.run(ask())
+    if what == "format":
+        assert chat.messages == ()
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_forked_child_does_not_wait_for_the_tools_of_its_parent(fake, manager, in_thread):
+    entered, release = threading.Event(), threading.Event()
+
+    def slow() -> str:
+        entered.set()
+        release.wait(WAIT_S)
+        return "now"
+
+    fake.set(chunk_replies=replies(calls(("slow", {})), says("Done.")))
+    chat = manager.create_chat(tools=[slow])
+    stream = chat.stream("Go.")
+    sent = in_thread(lambda: stream.reply)
+    assert entered.wait(WAIT_S)
+    child = os.fork()
+    if child == 0:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(10)  # which ends a child that waits
+        code = 1
+        try:
+            for use in (lambda: list(stream), lambda: chat.send("Hi")):
+                with pytest.raises(ClosedError, match="forked"):
+                    use()
+            code = 7
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    release.set()
+    assert sent.result(WAIT_S).text == "Done."
+
+
+def test_a_transcript_names_the_tools(manager):
+    chat = manager.create_chat(tools=[add, gn.tool(name="sum")(add)])
+    assert chat.transcript().options["tools"] == ["add", "sum"]
+
+
+def test_a_session_takes_results_of_any_type_that_json_has_and_nothing_else(fake, manager):
+    fake.set(chunk_replies=replies(calls(("add", {"a": 1, "b": 1})), says("2")))
+    session = manager.create_session(tools=[add])
+    (call,) = session.send("Go.").tool_calls
+    with pytest.raises(OptionTypeError, match="ToolResult"):
+        session.send_tool_results([2])
+    with pytest.raises(ToolError, match="JSON"):
+        session.send_tool_results([gn.ToolResult(call, object())])
+    assert session.send_tool_results([gn.ToolResult(call, {1})]).text == "2"
+    assert last_sent(fake)["content"][0]["response"] == [1]

@@ -1,0 +1,140 @@
+"""What a model is told of a function, and what of the model's arguments the function gets."""
+
+from __future__ import annotations
+
+import enum
+import functools
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import pydantic
+import pytest
+
+import gemma_notebook as gn
+from gemma_notebook.errors import ToolError
+
+
+class Unit(enum.Enum):
+    METRES = "m"
+    FEET = "ft"
+
+
+@dataclass
+class Place:
+    name: str
+    height: float = 0.0
+
+
+def test_types_and_defaults_become_a_schema_without_titles():
+    def look(
+        where: Place,
+        unit: Unit = Unit.METRES,
+        how: Literal["near", "far"] = "near",
+        tags: list[str] | None = None,
+        title: Annotated[int, pydantic.Field(ge=1, description="How many.")] = 1,
+    ) -> None:
+        """Look at a place.
+
+        It takes a while.
+
+        Parameters
+        ----------
+        where
+            The place.
+        """
+
+    declared = gn.Tool(look)
+    assert declared.description == "Look at a place."
+    properties = declared.parameters["properties"]
+    assert list(properties) == ["where", "unit", "how", "tags", "title"]
+    assert properties["where"]["description"] == "The place."
+    assert properties["how"] == {"enum": ["near", "far"], "type": "string"}
+    assert properties["title"] == {"description": "How many.", "minimum": 1, "type": "integer"}
+    assert declared.parameters["required"] == ["where"]
+    assert "Place" in declared.parameters["$defs"]
+    assert '"title": "' not in str(declared.parameters).replace("'", '"')
+    checked = declared.checked({"where": {"name": "Etna"}, "unit": "ft"})
+    assert checked == {"where": Place("Etna"), "unit": Unit.FEET}
+
+
+def test_names_that_a_model_class_could_not_have_are_fine():
+    def odd(json: str, schema: int, _hidden: bool, class_: str) -> None:
+        """Odd names."""
+
+    assert gn.Tool(odd).checked({"json": "a", "schema": 1, "_hidden": True, "class_": "b"})
+
+
+def test_what_a_model_cannot_name_is_left_out():
+    def takes(a: int, *rest: int, **more: int) -> None:
+        """Take."""
+
+    assert list(gn.Tool(takes).parameters["properties"]) == ["a"]
+
+
+def test_a_function_without_annotations_takes_anything():
+    def takes(a, b=1):
+        return a, b
+
+    declared = gn.Tool(takes)
+    assert declared.parameters["required"] == ["a"]
+    assert declared.checked({"a": [1]}) == {"a": [1]}
+
+
+def test_methods_partials_and_callable_objects_are_tools_too():
+    class Shelf:
+        def put(self, book: str) -> None:
+            """Put a book."""
+
+        def __call__(self, place: int) -> int:
+            """Take."""
+            return place
+
+    def power(base: int, exponent: int) -> int:
+        return base**exponent
+
+    assert list(gn.Tool(Shelf().put).parameters["properties"]) == ["book"]
+    assert gn.Tool(Shelf(), name="take").checked({"place": "3"}) == {"place": 3}
+    square = gn.tool(name="square", description="Square a number.")(functools.partial(power, exponent=2))
+    assert square.parameters["required"] == ["base"]
+
+
+def test_the_decorator_keeps_the_function_callable():
+    @gn.tool(needs_approval=True, timeout_s=1)
+    def double(number: int) -> int:
+        """Double it."""
+        return 2 * number
+
+    assert double(4) == 8
+    assert (double.name, double.needs_approval, double.timeout_s) == ("double", True, 1)
+    assert repr(double) == "Tool('double')"
+
+
+@pytest.mark.parametrize("timeout_s", [0, -1, float("nan")])
+def test_a_tool_needs_time(timeout_s):
+    with pytest.raises(ToolError, match="more than 0 seconds"):
+        gn.tool(timeout_s=timeout_s)(lambda: None) if timeout_s is None else gn.tool(
+            name="x", timeout_s=timeout_s
+        )(lambda: None)
+
+
+def test_an_annotation_that_is_not_defined_is_named():
+    def takes(a: Missing) -> None:  # noqa: F821
+        """Take."""
+
+    with pytest.raises(ToolError, match="Missing"):
+        gn.Tool(takes)
+
+
+def test_a_type_without_a_schema_says_which_to_use():
+    def takes(a: threading_like) -> None:
+        """Take."""
+
+    class Odd:
+        pass
+
+    takes.__annotations__["a"] = Odd
+    with pytest.raises(ToolError, match="has no JSON schema"):
+        gn.Tool(takes)
+
+
+threading_like = int
