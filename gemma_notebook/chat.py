@@ -207,7 +207,10 @@ class Chat(TableDisplay):
         response_format: Any = None,
     ) -> AsyncReplyStream:
         """:meth:`stream` for ``async for``."""
-        return self._astream(*self._new_turn(message, attachments, max_output_tokens, response_format))
+        session, turn = self._new_turn(message, (), max_output_tokens, response_format)
+        if attachments:  # read where the turn is started, off the loop
+            turn.attach = partial(self._parts, attachments)
+        return self._astream(session, turn)
 
     def _astream(self, session: Session, turn: Turn) -> AsyncReplyStream:
         if not session._tools:
@@ -509,8 +512,8 @@ class Chat(TableDisplay):
         if wanted is not None and session._tools:
             raise UnsupportedError(
                 "response_format and tools do not go together: a reply that is held to a format cannot call. "
-                "Ask in two steps: first with the tools, then in a chat without them (chat.fork() and reset(tools=()) "
-                "keep nothing; chat.restore(messages) does)"
+                "Ask in two steps: with the tools first, then in another chat without them, which goes on from here "
+                "after other_chat.restore(chat.messages)"
             )
         parts = self._parts(attachments) if attachments else ()
         return session, session._new_turn(message, max_output_tokens, parts=parts, response_format=wanted)

@@ -420,6 +420,7 @@ class Session(TableDisplay):
         """Wait for the engine and send; afterwards the turn runs, or is done."""
         queue = self.manager._queue
         try:
+            turn.read_attachments()
             with self._lock:
                 self._require_open()
                 if not self._take_in(turn):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -71,6 +71,7 @@ class Turn:
         self.message = message
         self.options = options
         self.parts = tuple(parts)
+        self.attach: Callable[[], Sequence[dict[str, Any]]] | None = None
         self.results = tuple(results)
         self.follows = follows
         self.response_format = response_format
@@ -132,6 +133,12 @@ class Turn:
         state = "done" if self.done else "generating" if self._generation else "queued"
         said = self.message or f"{len(self.results)} results"
         return f"Turn({said[:40]!r}, {state})"
+
+    def read_attachments(self) -> None:
+        """Read what goes with the message, where that was put off. Raises what reading raises."""
+        attach, self.attach = self.attach, None
+        if attach is not None:
+            self.parts = tuple(attach())
 
     @property
     def first(self) -> Turn:

@@ -6,12 +6,14 @@ import asyncio
 import base64
 import io
 import json
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from gemma_notebook import attachments
 from gemma_notebook.attachments import content_parts
 from gemma_notebook.errors import OptionTypeError, OptionValueError, UnsupportedError
 
@@ -40,6 +42,24 @@ def test_the_engine_gets_the_attachments_before_the_text(fake, seeing):
         "role": "user",
         "content": [{"type": "image", "blob": picture}, {"type": "text", "text": "What is this?"}],
     }
+
+
+def test_an_async_send_reads_its_attachments_off_the_loop(fake, seeing, monkeypatch):
+    threads = []
+    read = attachments.content_parts
+
+    def note(*arguments, **named):
+        threads.append(threading.current_thread())
+        return read(*arguments, **named)
+
+    monkeypatch.setattr(attachments, "content_parts", note)
+    chat = seeing.create_chat()
+    asyncio.run(chat.asend("What is this?", attachments=[png(2, 2)]))
+    assert threads and threads[0] is not threading.main_thread()
+    assert json.loads(fake.options("conversation", 1)["send_message"])["content"][0]["type"] == "image"
+    with pytest.raises(OptionValueError):
+        asyncio.run(chat.asend("And this?", attachments=["missing.png"]))
+    assert len(chat.messages) == 2
 
 
 def test_a_replay_has_the_attachments_again(fake, seeing):
