@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
+from fresh import write_notebook
 from lab_page import Notebook
-from playwright.sync_api import Locator, expect
+from lab_server import Server
+from playwright.sync_api import Locator, Page, expect
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -57,8 +57,13 @@ SHOW_HOSTILE = (
 
 
 @pytest.fixture
-def notebook(make_notebook: Callable[..., Notebook]) -> Notebook:
-    return make_notebook("%load_ext gemma_notebook", COUNT, ASK, SHOW_HOSTILE, "%gemma_panel")
+def notebook(page: Page, server: Server) -> Notebook:
+    sources = ("%load_ext gemma_notebook", COUNT, ASK, SHOW_HOSTILE, "%gemma_panel")
+    notebook = Notebook(page, server, write_notebook(server, sources)).open()
+    notebook.page.get_by_role("menuitem", name="Run", exact=True).click()
+    notebook.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    expect(notebook.panel().status).to_have_text("Reply complete")  # the cells have talked before it was there
+    return notebook
 
 
 def output_of(notebook: Notebook, cell: int) -> Locator:
