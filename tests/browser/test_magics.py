@@ -95,7 +95,7 @@ def test_a_model_s_markdown_is_shown_and_does_nothing(notebook: Notebook):
     expect(shown).to_contain_text('<img src="https://elsewhere.invalid/a.png"')
     expect(shown.locator("pre").last).to_contain_text("<b>in a fence</b>")
     expect(shown.locator("pre").first).to_contain_text("<b>in a list</b>")
-    expect(shown.locator("code").first).to_have_text("<b>code</b>")
+    expect(shown).to_contain_text("<b>code</b>")
     assert shown.locator("img, script, iframe, b, form, [onerror]").count() == 0
     targets = shown.locator("a").evaluate_all("links => links.map(link => link.getAttribute('href'))")
     assert [target for target in targets if not target.startswith(("https://", "#"))] == []
