@@ -262,13 +262,14 @@ class Turn:
                 self._watch()
 
     def _add(self, deltas: Sequence[Delta]) -> None:
+        reader = self._calls_in_text
         for delta in deltas:
-            shown = delta
-            if delta.text:
-                self._written.append(delta.text)
-                if self._calls_in_text is not None:
-                    shown = replace(delta, text=self._calls_in_text.feed(delta.text))
-            if shown != Delta():
+            self._written.append(delta.text)
+            if reader is None:
+                self.deltas.append(delta)
+                continue
+            shown = replace(delta, text=reader.feed(delta.text))
+            if shown != Delta():  # else it may become a call yet
                 self.deltas.append(shown)
 
     def _end_of_text(self, reason: FinishReason | None) -> None:
