@@ -9,24 +9,30 @@ from gemma_notebook.messages import Delta, ToolCall
 
 __all__ = ["deltas_of"]
 
+_decode = json.JSONDecoder().raw_decode
+
 
 def deltas_of(chunk: bytes) -> list[Delta]:
     """The deltas in one chunk of the engine, which is one JSON message."""
     try:
-        message = json.loads(chunk)
+        source = chunk.decode()
+        message, end = _decode(source)
+        if end != len(source):
+            message = json.loads(chunk)  # white space, or an error
         content = message.get("content") or []
         if isinstance(content, str):
             text = content
         else:
-            text = "".join(part.get("text", "") for part in content if part.get("type") == "text")
-        thinking = "".join((message.get("channels") or {}).values())
-        calls = [_tool_call(call) for call in message.get("tool_calls") or ()]
+            text = "".join([part.get("text", "") for part in content if part.get("type") == "text"])
+        channels, tool_calls = message.get("channels"), message.get("tool_calls")
+        thinking = "".join(channels.values()) if channels else ""
+        calls = [_tool_call(call) for call in tool_calls] if tool_calls else []
     except (ValueError, AttributeError, TypeError, RecursionError):  # not the engine's: show it all the same
         return [Delta(text=chunk.decode("utf-8", "replace"))]
-    # JSON may name half of a surrogate pair, which no file and no front end can take.
-    text, thinking = (part.encode("utf-8", "replace").decode() for part in (text, thinking))
-    deltas = [Delta(text=text, thinking=thinking)] if text or thinking else []
-    return deltas + [Delta(tool_call=call) for call in calls]
+    if "\\u" in source:  # JSON may name half of a surrogate pair, which no file and no front end can take
+        text, thinking = (part.encode("utf-8", "replace").decode() for part in (text, thinking))
+    deltas = [Delta(text, thinking)] if text or thinking else []
+    return deltas + [Delta(tool_call=call) for call in calls] if calls else deltas
 
 
 def _tool_call(call: dict[str, Any]) -> ToolCall:

@@ -172,12 +172,12 @@ class Exchange:
         done = turn.done  # before the deltas are taken: those are all then
         new = turn.deltas[self._taken :]
         self._taken += len(new)
-        for delta in new:
-            if delta.text and not self._speaks:
-                self._speaks = True
-                if self._said and not self._said.endswith("\n"):  # before the calls
-                    self.deltas.append(Delta(text="\n\n"))
-            self.deltas.append(delta)
+        if not self._speaks and any(delta.text for delta in new):
+            self._speaks = True
+            if self._said and not self._said.endswith("\n"):  # before the calls
+                place = next(place for place, delta in enumerate(new) if delta.text)
+                new.insert(place, Delta(text="\n\n"))
+        self.deltas += new
         if not done:
             return
         if turn.tool_calls and (turn.reply is None or turn.reply.finish_reason != "tool_calls"):

@@ -648,8 +648,7 @@ class Session(TableDisplay):
         turns = self._turns
         while True:
             conversation = self._usable_conversation(turn)
-            used = conversation.token_count()
-            prompt = self._prompt_tokens(conversation, turn)
+            used, prompt = self._measure(conversation, turn)
             needed = prompt + reserve
             if limit <= 0 or used + needed <= limit:
                 return conversation, used, prompt
@@ -667,11 +666,14 @@ class Session(TableDisplay):
             self._holding.drop_checkpoints()  # nobody can go back to what was forgotten
             conversation.retire("trimmed")
 
-    def _prompt_tokens(self, conversation: Conversation, turn: Turn) -> int:
+    @staticmethod
+    def _measure(conversation: Conversation, turn: Turn) -> tuple[int, int]:
+        """The tokens in the KV cache, and those that the turn adds."""
         # On a fresh handle the rendering holds the replayed turns as well: they are not in the KV cache yet.
-        turn.rendered = conversation.render(turn_json(turn))
+        measure = conversation.measure(turn_json(turn))
+        turn.rendered = measure.rendered
         begin = 1 if conversation.fresh else 0  # the begin-of-sequence token
-        return len(self._engine.tokenize(turn.rendered)) + begin
+        return measure.context_tokens, measure.message_tokens + begin
 
     def _require_open(self) -> None:
         if self.closed:

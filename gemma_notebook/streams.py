@@ -50,37 +50,41 @@ class ReplyStream:
         self._closed = False
 
     def __iter__(self) -> Iterator[Delta]:
+        deltas = self._turn.deltas
         try:
-            while True:
-                try:
-                    delta = next(self)
-                except StopIteration:
-                    return
+            while self._next < len(deltas) or self._wait_for_more():
+                delta = deltas[self._next]
+                self._next += 1
                 yield delta
         finally:
             self.close()
 
     def __next__(self) -> Delta:
+        deltas = self._turn.deltas
+        if self._next >= len(deltas) and not self._wait_for_more():
+            raise StopIteration
+        delta = deltas[self._next]
+        self._next += 1
+        return delta
+
+    def _wait_for_more(self) -> bool:
+        """Drive the turn until there is a delta that was not read; False at the end."""
         turn = self._turn
         try:
             while self._next >= len(turn.deltas):
                 if turn.done or self._closed:
                     if self._next < len(turn.deltas):  # the last ones came between the two looks
                         break
-                    self._raise_or_stop()
+                    self._closed = True
+                    if turn.error is not None:
+                        raise turn.error
+                    self.close()
+                    return False
                 turn.drive()
-        except BaseException:  # the end, an error, or a Ctrl-C
+        except BaseException:  # an error, or a Ctrl-C
             self.close()
             raise
-        delta = turn.deltas[self._next]
-        self._next += 1
-        return delta
-
-    def _raise_or_stop(self) -> None:
-        self._closed = True
-        if self._turn.error is not None:
-            raise self._turn.error
-        raise StopIteration
+        return True
 
     @property
     def reply(self) -> Reply:

@@ -251,8 +251,7 @@ class Turn:
             if self.done or generation is None:
                 return
             chunks = generation.take(timeout_s)
-            for chunk in chunks:
-                self._add(deltas_of(chunk))
+            self._add([delta for chunk in chunks for delta in deltas_of(chunk)])
             if generation.ended:
                 self._finish(generation)
                 return
@@ -262,12 +261,12 @@ class Turn:
                 self._watch()
 
     def _add(self, deltas: Sequence[Delta]) -> None:
+        self._written += [delta.text for delta in deltas]
         reader = self._calls_in_text
+        if reader is None:
+            self.deltas += deltas
+            return
         for delta in deltas:
-            self._written.append(delta.text)
-            if reader is None:
-                self.deltas.append(delta)
-                continue
             shown = replace(delta, text=reader.feed(delta.text))
             if shown != Delta():  # else it may become a call yet
                 self.deltas.append(shown)

@@ -566,6 +566,42 @@ char *gn_conversation_render(const gn_api *api, LiteRtLmConversation *conversati
                        "The engine could not render the message.");
 }
 
+/* The tokens of a text, or -1 with error filled. */
+static int count_tokens(const gn_api *api, LiteRtLmEngine *engine, const char *text, gn_error *error)
+{
+    LiteRtLmTokenizeResult *result = api->engine_tokenize(engine, text);
+    if (result == NULL) {
+        fail(api, error, "The engine could not tokenize the text.");
+        return -1;
+    }
+    int tokens = (int)api->tokenize_result_get_num_tokens(result);
+    api->tokenize_result_delete(result);
+    return tokens;
+}
+
+int gn_conversation_measure(const gn_api *api, LiteRtLmEngine *engine, LiteRtLmConversation *conversation,
+                            const char *message_json, char *room, size_t room_size, gn_measure *measure,
+                            gn_error *error)
+{
+    memset(measure, 0, sizeof *measure);
+    measure->context_tokens = gn_conversation_token_count(api, conversation, error);
+    if (measure->context_tokens < 0) {
+        return -1;
+    }
+    const char *rendered = api->conversation_render_message_to_string(conversation, message_json);
+    if (rendered == NULL) {
+        fail(api, error, "The engine could not render the message.");
+        return -1;
+    }
+    measure->rendered_size = strlen(rendered) + 1;
+    if (measure->rendered_size > room_size) {
+        return 0;
+    }
+    memcpy(room, rendered, measure->rendered_size);
+    measure->message_tokens = count_tokens(api, engine, room, error);
+    return measure->message_tokens < 0 ? -1 : 0;
+}
+
 /* NULL in *args when there is nothing to say. Returns -1 with error filled. */
 static int make_send_args(const gn_api *api, const gn_send_options *options,
                           LiteRtLmConversationOptionalArgs **args, gn_error *error)
@@ -938,6 +974,7 @@ static void hand_over(gn_stream *stream, gn_batch *batch)
     batch->chunks = stream->filling_chunks;
     batch->ended = stream->ended;
     batch->error = stream->failed ? stream->error : NULL;
+    batch->stats = stream->stats;
     stream->filling_chunks = 0;
 }
 
@@ -956,6 +993,12 @@ int gn_stream_take(gn_stream *stream, double timeout_s, gn_batch *batch)
     }
     pthread_mutex_unlock(&stream->mutex);
     return something;
+}
+
+int gn_stream_gather(gn_stream *stream, double pause_s, double timeout_s, gn_batch *batch)
+{
+    gn_stream_wait_end(stream, pause_s);
+    return gn_stream_take(stream, timeout_s, batch);
 }
 
 int gn_stream_wait_end(gn_stream *stream, double timeout_s)

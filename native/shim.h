@@ -98,15 +98,12 @@ typedef struct {
     char min_runtime_version[64];
 } gn_model_info;
 
-/* All that had arrived when gn_stream_take() was called. Everything in it belongs to the stream
- * and is valid until the next gn_stream_take() or gn_stream_release() of the same stream. */
+/* What a message would add to a conversation. */
 typedef struct {
-    const char *data;                /* chunks, each followed by one NUL byte */
-    size_t size;                     /* bytes in data, the NULs included */
-    size_t chunks;
-    int ended;                       /* 1: the terminal event has arrived and data is the rest */
-    const char *error;               /* at the end: the engine's "CODE: message", or NULL */
-} gn_batch;
+    int context_tokens;              /* in the KV cache now */
+    int message_tokens;              /* in the rendering; 0 while that did not fit */
+    size_t rendered_size;            /* bytes of the rendering, its NUL included */
+} gn_measure;
 
 /* CLOCK_MONOTONIC seconds, taken in C; 0 while the thing has not happened. */
 typedef struct {
@@ -117,6 +114,17 @@ typedef struct {
     size_t chunks;
     size_t late_events;              /* callbacks after the terminal one: dropped, counted */
 } gn_stream_stats;
+
+/* All that had arrived when gn_stream_take() was called. Everything in it belongs to the stream
+ * and is valid until the next gn_stream_take() or gn_stream_release() of the same stream. */
+typedef struct {
+    const char *data;                /* chunks, each followed by one NUL byte */
+    size_t size;                     /* bytes in data, the NULs included */
+    size_t chunks;
+    int ended;                       /* 1: the terminal event has arrived and data is the rest */
+    const char *error;               /* at the end: the engine's "CODE: message", or NULL */
+    gn_stream_stats stats;           /* as of this hand-over */
+} gn_batch;
 
 gn_api *gn_api_open(const char *library_path, gn_error *error);
 /* The names of all symbols that gn_api_open() checks, separated by '\n'; static storage. */
@@ -145,6 +153,12 @@ void gn_conversation_cancel(const gn_api *api, LiteRtLmConversation *conversatio
 int gn_conversation_token_count(const gn_api *api, LiteRtLmConversation *conversation, gn_error *error);
 char *gn_conversation_render(const gn_api *api, LiteRtLmConversation *conversation,
                              const char *message_json, gn_error *error);
+/* What the next send of this message would add to the context, in one call, because a caller that holds Python's
+ * GIL has to win it back after each: the rendering is copied into `room`, with its NUL, and counted. When
+ * measure->rendered_size is above room_size it was not: call again with more room. 0, or -1 with error filled. */
+int gn_conversation_measure(const gn_api *api, LiteRtLmEngine *engine, LiteRtLmConversation *conversation,
+                            const char *message_json, char *room, size_t room_size, gn_measure *measure,
+                            gn_error *error);
 /* The whole reply as JSON, blocking, without callbacks. */
 char *gn_conversation_send(const gn_api *api, LiteRtLmConversation *conversation, const char *message_json,
                            const gn_send_options *options, gn_error *error);
@@ -157,6 +171,8 @@ gn_stream *gn_conversation_send_stream(const gn_api *api, LiteRtLmConversation *
  * data or the end, 0 on a time-out. One reader at a time. After the end it keeps returning 1 with
  * ended == 1 and no data. */
 int gn_stream_take(gn_stream *stream, double timeout_s, gn_batch *batch);
+/* gn_stream_take() after a pause in which chunks gather, and which the end cuts short. */
+int gn_stream_gather(gn_stream *stream, double pause_s, double timeout_s, gn_batch *batch);
 /* Waits up to timeout_s for the terminal event without taking anything: 1 ended, 0 not yet.
  * Any thread, also beside a reader. */
 int gn_stream_wait_end(gn_stream *stream, double timeout_s);

@@ -17,7 +17,7 @@ from gemma_notebook.options import SendOptions
 if TYPE_CHECKING:
     from gemma_notebook.engine.engine import Engine
 
-__all__ = ["Conversation", "ConversationOptions"]
+__all__ = ["Conversation", "ConversationOptions", "Measure"]
 
 # A cancel lands within one decode step, or at the end of a prefill, which for a large model and a long
 # prompt can take a minute on a slow machine. A handle whose terminal event is still missing after this
@@ -33,6 +33,9 @@ INSIST_S = 0.02
 STALL_TIMEOUT_S = 120.0
 PREFILL_TIMEOUT_S = 900.0
 
+
+# Room for a rendering beside that for the message itself; one that needs more takes a second call.
+_RENDERING_BYTES = 4096
 
 _CONSTRAINTS = {"": 0, "regex": 1, "json_schema": 2}
 
@@ -57,6 +60,21 @@ class ConversationOptions:
     thinking_token_budget: int | None = None
     keep_thinking: bool = False
     constrained: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """What a message would add to a conversation.
+
+    Attributes:
+        context_tokens: Tokens in the KV cache now.
+        message_tokens: Tokens of the rendering.
+        rendered: The text that the engine would read.
+    """
+
+    context_tokens: int
+    message_tokens: int
+    rendered: str
 
 
 class Conversation:
@@ -286,6 +304,38 @@ class Conversation:
         if count < 0:
             raise library.engine_error(error, "count tokens")
         return int(count)
+
+    def measure(self, message_json: str) -> Measure:
+        """What the next send of this message would add to the context. Call it between generations.
+
+        One call into C: beside a thread that computes in Python, each takes up to 5 ms to come back.
+
+        Raises:
+            ClosedError: The handle is closed.
+            EngineError: The engine refused.
+        """
+        library, engine = self._engine.library, self._engine
+        message, error, measure = message_json.encode(), library.new_error(), library.ffi.new("gn_measure *")
+        room_size = 2 * len(message) + _RENDERING_BYTES
+        while True:
+            room = library.ffi.new("char[]", room_size)
+            with engine.lock:
+                self._life.require_usable()
+                status = library.lib.gn_conversation_measure(
+                    library.api,
+                    engine.require_open(),
+                    self._require_pointer(),
+                    message,
+                    room,
+                    room_size,
+                    measure,
+                    error,
+                )
+            if status != 0:
+                raise library.engine_error(error, "measure")
+            if measure.rendered_size <= room_size:
+                return Measure(int(measure.context_tokens), int(measure.message_tokens), library.text(room))
+            room_size = int(measure.rendered_size)
 
     def render(self, message_json: str) -> str:
         """What the next send of this message would put into the context, as text.

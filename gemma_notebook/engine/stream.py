@@ -68,8 +68,7 @@ class Generation:
             )
         with self._reading:
             if not self._chunks and not self._ended:
-                self._let_chunks_gather()
-                self._collect(timeout_s)
+                self._collect(timeout_s, self._pause_s())
                 self._taken_s = time.monotonic() if self._chunks else self._taken_s
             chunks, self._chunks = self._chunks, []
             return chunks
@@ -79,14 +78,14 @@ class Generation:
         with self._reading:
             self._collect(0)
 
-    def _collect(self, timeout_s: float) -> None:
+    def _collect(self, timeout_s: float, pause_s: float = 0.0) -> None:
         if self._ended:
             return
         batch = self._batch
         if not self._batch_unread:
             # Set first: a Ctrl-C during the call is raised right after it, and the chunks wait in the batch.
             self._batch_unread = True
-            self._lib.gn_stream_take(self._pointer, timeout_s, batch)
+            self._lib.gn_stream_gather(self._pointer, pause_s, timeout_s, batch)
         if batch.size:
             self._chunks += self._library.ffi.buffer(batch.data, batch.size)[:].split(b"\0")[:-1]
         self._batch_unread = False
@@ -94,12 +93,10 @@ class Generation:
             self._error = self._library.text(batch.error)
             self._ended = True
 
-    def _let_chunks_gather(self) -> None:
+    def _pause_s(self) -> float:
         # The first chunk is taken at once, and so is any that comes slower than this. A model of a thousand
         # tokens a second would else wake this thread for each of them.
-        pause_s = self._taken_s + GATHER_S - time.monotonic()
-        if pause_s > 0:
-            self._lib.gn_stream_wait_end(self._pointer, pause_s)
+        return max(0.0, self._taken_s + GATHER_S - time.monotonic())
 
     @property
     def ended(self) -> bool:
@@ -141,8 +138,11 @@ class Generation:
     @property
     def stats(self) -> GenerationStats:
         """The clocks so far."""
-        stats = self._library.ffi.new("gn_stream_stats *")
-        self._lib.gn_stream_get_stats(self._pointer, stats)
+        if self._ended:  # they came with the terminal event, and no call has to wait for the GIL
+            stats = self._batch.stats
+        else:
+            stats = self._library.ffi.new("gn_stream_stats *")
+            self._lib.gn_stream_get_stats(self._pointer, stats)
         return GenerationStats(
             stats.sent_s, stats.first_chunk_s, stats.last_chunk_s, stats.ended_s, int(stats.chunks)
         )

@@ -352,6 +352,61 @@ CASE(a_message_that_cannot_be_rendered_says_why)
     gn_engine_delete(fake(), engine);
 }
 
+CASE(a_measure_is_what_a_message_would_add)
+{
+    LiteRtLmEngine *engine = make_engine();
+    LiteRtLmConversation *chat = make_conversation(engine);
+    char *rendered = gn_conversation_render(fake(), chat, user("one"), &error);
+    size_t tokens;
+    gn_free(gn_engine_tokenize(fake(), engine, rendered, &tokens, &error));
+    char room[4096];
+    gn_measure measure;
+    CHECK(gn_conversation_measure(fake(), engine, chat, user("one"), room, sizeof room, &measure, &error) == 0);
+    CHECK_TEXT(room, rendered);
+    CHECK(measure.rendered_size == strlen(rendered) + 1);
+    CHECK(measure.message_tokens == (int)tokens && measure.context_tokens == 0);
+    gn_free(rendered);
+    gn_conversation_delete(fake(), chat);
+    gn_engine_delete(fake(), engine);
+}
+
+CASE(a_rendering_without_room_is_not_copied)
+{
+    LiteRtLmEngine *engine = make_engine();
+    LiteRtLmConversation *chat = make_conversation(engine);
+    char room[2] = "?";
+    gn_measure measure;
+    CHECK(gn_conversation_measure(fake(), engine, chat, user("one"), room, 1, &measure, &error) == 0);
+    CHECK(measure.rendered_size > 1 && measure.message_tokens == 0);
+    CHECK_TEXT(room, "?");
+    size_t size = measure.rendered_size;
+    char *exact = malloc(size);
+    CHECK(gn_conversation_measure(fake(), engine, chat, user("one"), exact, size, &measure, &error) == 0);
+    CHECK(measure.rendered_size == size && measure.message_tokens > 0);
+    free(exact);
+    gn_conversation_delete(fake(), chat);
+    gn_engine_delete(fake(), engine);
+}
+
+CASE(what_cannot_be_measured_says_why)
+{
+    LiteRtLmEngine *engine = make_engine();
+    LiteRtLmConversation *chat = make_conversation(engine);
+    char room[4096];
+    gn_measure measure;
+    CHECK(gn_conversation_measure(fake(), engine, chat, "{bad", room, sizeof room, &measure, &error) == -1);
+    CHECK(error.code == 3);
+    static const char *const functions[] = {"fail_conversation_get_token_count",
+                                            "fail_conversation_render_message_to_string", "fail_engine_tokenize"};
+    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
+        fake_engine_set(functions[i], "1:13:no");
+        CHECK(gn_conversation_measure(fake(), engine, chat, user("one"), room, sizeof room, &measure, &error) == -1);
+        CHECK_TEXT(error.message, "no");
+    }
+    gn_conversation_delete(fake(), chat);
+    gn_engine_delete(fake(), engine);
+}
+
 CASE(token_counts_are_numbers_or_errors)
 {
     LiteRtLmEngine *engine = make_engine();

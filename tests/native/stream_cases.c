@@ -132,6 +132,26 @@ CASE(take_hands_over_all_that_has_arrived)
     end_chat();
 }
 
+CASE(gather_waits_for_more_but_not_beyond_the_end)
+{
+    fake_engine_set("chunks", "one" RS "two");
+    fake_engine_set("gate", "1");
+    begin_chat();
+    gn_stream *stream = send_text(chat, "go");
+    gn_batch batch;
+    fake_engine_allow(1);
+    CHECK(fake_engine_wait("token", 1, PATIENCE_S));
+    CHECK(gn_stream_gather(stream, 0.01, 0, &batch) == 1 && batch.chunks == 1 && !batch.ended);
+    CHECK(batch.stats.chunks == 1 && batch.stats.first_chunk_s >= batch.stats.sent_s && batch.stats.ended_s == 0);
+    fake_engine_allow(1);
+    CHECK(gn_stream_gather(stream, 3600, 0, &batch) == 1 && batch.chunks == 1 && batch.ended);
+    gn_stream_stats stats;
+    gn_stream_get_stats(stream, &stats);
+    CHECK(batch.stats.chunks == 2 && batch.stats.ended_s == stats.ended_s && stats.ended_s > 0);
+    gn_stream_release(stream);
+    end_chat();
+}
+
 CASE(a_batch_stays_valid_while_more_arrives)
 {
     fake_engine_set("chunks", "one" RS "two" RS "three");
