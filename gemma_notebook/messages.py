@@ -172,6 +172,8 @@ class Message:
         thinking: What the model thought before it replied.
         tool_calls: The calls that a reply asks for.
         tool_results: What came of them, for the role ``"tool"``.
+        parts: The images and sounds that went with a user's message, as the engine takes them:
+            ``{"type": "image", "blob": "…"}``, the file's content in Base64.
     """
 
     role: Role
@@ -180,6 +182,7 @@ class Message:
     thinking: str = field(default="", repr=False)
     tool_calls: tuple[ToolCall, ...] = field(default=(), repr=False)
     tool_results: tuple[ToolResult, ...] = field(default=(), repr=False)
+    parts: tuple[dict[str, Any], ...] = field(default=(), repr=False)
 
     def _repr_markdown_(self) -> str:
         note = _NOTES.get(self.finish_reason or "")

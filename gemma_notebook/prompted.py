@@ -30,6 +30,8 @@ _FENCED_HEADS = tuple(
     f"```{label}{head}" for label in ("", "json", "tool_code", "tool_call") for head in _HEADS
 )
 
+_DEFINITIONS = "#/$defs/"
+
 
 def instruction(system_instruction: str | None, tools: Mapping[str, Tool]) -> str:
     """The system instruction with the tools declared in it."""
@@ -41,8 +43,9 @@ def calls_format(tools: Mapping[str, Tool]) -> ResponseFormat:
     """The format of one call of any of the tools, as :class:`CallReader` reads it."""
     shared: dict[str, Any] = {}
     forms = []
-    for tool in tools.values():
-        parameters = dict(tool.parameters)
+    for place, tool in enumerate(tools.values()):
+        # Two tools may have different things of the same name.
+        parameters = _with_definitions_named(tool.parameters, f"{place}.")
         shared |= parameters.pop("$defs", {})
         forms.append(
             {
@@ -58,6 +61,20 @@ def calls_format(tools: Mapping[str, Tool]) -> ResponseFormat:
     wanted = ResponseFormat.of({"anyOf": forms, "$defs": shared} if shared else {"anyOf": forms})
     assert wanted is not None
     return wanted
+
+
+def _with_definitions_named(schema: Any, prefix: str) -> Any:
+    """A copy of a JSON schema, with a prefix to the names of its definitions."""
+    if isinstance(schema, list):
+        return [_with_definitions_named(one, prefix) for one in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    copy = {key: _with_definitions_named(value, prefix) for key, value in schema.items()}
+    if isinstance(copy.get("$defs"), dict):
+        copy["$defs"] = {prefix + name: value for name, value in copy["$defs"].items()}
+    if str(copy.get("$ref", "")).startswith(_DEFINITIONS):
+        copy["$ref"] = _DEFINITIONS + prefix + copy["$ref"].removeprefix(_DEFINITIONS)
+    return copy
 
 
 def calls_text(calls: Sequence[ToolCall]) -> str:

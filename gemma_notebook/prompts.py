@@ -13,8 +13,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from gemma_notebook.engine import Engine
-from gemma_notebook.errors import OptionTypeError, OptionValueError
-from gemma_notebook.messages import Message, Reply, Timing, ToolResult, Usage
+from gemma_notebook.errors import OptionTypeError, OptionValueError, UnsupportedError
+from gemma_notebook.messages import Message, ModelInfo, Reply, Timing, ToolResult, Usage
 from gemma_notebook.options import encodable_text
 from gemma_notebook.prompted import results_text
 from gemma_notebook.turns import Turn
@@ -142,6 +142,7 @@ def turns_of(messages: Iterable[Message], engine: Engine) -> list[Turn]:
     Raises:
         OptionTypeError: Something in it is no message.
         OptionValueError: A text cannot be sent, or a reply has no message before it.
+        UnsupportedError: The model takes no images, or no sounds, and there are some.
     """
     turns: list[Turn] = []
     context = 0
@@ -154,7 +155,8 @@ def turns_of(messages: Iterable[Message], engine: Engine) -> list[Turn]:
         asked = last.reply.tool_calls if last is not None and last.reply is not None else ()
         if message.role == "user":
             check_message(message.text)
-            turns.append(Turn.of_the_past(message.text, None))
+            _check_parts(f"messages[{place}]", message, engine.model)
+            turns.append(Turn.of_the_past(message.text, None, parts=message.parts))
         elif message.role == "tool" and [one.call for one in message.tool_results] == list(asked) and asked:
             turns.append(
                 Turn.of_the_past("", None, results=message.tool_results, follows=last, prompted=prompted)
@@ -170,6 +172,7 @@ def turns_of(messages: Iterable[Message], engine: Engine) -> list[Turn]:
                 _reply_of(message, usage),
                 results=last.results,
                 follows=last.follows,
+                parts=last.parts,
                 prompted=prompted,
             )
         else:
@@ -189,6 +192,21 @@ def _reply_of(message: Message, usage: Usage) -> Reply:
         thinking=message.thinking,
         tool_calls=message.tool_calls,
     )
+
+
+def _check_parts(where: str, message: Message, model: ModelInfo) -> None:
+    """Raise for what is no image or sound of a message, and for what the model cannot take."""
+    encoders = {"image": "vision", "audio": "audio"}
+    for part in message.parts:
+        kind = part.get("type") if isinstance(part, dict) else None
+        if kind not in encoders or not isinstance(part.get("blob"), str):
+            raise OptionTypeError(
+                f'{where}.parts must be of {{"type": "image" or "audio", "blob": Base64 text}}, not {part!r:.80}'
+            )
+        if encoders[kind] not in model.modalities:
+            raise UnsupportedError(
+                f"{where} carries an {kind} part, and the model {model.name!r} takes none; leave its parts out"
+            )
 
 
 def _check_json(where: str, message: Message) -> None:

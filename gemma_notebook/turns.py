@@ -103,10 +103,11 @@ class Turn:
         *,
         results: Sequence[ToolResult] = (),
         follows: Turn | None = None,
+        parts: Sequence[dict[str, Any]] = (),
         prompted: bool = False,
     ) -> Turn:
         """A turn that was not answered here: one of a saved chat."""
-        turn = cls(message, SendOptions(), results=results, follows=follows, prompted=prompted)
+        turn = cls(message, SendOptions(), parts=parts, results=results, follows=follows, prompted=prompted)
         turn.restored, turn.reply = True, reply
         if reply is not None:
             calls = calls_text(reply.tool_calls) if prompted else ""
@@ -198,7 +199,7 @@ class Turn:
     @property
     def messages(self) -> tuple[Message, ...]:
         """The user's message, or the results of tools, and, once there is one, the reply."""
-        said = Message("user", self.message)
+        said = Message("user", self.message, parts=self.parts)
         if self.results:
             values = json.dumps([one.value for one in self.results], ensure_ascii=False)
             said = Message("tool", values, tool_results=self.results)

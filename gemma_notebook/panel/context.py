@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from gemma_notebook.messages import Message, Reply
 from gemma_notebook.panel.interfaces import PanelChat
 
-__all__ = ["go_back_to", "said_in"]
+__all__ = ["go_back_to", "parts_sent", "said_in"]
 
 _Pair = tuple[str, str]
 
@@ -46,6 +47,12 @@ def said_in(chat: PanelChat, reply: Reply) -> tuple[Message, ...]:
         else:  # somebody else has sent meanwhile
             said = []
     return ()
+
+
+def parts_sent(chat: PanelChat, text: str) -> tuple[dict[str, Any], ...]:
+    """What was attached to the latest message, if that is ``text``, as the model got it."""
+    last = next((message for message in reversed(chat.messages) if message.role == "user"), None)
+    return last.parts if last is not None and last.text == text else ()
 
 
 def _pairs(messages: Sequence[Message]) -> list[_Pair]:

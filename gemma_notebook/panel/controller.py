@@ -10,7 +10,7 @@ from typing import Any
 from gemma_notebook.errors import GemmaNotebookError
 from gemma_notebook.messages import Delta, Message, Reply, ToolCall
 from gemma_notebook.panel.approval import ToolDesk
-from gemma_notebook.panel.context import go_back_to, said_in
+from gemma_notebook.panel.context import go_back_to, parts_sent, said_in
 from gemma_notebook.panel.interfaces import PanelChat
 from gemma_notebook.panel.problems import problem_of
 from gemma_notebook.panel.protocol import BranchMessage, Call, Problem, Retry, Status
@@ -322,9 +322,10 @@ class Controller:
         self.tools.begin()
         outcome = self._answer(turn)
         said = said_in(self._chat, outcome) if isinstance(outcome, Reply) else ()
+        parts = parts_sent(self._chat, turn.text) if turn.attachments else ()
         with self._lock:
             self._waiting.current = None
-            told = self._record.end_reply(outcome, said)
+            told = self._record.end_reply(outcome, said, parts)
             if told is not None:
                 self._pump.post(told)
             if not self._resets:

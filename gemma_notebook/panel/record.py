@@ -41,6 +41,7 @@ class _Node:
     entry: ChatMessage
     parent: _Node | None = None
     attachments: tuple[Attachment, ...] = ()
+    parts: tuple[dict[str, Any], ...] = ()  # what was attached to a prompt, as the model got it
     said: tuple[Message, ...] = ()  # of a reply with calls: what was said before them, and what came of them
     children: list[_Node] = field(default_factory=list)
     chosen: _Node | None = None
@@ -137,7 +138,7 @@ class Record:
     def _load_message(self, role: Speaker, message: Message) -> None:
         state: TurnState = "cancelled" if message.finish_reason == "cancelled" else "done"
         node = self._add(role, well_formed(message.text), state)
-        node.said, entry = (message,), node.entry
+        node.said, node.parts, entry = (message,), message.parts, node.entry
         if message.finish_reason is not None:
             entry["finish_reason"] = message.finish_reason
         if message.thinking:
@@ -211,12 +212,18 @@ class Record:
         entry["tool_calls"] = [*calls, call]
         return {"type": "tool", "epoch": self.epoch, "turn": entry["turn"], "call": call}
 
-    def end_reply(self, reply: Reply | Problem | None, said: Sequence[Message] = ()) -> TurnMessage | None:
+    def end_reply(
+        self,
+        reply: Reply | Problem | None,
+        said: Sequence[Message] = (),
+        parts: Sequence[dict[str, Any]] = (),
+    ) -> TurnMessage | None:
         """The reply is complete, or failed, or was stopped before it began (None).
 
         Args:
             reply: Which of these.
             said: The messages that a reply with calls is made of.
+            parts: What was attached to the prompt, as the model got it.
 
         Returns:
             None if no reply was on its way.
@@ -226,6 +233,7 @@ class Record:
             return None
         streaming.write_down()
         self._streaming = None
+        self._parent(streaming.node).parts = tuple(parts)
         entry, streamed = streaming.node.entry, streaming.text.whole
         if reply is None:
             entry["state"], entry["finish_reason"] = "cancelled", "cancelled"
@@ -397,7 +405,7 @@ def _exchanges(path: Sequence[_Node]) -> tuple[Message, ...]:
         if roles == ("user", "assistant") and reply.entry["text"]:
             reason = reply.entry.get("finish_reason", "cancelled")
             called = any(message.role == "tool" for message in reply.said)
-            messages.append(Message("user", prompt.entry["text"]))
+            messages.append(Message("user", prompt.entry["text"], parts=prompt.parts))
             messages += reply.said if called else [Message("assistant", reply.entry["text"], reason)]
     return tuple(messages)
 

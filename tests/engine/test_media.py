@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import gemma_notebook as gn
 from gemma_notebook import attachments
 from gemma_notebook.attachments import content_parts
 from gemma_notebook.errors import OptionTypeError, OptionValueError, UnsupportedError
@@ -140,3 +141,39 @@ def png(width: int, height: int) -> bytes:
     file = io.BytesIO()
     Image.new("RGB", (width, height), "red").save(file, "PNG")
     return file.getvalue()
+
+
+def test_a_restored_chat_has_its_images_again(fake, seeing):
+    chat = seeing.create_chat()
+    chat.send("What is this?", attachments=[png(2, 2)])
+    chat.send("Thank you.")
+    said = chat.messages
+    other = seeing.open_chat()
+    other.restore(said)
+    assert other.messages == said
+    other.send("And now?")
+    created = max(int(line.split()[1]) for line in fake.log if line.startswith("create "))
+    history = json.loads(fake.options("conversation", created)["messages"])
+    assert [[part["type"] for part in message["content"]] for message in history[::2]] == [
+        ["image", "text"],
+        ["text"],
+    ]
+
+
+def test_a_model_without_an_encoder_restores_no_image_and_forgets_nothing(seeing, real_manager):
+    chat = seeing.create_chat()
+    chat.send("What is this?", attachments=[png(2, 2)])
+    blind = real_manager.create_chat()
+    blind.send("My name is Ada.")
+    with pytest.raises(UnsupportedError, match="carries an image"):
+        blind.restore(chat.messages)
+    assert len(blind.messages) == 2
+
+
+@pytest.mark.parametrize(
+    "part", ["cat.png", {"type": "text", "text": "hi"}, {"type": "image", "blob": b"bytes"}]
+)
+def test_what_is_no_part_of_a_message_is_not_restored(seeing, part):
+    chat = seeing.create_chat()
+    with pytest.raises(OptionTypeError, match="parts must be"):
+        chat.restore([gn.Message("user", "What is this?", parts=(part,))])

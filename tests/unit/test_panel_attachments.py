@@ -81,6 +81,23 @@ def test_what_the_panel_hands_over_reaches_the_engine(fake: Any, open_front: Cal
     assert [part["type"] for part in sent["content"]] == ["image", "text"]
 
 
+def test_a_branch_that_is_shown_again_has_its_file_in_the_models_context(
+    fake: Any, open_front: Callable[..., FrontEnd]
+) -> None:
+    front = open_front(info_supports_vision=1)
+    front.wait(type="turn", role="assistant", state="done", request=send_with(front, png()))
+    front.wait(type="turn", role="assistant", state="done", request=front.send("Thank you."))
+    request = front.ask("edit", epoch=1, turn=3, text="And now?")
+    front.wait(type="turn", role="assistant", state="done", request=request)
+    request = front.ask("switch", epoch=1, turn=5, index=1)
+    front.wait(type="state", request=request, status="idle")
+    front.wait(type="turn", role="assistant", state="done", request=front.send("Good."))
+    created = max(int(line.split()[1]) for line in fake.log if line.startswith("create "))
+    history = json.loads(fake.options("conversation", created)["messages"])
+    assert [part["type"] for part in history[0]["content"]] == ["image", "text"]
+    assert [message["content"][-1]["text"] for message in history[::2]] == ["What is this?", "Thank you."]
+
+
 @pytest.mark.parametrize(
     ("info", "data", "file", "kind", "words"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import functools
+import json
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -12,6 +13,7 @@ import pytest
 
 import gemma_notebook as gn
 from gemma_notebook.errors import ToolError
+from gemma_notebook.prompted import calls_format
 
 
 class Unit(enum.Enum):
@@ -138,3 +140,21 @@ def test_a_type_without_a_schema_says_which_to_use():
 
 
 threading_like = int
+
+
+def test_tools_with_different_classes_of_one_name_keep_each_their_own_in_the_format_of_a_call():
+    def place_of(of: type) -> gn.Tool:
+        def go(place):
+            """Go there."""
+
+        go.__annotations__ = {"place": of}
+        return gn.tool(go, name=f"go_{of.__doc__}")
+
+    first, second = (
+        pydantic.create_model("Place", __doc__=name, **{name: (int, ...)}) for name in ("street", "planet")
+    )
+    tools = {tool.name: tool for tool in (place_of(first), place_of(second))}
+    schema = json.loads(calls_format(tools).constraint)
+    forms = [form["properties"]["arguments"]["properties"]["place"]["$ref"] for form in schema["anyOf"]]
+    defined = [schema["$defs"][ref.removeprefix("#/$defs/")] for ref in forms]
+    assert [list(one["properties"]) for one in defined] == [["street"], ["planet"]]
