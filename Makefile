@@ -40,7 +40,7 @@ $(STATIC): js/node_modules/.package-lock.json js/build.mjs $(shell find js/src -
 	cd js && npm run build
 	@touch $@
 
-$(SHIM) $(VENV)/.installed &: $(VENV)/pyvenv.cfg pyproject.toml setup.py native/build.py native/shim.c native/logs.c native/shim.h native/litert_lm.h | $(STATIC)
+$(SHIM) $(VENV)/.installed &: $(VENV)/pyvenv.cfg pyproject.toml setup.py native/build.py $(wildcard native/*.c native/*.h) | $(STATIC)
 	$(BIN)/python -m pip install --quiet --editable ".[lab]"
 	@touch $(SHIM) $(VENV)/.installed
 

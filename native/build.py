@@ -9,7 +9,7 @@ from pathlib import Path
 from cffi import FFI
 
 NATIVE = Path(__file__).resolve().parent
-HEADERS = ("shim.h", "litert_lm.h")
+HEADERS = ("shim.h", "internal.h", "litert_lm.h")
 
 
 def declarations(header: str) -> str:
@@ -25,7 +25,7 @@ ffibuilder.cdef(declarations((NATIVE / "shim.h").read_text(encoding="utf-8")))
 ffibuilder.set_source(
     "gemma_notebook.engine._shim",
     '#include "shim.h"',
-    sources=["native/shim.c", "native/logs.c"],
+    sources=["native/shim.c", "native/streams.c", "native/logs.c"],
     depends=[f"native/{header}" for header in HEADERS],
     include_dirs=["native"],
     define_macros=[("Py_LIMITED_API", "0x030B0000")],

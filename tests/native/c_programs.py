@@ -106,14 +106,14 @@ def build_program(directory: Path, sources: list[str], sanitizers: tuple[str, ..
     directory.mkdir(exist_ok=True)
     library = build_fake_engine(directory, sanitizers=sanitizers)
     (directory / "model.litertlm").write_text("neither a model nor a library\n")
-    shim = directory / "shim.o"
     counted = [f"-D{name}=test_{name}" for name in ("malloc", "calloc", "realloc")]
-    compile_c(["-c", *counted, str(NATIVE / "shim.c"), "-o", str(shim)], sanitizers=sanitizers)
+    objects = []
+    for name, flags in (("shim", counted), ("streams", counted), ("logs", [])):
+        objects.append(str(directory / f"{name}.o"))
+        compile_c(["-c", *flags, str(NATIVE / f"{name}.c"), "-o", objects[-1]], sanitizers=sanitizers)
     program = directory / "cases"
-    logs = directory / "logs.o"
-    compile_c(["-c", str(NATIVE / "logs.c"), "-o", str(logs)], sanitizers=sanitizers)
     cases = [str(HERE / source) for source in ("harness.c", *sources)]
-    compile_c([*cases, str(shim), str(logs), str(library), "-ldl", "-o", str(program)], sanitizers=sanitizers)
+    compile_c([*cases, *objects, str(library), "-ldl", "-o", str(program)], sanitizers=sanitizers)
     return program
 
 

@@ -15,7 +15,8 @@ static void *fuzz_realloc(void *memory, size_t size)
 }
 
 #define realloc fuzz_realloc
-#include SHIM /* native/shim.c, or one that is broken on purpose */
+#include "shim.c"
+#include STREAMS_C /* native/streams.c, or one that is broken on purpose */
 #undef realloc
 
 #define CHECK(condition) ((condition) ? (void)0 : abort())
@@ -127,7 +128,7 @@ static void expect_end(model *one, const char *error)
     one->ended = true;
     one->failed = error != NULL;
     if (error != NULL) {
-        copy_text(one->error, sizeof one->error, error);
+        gn_copy_text(one->error, sizeof one->error, error);
     }
 }
 

@@ -14,13 +14,13 @@ CORPUS = HERE / "fuzz_corpus"
 ENVIRONMENT = {**os.environ, "ASAN_OPTIONS": "detect_leaks=1:strict_string_checks=1"}
 
 
-def build_fuzzer(directory: Path, shim: Path = NATIVE / "shim.c") -> Path:
-    """Compile the target with that shim; libFuzzer comes with clang."""
+def build_fuzzer(directory: Path, streams: Path = NATIVE / "streams.c") -> Path:
+    """Compile the target with those streams; libFuzzer comes with clang."""
     fuzzer = directory / "fuzz_chunks"
     flags = [
         *("-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-Wno-macro-redefined"),
         *("-O1", "-g", "-pthread", "-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all"),
-        *(f"-I{NATIVE}", f'-DSHIM="{shim}"', str(HERE / "fuzz_chunks.c"), "-ldl", "-o", str(fuzzer)),
+        *(f"-I{NATIVE}", f'-DSTREAMS_C="{streams}"', str(HERE / "fuzz_chunks.c"), "-ldl", "-o", str(fuzzer)),
     ]
     subprocess.run(["clang", *flags], check=True)
     return fuzzer

@@ -41,8 +41,8 @@ _Noreturn void fail_check(const char *file, int line, const char *condition);
 /* Long enough for the slowest machine: only a broken shim ever waits for it. */
 #define PATIENCE_S 20.0
 
-/* shim.c is compiled so that its allocations come here. The allocation after `successes` more fails, and so
- * do all that follow; a negative number ends that. */
+/* shim.c and streams.c are compiled so that their allocations come here. The allocation after `successes` more
+ * fails, and so do all that follow; a negative number ends that. */
 void fail_allocations_after(long successes);
 long allocations_refused(void);
 

@@ -26,8 +26,8 @@ def test_a_reader_gets_what_the_engine_sent_whatever_it_sends(tmp_path: Path) ->
     ],
 )
 def test_the_fuzzer_finds_a_broken_buffer(right: str, wrong: str, tmp_path: Path) -> None:
-    source = (NATIVE / "shim.c").read_text(encoding="utf-8")
+    source = (NATIVE / "streams.c").read_text(encoding="utf-8")
     assert source.count(right) == 1
-    broken = tmp_path / "shim.c"
+    broken = tmp_path / "streams.c"
     broken.write_text(source.replace(right, wrong), encoding="utf-8")
     assert run_fuzzer(build_fuzzer(tmp_path, broken), *REPEATABLE).returncode > 0
