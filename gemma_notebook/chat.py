@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
+from gemma_notebook._closing import Closable
 from gemma_notebook._threads import in_thread
 from gemma_notebook.displays import Table, TableDisplay
 from gemma_notebook.errors import ClosedError, OptionValueError, UnsupportedError
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Chat", "ToolPolicy"]
 
 
-class Chat(TableDisplay):
+class Chat(TableDisplay, Closable):
     """Turns over a session. Safe to use from any thread and any event loop.
 
     Made by :meth:`SessionManager.create_chat` (on the single-chat lane) or
@@ -481,22 +482,6 @@ class Chat(TableDisplay):
         """Close the chat and its session. Idempotent; everything else then raises."""
         self._closed = True
         self._session.close()
-
-    async def aclose(self) -> None:
-        """:meth:`close` without blocking the event loop."""
-        await in_thread(self.close)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
 
     # Inside
 

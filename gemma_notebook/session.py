@@ -13,8 +13,9 @@ import weakref
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
+from gemma_notebook._closing import Closable
 from gemma_notebook._shared import Shared
 from gemma_notebook._threads import in_thread
 from gemma_notebook.displays import Table, TableDisplay
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 __all__ = ["Session"]
 
 
-class Session(TableDisplay):
+class Session(TableDisplay, Closable):
     """One conversation with the model. Safe to use from any thread and any event loop.
 
     Made by :meth:`SessionManager.create_session` or :meth:`SessionManager.open_session`. A session has one
@@ -329,22 +330,6 @@ class Session(TableDisplay):
                 if self._forgotten is not None:
                     self._forgotten.detach()
                 self.manager._forget(self)
-
-    async def aclose(self) -> None:
-        """:meth:`close` without blocking the event loop."""
-        await in_thread(self.close)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
 
     # Inside
 

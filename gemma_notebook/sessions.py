@@ -17,10 +17,10 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from gemma_notebook import _reaper
+from gemma_notebook._closing import Closable
 from gemma_notebook._shared import Shared
 from gemma_notebook._threads import in_thread
 from gemma_notebook.displays import Table, TableDisplay
@@ -52,7 +52,7 @@ _WAIT_S = 0.1
 RELOAD_PATIENCE_S = 5.0
 
 
-class SessionManager(TableDisplay):
+class SessionManager(TableDisplay, Closable):
     """A loaded model and the sessions on it. Safe to use from any thread and any event loop.
 
     Made by :func:`gemma_notebook.load`; usable in ``with`` and ``async with``.
@@ -430,24 +430,6 @@ class SessionManager(TableDisplay):
             with self._changed:
                 self._state = "closed" if self._engine.closed else "open"
                 self._changed.notify_all()
-
-    async def aclose(self) -> None:
-        """:meth:`close` without blocking the event loop."""
-        await in_thread(self.close)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
 
     # Inside
 
