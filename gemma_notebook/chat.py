@@ -63,6 +63,9 @@ class Chat(TableDisplay, Closable):
         self._policy = checked_context_policy(context_policy)
         self._tool_policy = tool_policy or ToolPolicy()
         self._ask_about_tool: Callable[[ToolCall], Any] | None = None
+        self._watchers: list[Callable[[], None]] = []
+        # Without the chat: the turns keep it, and would keep the chat from being forgotten.
+        self._tell_watchers = partial(_tell_all, self._watchers)
         self._line = Line()
         self._lock = threading.Lock()
         self._closed = False
@@ -172,6 +175,7 @@ class Chat(TableDisplay, Closable):
 
     def _stream(self, session: Session, turn: Turn) -> ReplyStream:
         if not session._tools:
+            turn.ended = self._tell_watchers
             self._check_constraint(session, turn)
             return session._stream(turn)
         exchange = self._exchange(session, turn)
@@ -215,6 +219,7 @@ class Chat(TableDisplay, Closable):
 
     def _astream(self, session: Session, turn: Turn) -> AsyncReplyStream:
         if not session._tools:
+            turn.ended = self._tell_watchers
             return AsyncReplyStream(turn, lambda: self._start(session, turn), session)
         try:
             loop = asyncio.get_running_loop()
@@ -275,6 +280,7 @@ class Chat(TableDisplay, Closable):
             if not self._session.closed:  # the engine is, or belongs to another process
                 raise
             self._replace_closed_session(options)
+        self._tell_watchers()
 
     async def areset(self, **changes: Any) -> None:
         """:meth:`reset` without blocking the event loop."""
@@ -296,6 +302,7 @@ class Chat(TableDisplay, Closable):
             >>> chat.restore([gn.Message("user", "I am Bo."), gn.Message("assistant", "Hello, Bo!")])
         """
         self._usable_session().restore(messages)
+        self._tell_watchers()
 
     async def arestore(self, messages: Iterable[Message]) -> None:
         """:meth:`restore` without blocking the event loop."""
@@ -318,6 +325,7 @@ class Chat(TableDisplay, Closable):
             raise OptionValueError("there is no turn to take back; the chat is empty")
         said = turns[-1].first
         session._rewind_before(said, again=again)
+        self._tell_watchers()
         return said
 
     async def aundo(self) -> Message:
@@ -548,7 +556,16 @@ class Chat(TableDisplay, Closable):
             loop=loop,
             line=self._line,
             prepare=partial(self._with_required_call, session),
+            ended=self._tell_watchers,
         )
+
+    def _watch(self, changed: Callable[[], None]) -> None:
+        """Have ``changed`` called when something was said or forgotten, on any thread; it must not wait."""
+        self._watchers.append(changed)
+
+    def _unwatch(self, changed: Callable[[], None]) -> None:
+        """Have it called no more."""
+        self._watchers.remove(changed)
 
     def _new_session(self, options: SessionOptions) -> Session:
         create = self.manager._open if self._own_lane else self.manager._create
@@ -595,3 +612,8 @@ class Chat(TableDisplay, Closable):
     def _require_open(self) -> None:
         if self._closed:
             raise ClosedError("this chat is closed; create a new one with manager.create_chat()")
+
+
+def _tell_all(watchers: list[Callable[[], None]]) -> None:
+    for changed in tuple(watchers):
+        changed()

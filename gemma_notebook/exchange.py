@@ -74,6 +74,7 @@ class Exchange:
         loop: The event loop that async tools run on; None for one of their own.
         line: The exchanges of the chat, which follow each other. A tool of the chat cannot send to it.
         prepare: Gives the first turn as it is sent. Called when that starts, as it may wait for the engine.
+        ended: Is told when there is a reply, on whichever thread that comes; must not wait.
     """
 
     def __init__(
@@ -86,8 +87,10 @@ class Exchange:
         loop: asyncio.AbstractEventLoop | None = None,
         line: Line | None = None,
         prepare: Callable[[Turn], Turn] = lambda turn: turn,
+        ended: Callable[[], None] = lambda: None,
     ) -> None:
         self._prepare = prepare
+        self._ended = ended
         self._line = line or Line()
         self._line.require_outside()
         self.deltas: list[Delta] = []
@@ -305,6 +308,7 @@ class Exchange:
             trimmed_turns=sum(reply.trimmed_turns for reply in replies),
         )
         self._done.set()
+        self._ended()
 
 
 class Line:

@@ -72,6 +72,7 @@ class Turn:
         self.options = options
         self.parts = tuple(parts)
         self.attach: Callable[[], Sequence[dict[str, Any]]] | None = None
+        self.ended: Callable[[], None] | None = None  # told when there is a reply; must not wait
         self.results = tuple(results)
         self.follows = follows
         self.response_format = response_format
@@ -391,6 +392,8 @@ class Turn:
         )
         self.reply = self._with_parsed(reply)
         self._done.set()
+        if self.ended is not None:
+            self.ended()
 
     def _with_parsed(self, reply: Reply) -> Reply:
         """The reply with the value that it is, when one was asked for and the reply is whole."""

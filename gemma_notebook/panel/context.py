@@ -1,4 +1,4 @@
-"""Makes the model's context what the panel shows."""
+"""Makes the model's context what the panel shows, and tells what the model heard elsewhere."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from gemma_notebook.messages import Message, Reply
 from gemma_notebook.panel.interfaces import PanelChat
 
-__all__ = ["go_back_to", "parts_sent", "said_in"]
+__all__ = ["answered", "go_back_to", "not_shown", "parts_sent", "said_in"]
 
 _Pair = tuple[str, str]
 
@@ -53,6 +53,32 @@ def parts_sent(chat: PanelChat, text: str) -> tuple[dict[str, Any], ...]:
     """What was attached to the latest message, if that is ``text``, as the model got it."""
     last = next((message for message in reversed(chat.messages) if message.role == "user"), None)
     return last.parts if last is not None and last.text == text else ()
+
+
+def answered(messages: Sequence[Message]) -> tuple[Message, ...]:
+    """The prompts that were answered, with their answers."""
+    return tuple(message for exchange in _exchanges(messages) for message in exchange)
+
+
+def not_shown(messages: Sequence[Message], shown: Sequence[Message]) -> tuple[Message, ...] | None:
+    """What the chat remembers beyond ``shown``; None when that is no longer what it remembers before."""
+    exchanges, wanted = _exchanges(messages), _pairs(shown)
+    pairs = [_pairs(exchange)[0] for exchange in exchanges]
+    for known in range(len(pairs), -1, -1):
+        if _is_end_of(pairs[:known], wanted):
+            return answered([message for exchange in exchanges[known:] for message in exchange])
+    return None
+
+
+def _exchanges(messages: Sequence[Message]) -> list[list[Message]]:
+    """The messages by prompt, without the prompts that were not answered."""
+    exchanges: list[list[Message]] = []
+    for message in messages:
+        if message.role == "user":
+            exchanges.append([message])
+        elif exchanges:
+            exchanges[-1].append(message)
+    return [exchange for exchange in exchanges if _pairs(exchange)]
 
 
 def _pairs(messages: Sequence[Message]) -> list[_Pair]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from gemma_notebook.errors import GemmaNotebookError
 from gemma_notebook.messages import Delta, Message, Reply, ToolCall
 from gemma_notebook.panel.approval import ToolDesk
-from gemma_notebook.panel.context import go_back_to, parts_sent, said_in
+from gemma_notebook.panel.context import answered, go_back_to, not_shown, parts_sent, said_in
 from gemma_notebook.panel.interfaces import PanelChat
 from gemma_notebook.panel.problems import problem_of
 from gemma_notebook.panel.protocol import BranchMessage, Call, Problem, Retry, Status
@@ -78,8 +78,11 @@ class Controller:
         self._load: tuple[Message, ...] = ()
         self._astray = False  # going back failed: what the model remembers is not what is shown
         self._closed = False
+        self._working: int | None = None  # the thread that works for this panel now
+        self._behind = False  # the chat has changed elsewhere, when the panel was not idle
         self.tools = ToolDesk(self._tell_call)
         chat._ask_about_tool = self._ask_about_tool
+        chat._watch(self._chat_changed)
 
     def handle(self, content: object, buffers: Sequence[Any] | None = ()) -> None:
         """Take one message from the front end."""
@@ -132,6 +135,7 @@ class Controller:
             if self._closed:
                 return
             self._closed = True
+            self._chat._unwatch(self._chat_changed)
             self._waiting.clear()
             running = self._waiting.current is not None
             self._tell_state()
@@ -153,7 +157,7 @@ class Controller:
             self._waiting.add(turn)
             self._pump.post(self._record.add_prompt(turn.text, turn.request, turn.attachments))
             self._tell_state()
-        self._worker.put(lambda: self._run_turn(turn))
+        self._put(lambda: self._run_turn(turn))
 
     def _obstacle(self, epoch: int) -> _Obstacle | None:
         """Why what was asked for in ``epoch`` cannot be done."""
@@ -197,7 +201,7 @@ class Controller:
         with self._lock:
             current = self._waiting.current
             here = not self._closed and current is not None and current.begun
-        # A message from a cell has its reply there: the panel does not show it, and so cannot ask.
+        # The reply to a message from a cell is shown when it is complete: the panel cannot ask before.
         return here and self.tools.approve(call)
 
     # Going back
@@ -211,7 +215,7 @@ class Controller:
             attached = self._record.attachments_of(prompt["turn"])
             turn = Turn(prompt["text"], request.id, attached, context, again=True)
             self._answer_again(turn, self._record.take_back_reply(request.turn))
-        self._worker.put(lambda: self._run_turn(turn))
+        self._put(lambda: self._run_turn(turn))
 
     def _edit(self, request: EditRequest) -> None:
         with self._lock:
@@ -222,7 +226,7 @@ class Controller:
             attached = self._record.attachments_of(request.turn)
             turn = Turn(request.text, request.id, attached, context, again=True)
             self._answer_again(turn, self._record.edit(request.turn, request.text, request.id))
-        self._worker.put(lambda: self._run_turn(turn))
+        self._put(lambda: self._run_turn(turn))
 
     def _answer_again(self, turn: Turn, branch: BranchMessage) -> None:
         self._waiting.add(turn)
@@ -265,7 +269,7 @@ class Controller:
         self._pump.post({**branch, "request": request})
         self._tell_state()
         path = self._record.exchanges
-        self._worker.put(lambda: self._run_restore(request, path))
+        self._put(lambda: self._run_restore(request, path))
 
     # A new chat
 
@@ -299,7 +303,7 @@ class Controller:
             if view_waits:
                 self._teller.tell_snapshot(self._status, None)
         self._stop_chat()
-        self._worker.put(self._run_reset, first=True)
+        self._put(self._run_reset, first=True)
 
     def _want_options(self, request: OptionsRequest) -> None:
         with self._lock:
@@ -310,7 +314,44 @@ class Controller:
                 return
             self._teller.tell_settings(request.id)
 
+    # What is said elsewhere
+
+    def _chat_changed(self) -> None:
+        """Somebody has said something to the chat, or had it forget."""
+        if self._working != threading.get_ident():
+            self._put(self._catch_up)
+
+    def _catch_up(self) -> None:
+        """Show what was said, or was forgotten, by others than this panel."""
+        said = tuple(self._chat.messages)
+        with self._lock:
+            self._behind = self._status != "idle" or self._astray
+            if self._behind:
+                return
+            new = not_shown(said, self._record.exchanges)
+            if new is None:
+                self._pump.purge(self._record.epoch)
+                self._record.clear()
+                self._record.begin_epoch()
+                new = answered(said)
+            elif not new:
+                return
+            self._record.load(new)
+            self._teller.tell_snapshot(self._status, None)
+
     # Work, on the worker's thread
+
+    def _put(self, job: Callable[[], None], *, first: bool = False) -> None:
+        self._worker.put(lambda: self._work(job), first=first)
+
+    def _work(self, job: Callable[[], None]) -> None:
+        self._working = threading.get_ident()
+        try:
+            job()
+        finally:
+            self._working = None
+        if self._behind and job != self._catch_up:
+            self._catch_up()
 
     def _run_turn(self, turn: Turn) -> None:
         with self._lock:

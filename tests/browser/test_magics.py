@@ -88,6 +88,15 @@ def test_what_the_panel_is_told_the_cells_know(notebook: Notebook):
     assert notebook.run_cell(ASK) == "Your name is Ada."
 
 
+def test_what_a_cell_says_the_panel_shows_and_goes_on_from(notebook: Notebook):
+    panel = notebook.panel()
+    panel.ask("My name is Ada.")
+    notebook.run_cell(ASK)
+    expect(panel.replies.last).to_contain_text("Your name is Ada.")
+    assert "Bo" in panel.ask("My name is Bo.")
+    expect(panel.replies.nth(-2)).to_contain_text("Your name is Ada.")
+
+
 def test_a_model_s_markdown_is_shown_and_does_nothing(notebook: Notebook):
     # That nothing was fetched is for the page of every test to see.
     shown = output_of(notebook, 3).locator(".jp-RenderedMarkdown")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 
 import pytest
@@ -372,3 +373,39 @@ def test_a_closed_chat_restores_nothing(fake_manager):
     chat.close()
     with pytest.raises(ClosedError):
         chat.restore([])
+
+
+# Whoever watches the chat
+
+
+def add(a: int, b: int) -> int:
+    """Add two numbers."""
+    return a + b
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda chat: chat.send("Hello"),
+        lambda chat: list(chat.stream("Hello")),
+        lambda chat: next(iter(chat.stream("Count to 200."))),
+        lambda chat: asyncio.run(chat.asend("Hello")),
+        lambda chat: chat.undo(),
+        lambda chat: chat.edit(0, "Hello"),
+        lambda chat: chat.restore([]),
+        lambda chat: chat.reset(),
+    ],
+    ids=["send", "stream", "break", "asend", "undo", "edit", "restore", "reset"],
+)
+@pytest.mark.parametrize("tools", [[], [add]], ids=["plain", "tools"])
+def test_who_watches_a_chat_is_told_when_something_was_said_or_forgotten(fake_manager, tools, act):
+    chat = told(fake_manager.create_chat(tools=tools), TOLD[:1])
+    seen = []
+    watch = lambda: seen.append(chat.messages)  # noqa: E731
+    chat._watch(watch)
+    act(chat)
+    assert seen and seen[-1] == chat.messages
+    chat._unwatch(watch)
+    count = len(seen)
+    chat.send("Hello")
+    assert len(seen) == count

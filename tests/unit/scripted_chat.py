@@ -124,6 +124,19 @@ class ScriptedChat:
         self.reset_error: Exception | None = None
         self.closed = False
         self.closed_event = threading.Event()
+        self.watchers: list[Callable[[], None]] = []
+
+    def _watch(self, changed: Callable[[], None], /) -> None:
+        self.watchers.append(changed)
+
+    def _unwatch(self, changed: Callable[[], None], /) -> None:
+        self.watchers.remove(changed)
+
+    def said_elsewhere(self, *messages: Message) -> None:
+        """The chat remembers these now, because of somebody else than the panel."""
+        self.messages = messages
+        for changed in tuple(self.watchers):
+            changed()
 
     def stream(self, text: str, /, *, attachments: Sequence[Any] = ()) -> PanelStream:
         assert self.admit.wait(WAIT_S)
@@ -225,7 +238,20 @@ class FrontEnd:
 
     def shown(self) -> list[str]:
         """What the messages that are shown say."""
-        return [message["text"] for message in self.snapshot()["messages"]]
+        return self.texts(self.snapshot())
+
+    @staticmethod
+    def texts(snapshot: dict[str, Any]) -> list[str]:
+        """What the messages in a snapshot say."""
+        return [message["text"] for message in snapshot["messages"]]
+
+
+def said(*texts: str) -> tuple[Message, ...]:
+    """Prompts and replies in turn, as messages."""
+    return tuple(
+        Message("assistant", text, "stop") if place % 2 else Message("user", text)
+        for place, text in enumerate(texts)
+    )
 
 
 def streaming(front: FrontEnd, chat: ScriptedChat, *pieces: str, epoch: int = 1) -> ScriptedStream:

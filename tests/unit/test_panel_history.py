@@ -3,18 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from scripted_chat import FrontEnd, ScriptedChat, answer, say, streaming
+from scripted_chat import FrontEnd, ScriptedChat, answer, said, say, streaming
 
 from gemma_notebook.errors import EngineError
-from gemma_notebook.messages import Message
-
-
-def said(*texts: str) -> tuple[Message, ...]:
-    """Prompts and replies in turn, as messages."""
-    return tuple(
-        Message("assistant", text, "stop") if place % 2 else Message("user", text)
-        for place, text in enumerate(texts)
-    )
 
 
 def branches(front: FrontEnd) -> list[tuple[int, int] | None]:

@@ -1,0 +1,66 @@
+"""What others say to a panel's chat, in a cell or in another panel, is shown; what they made it forget is not."""
+
+from __future__ import annotations
+
+from scripted_chat import FrontEnd, ScriptedChat, answer, said, say, streaming
+
+from gemma_notebook.messages import Message
+
+
+def test_what_a_cell_says_is_shown_when_it_is_answered(front: FrontEnd, chat: ScriptedChat) -> None:
+    say(front, chat, "One", "1")
+    front.clear()
+    chat.said_elsewhere(*said("One", "1", "Two", "2"), Message("user", "Three"))
+    assert front.texts(front.wait(type="snapshot", epoch=1)) == ["One", "1", "Two", "2"]
+    say(front, chat, "Four", "4")
+    assert front.shown() == ["One", "1", "Two", "2", "Four", "4"]
+    assert chat.restored == []
+
+
+def test_what_was_forgotten_elsewhere_is_taken_off_the_screen(front: FrontEnd, chat: ScriptedChat) -> None:
+    say(front, chat, "One", "1")
+    front.clear()
+    chat.said_elsewhere()
+    assert front.wait(type="snapshot", epoch=2)["messages"] == []
+    answer(front, chat, front.send("Two", epoch=2), "2")
+    assert front.shown() == ["Two", "2"]
+
+
+def test_what_is_said_elsewhere_during_a_reply_is_shown_after_it(front: FrontEnd, chat: ScriptedChat) -> None:
+    stream = streaming(front, chat, "1")
+    chat.said_elsewhere(*said("Two", "2"))
+    stream.pieces.put(None)
+    shown = front.wait(type="snapshot", epoch=2)
+    assert front.texts(shown) == ["Two", "2", stream.prompt, "1"]
+
+
+def test_the_panels_own_turns_are_not_told_twice(front: FrontEnd, chat: ScriptedChat) -> None:
+    front.clear()
+    say(front, chat, "One", "1")
+    chat.said_elsewhere(*chat.messages)
+    say(front, chat, "Two", "2")
+    assert not [message for message in front.messages if message["type"] == "snapshot"]
+
+
+def test_a_chat_that_dropped_its_oldest_turns_keeps_them_on_the_screen(
+    front: FrontEnd, chat: ScriptedChat
+) -> None:
+    say(front, chat, "One", "1")
+    say(front, chat, "Two", "2")
+    front.clear()
+    chat.said_elsewhere(*said("Two", "2", "Three", "3"))
+    assert front.texts(front.wait(type="snapshot", epoch=1)) == ["One", "1", "Two", "2", "Three", "3"]
+
+
+def test_alternatives_stay_when_a_cell_goes_on(front: FrontEnd, chat: ScriptedChat) -> None:
+    say(front, chat, "One", "1")
+    answer(front, chat, front.ask("edit", epoch=1, turn=1, text="Eins"), "I")
+    front.clear()
+    chat.said_elsewhere(*said("Eins", "I", "Two", "2"))
+    first = front.wait(type="snapshot", epoch=1)["messages"][0]
+    assert (first["text"], first["branch"]) == ("Eins", {"index": 2, "count": 2})
+
+
+def test_a_closed_panel_watches_no_more(front: FrontEnd, chat: ScriptedChat) -> None:
+    front.controller.close()
+    assert chat.watchers == []
