@@ -122,7 +122,14 @@ def assert_same_as_fresh(chat: Chat, probe: str = "What do you know about me?") 
     chat.undo()
     with _fresh_engine(chat.manager) as manager:
         session = manager._open(chat.options, turns)
-        fresh = Chat(manager, chat.options, own_lane=True, context_policy=chat._policy, session=session)
+        fresh = Chat(
+            manager,
+            chat.options,
+            own_lane=True,
+            context_policy=chat._policy,
+            tool_policy=chat._tool_policy,
+            session=session,
+        )
         expected = fresh.send(probe)
     if actual.text != expected.text:
         raise AssertionError(
