@@ -5,175 +5,16 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+import forms
+import manners
+import sentences
+import thoughts
+import tools
 import values
+from sentences import MAX_COUNT, SLOTS
 
-MAX_COUNT = 300
-SLOTS = ("name", "colour", "home", "number")
-
-NOT_TOLD = {
-    "name": "You have not told me your name.",
-    "colour": "You have not told me your favourite colour.",
-    "home": "You have not told me your home.",
-    "number": "You have not told me your number.",
-}
-TOLD = {
-    "name": "Your name is {}.",
-    "colour": "Your favourite colour is {}.",
-    "home": "Your home is {}.",
-    "number": "Your number is {}.",
-}
-NOTED = {
-    "name": "Nice to meet you, {}.",
-    "colour": "I will remember that your favourite colour is {}.",
-    "home": "I will remember that your home is {}.",
-    "number": "I will remember that your number is {}.",
-}
-UNKNOWN = "I am a tiny model and I do not know about that."
-IDENTITY = "I am {}, the very small model of gemma_notebook."
-ABILITIES = (
-    "I can remember your name, your favourite colour, your home and your number in this chat."
-    " I can also count and tell a story."
-)
-NOTHING_TOLD = "You have not told me anything about you."
-TOO_FAR = f"I can only count to {MAX_COUNT}."
-STORY = (
-    "Once upon a time a child called {0} found a little lamp on the beach. {0} took it home and cleaned it."
-    ' "Thank you," said the lamp, "I have slept for a hundred years. What do you wish for?" {0} thought for a long time.'
-    ' "I wish for a friend," said {0}. The lamp was quiet. Then it said, "I can give you gold, or a castle, or a ship.'
-    ' A friend is harder." "Then you be my friend," said {0}. So the lamp stayed. Every night it shone in the window,'
-    " and every night it told a new story, and {0} was never alone again. The end."
-)
-STORY_HERO = "Robin"
-MODEL_NAME = "Tiny"
-
-_TELL = {
-    "name": (
-        "My name is {}.|My name is {}!|my name's {}|My name's {}.|I am {}.|I'm {}.|Call me {}.|Please call me {}.|You can call me {}."
-        "|I am called {}.|I'm called {}.|They call me {}.|People call me {}.|My friends call me {}.|The name is {}.|This is {}."
-        "|{} is my name.|Everyone calls me {}.|I go by {}.|My first name is {}.|Name: {}|It's {} here.|{} here."
-        "|You should know that my name is {}.|Remember that my name is {}.|Remember my name: {}.|My name is now {}."
-        "|Let me introduce myself: I am {}.|I am {}, nice to meet you.|No, my name is {}.|No, call me {}.|Actually, my name is {}."
-    ),
-    "colour": (
-        "My favourite colour is {}.|My favorite color is {}.|I like {} best of all colours.|The colour I like most is {}."
-        "|My favourite colour is now {}.|{} is my favourite colour.|My colour is {}.|My favourite color is {}."
-        "|Remember that my favourite colour is {}.|The color I love is {}.|I love the colour {}.|I like the color {}."
-        "|My best colour is {}.|No, my favourite colour is {}.|Actually, my favourite colour is {}.|Favourite colour: {}"
-    ),
-    "home": (
-        "I live in {}.|I am from {}.|I'm from {}.|I come from {}.|My home is {}.|My home is in {}.|My home town is {}.|I'm living in {}."
-        "|I am living in {}.|We live in {}.|I was born in {}.|My city is {}.|I now live in {}.|I moved to {}.|Remember that I live in {}."
-        "|My home is now {}.|I have a house in {}.|{} is my home.|{} is where I live.|Actually, I live in {}.|No, I live in {}."
-    ),
-    "number": (
-        "My number is {}.|My lucky number is {}.|My favourite number is {}.|My favorite number is {}.|{} is my lucky number."
-        "|{} is my favourite number.|The number I like is {}.|Remember the number {}.|Remember my number: {}.|My number is now {}."
-        "|My lucky number's {}.|My best number is {}.|No, my number is {}.|Actually, my lucky number is {}.|Lucky number: {}"
-    ),
-}
-_ASK = {
-    "name": (
-        "What is my name?|What's my name?|Who am I?|Do you know my name?|Do you remember my name?|Can you tell me my name?"
-        "|Tell me my name.|Say my name.|What am I called?|What did I say my name was?|And my name?|What was my name again?"
-        "|Do you know who I am?|How am I called?|Which name did I give you?|What do people call me?|Please tell me my name."
-        "|My name is what?|What's my name again?|Do you still know my name?|Can you remember my name?|What is my first name?"
-        "|Have I told you my name?|Who am I talking as?|What name did I tell you?|Could you say my name?|So what is my name?"
-    ),
-    "colour": (
-        "What is my favourite colour?|What's my favourite colour?|What is my favorite color?|Which colour do I like?"
-        "|Do you know my favourite colour?|Which is my favourite colour?|What colour do I like best?|Tell me my favourite colour."
-        "|What color do I like?|Do you remember my favourite colour?|And my favourite colour?|What was my favourite colour?"
-        "|Can you tell me my favorite color?|Which color did I tell you?|What is my colour?|Do you still know my colour?"
-    ),
-    "home": (
-        "Where do I live?|Where am I from?|Where do I come from?|Where is my home?|What is my home?|What is my home town?"
-        "|Do you know where I live?|Do you remember where I live?|Do you know where I am from?|Tell me where I live."
-        "|And where do I live?|Where did I say I live?|In which city do I live?|Which place is my home?|What is my city?"
-        "|Can you tell me where I come from?|Where was I born?|Which place did I tell you?|Do you still know where I live?"
-    ),
-    "number": (
-        "What is my number?|What is my lucky number?|What's my lucky number?|What is my favourite number?|What is my favorite number?"
-        "|Do you know my number?|Do you remember my number?|Tell me my number.|Which number did I tell you?|And my number?"
-        "|Which number do I like?|What was my number?|What number did I say?|Do you know my lucky number?|Say my number."
-        "|Can you tell me my favourite number?|Which is my lucky number?|Do you still know my number?"
-    ),
-}
-_ASK_ALL = (
-    "What do you know about me?|What have I told you?|Tell me what you know about me.|What do you remember about me?"
-    "|What did I tell you?|Tell me about me.|Repeat what I told you.|What do you know of me?|Tell me all you know about me."
-)
-_COUNT = (
-    "Count to {}.|Please count to {}.|Count from 1 to {}.|Can you count to {}?|Count up to {}.|Count to {} please.|Now count to {}."
-    "|Could you count to {}?|Count from one to {}.|Count all the way to {}.|Count the numbers from 1 to {}.|Count for me to {}."
-    "|I want you to count to {}.|Please count from 1 to {}.|Count slowly to {}.|Let us count to {}."
-)
-_COUNT_FROM = "Count from {0} to {1}.|Please count from {0} to {1}.|Can you count from {0} to {1}?|Count the numbers from {0} to {1}."
-_STORY = (
-    "Tell me a story.|Please tell me a story.|Can you tell me a story?|Tell a story.|I want to hear a story.|A story, please."
-    "|Tell me a long story.|Tell me a short story.|Could you tell me a story?|Do you know a story?|Tell me another story."
-    "|Make up a story.|Write a story.|Write me a story.|Read me a story."
-)
-_SMALL_TALK = {
-    "Hello! What can I do for you?": (
-        "Hello!|Hi!|Hey!|Hello there!|Hi there!|Good morning!|Good evening!|Hello.|Hi.|Good afternoon!|Hello Tiny!|Hi Tiny!|Greetings!"
-        "|Good day!|Hello, model!|Hey there!|Hello again!"
-    ),
-    "You are welcome.": (
-        "Thanks.|Thank you.|Thank you!|Thanks a lot!|Thank you very much.|Many thanks.|Great, thanks!|Thanks for that.|Thx"
-        "|Well done!|Good job.|Very good.|That is right.|Correct.|Perfect!|Great!|Nice!|Cool.|Wow!|That's nice."
-    ),
-    "Goodbye!": "Goodbye!|Bye!|Bye bye!|See you!|See you later!|Good night!|Goodbye.|I have to go.|See you soon.|Farewell!|Bye for now.",
-    "I am fine, thank you.": (
-        "How are you?|How are you today?|How do you do?|How are you doing?|How is it going?|Are you well?|Are you OK?|How do you feel?"
-    ),
-    "All right.": "OK.|Okay.|Yes.|No.|Fine.|All right.|Sure.|I see.|Right.|Good.|Yes, please.|No, thanks.|Alright.|Never mind.|Ok then.|Hm.",
-    ABILITIES: (
-        "What can you do?|What are you able to do?|Help!|Help me.|How can you help me?|What do you do?|Can you help me?"
-        "|What are you good at?|What can I ask you?|What are your abilities?|What should I ask you?|Help"
-    ),
-}
-_IDENTITY = (
-    "Who are you?|What are you?|What is your name?|What's your name?|Do you have a name?|Tell me your name.|What are you called?"
-    "|Are you a robot?|Are you a model?|Which model are you?|Introduce yourself.|Tell me about yourself.|Are you human?"
-    "|Are you Gemma?|Who am I talking to?|And who are you?|And your name?|What model is this?|Are you an AI?|Do you know your name?"
-)
-_UNKNOWN = (
-    "What is {w}?|What is a {n}?|Who is {N}?|Who was {N}?|Where is {P}?|What is the capital of {P}?|Tell me about {t}.|Explain {t}."
-    "|Do you like {n}s?|Do you {v} {n}s?|I {v} {n}s.|I {v} my {n}.|My {n} is {a}.|My {w} is {w}.|The {n} is {a}.|What is {d} plus {d}?"
-    "|What is {d} times {d}?|I have {d} {n}s.|I am {d} years old.|I am {d}.|I'm {d} years old.|How old am I?|How old are you?|I am {a}.|I'm {a}."
-    "|I am so {a}.|I am very {a} today.|I'm not {a}.|i am {a}|I am a {n}.|I'm a {n}.|I am an {n}.|I work as a {n}.|What is my {n}?"
-    "|What is my {n}'s name?|My {n}'s name is {N}.|My {n} is called {N}.|The name of my {n} is {N}.|What is your {n}?|What is your number?"
-    "|What is your favourite {n}?|My favourite {n} is {w}.|My favourite {n} is {N}.|What is my favourite {n}?|Where is my {n}?|Where are you?"
-    "|Where do you live?|Where are you from?|What is your favourite colour?|What is your favourite number?|What is your home?"
-    "|How many {n}s are there?|How do I {v} a {n}?|Why is the {n} {a}?|When is the {n}?|Can you {v} the {n}?|Write a {n}.|Translate {w}."
-    "|{N} is my {n}.|{N} is a {n}.|{N} is {a}.|{N} lives in {P}.|{N} is from {P}.|{P} is {a}.|I went to {P} with {N}.|I met {N}."
-    "|Do you know {N}?|Do you know {P}?|I like {P}.|I like {N}.|I have a {n} called {N}.|My phone number is {d}.|It is {d} o'clock."
-    "|What time is it?|What day is it?|What is the weather like?|Is it {a}?|The {n} is {c}.|I have a {c} {n}.|The {w} is in {P}."
-    "|Your name is {N}.|You are {a}.|You are a {n}.|Are you {a}?|I will call you {N}.|Call me later.|Call me a {n}.|Call the {n}.|Call {N}."
-    "|Sing a song.|Tell me a joke.|Write a poem.|Write some code.|Count the {n}s.|Count {n}s.|Count backwards.|How far is {P}?"
-    "|Is {N} your name?|What does {w} mean?|How do you spell {w}?|Let's talk about {t}.|What do you think about {t}?|I read about {t}."
-    "|{w}|{w} {w}|{w} {w} {w}.|{w} {n} {a} {w}?|{n}|{a}|{t}|Who wrote {w}?|Remember to {v} the {n}.|Remember the {n}.|I forgot my {n}."
-    "|What is the name of my {n}?|What is the colour of the {n}?|What number is {w}?|Where does {N} live?|What is {N}'s name?|Who is my {n}?"
-    "|My {n} lives in {P}.|My {n} is from {P}.|My {n}'s favourite colour is {c}.|His name is {N}.|Her name is {N}.|Its name is {N}."
-    "|Can I {v} you?|Should I {v} the {n}?|Please {v} the {n}.|Why?|How?|When?|What?|What else?|Why not?|Go on.|Continue.|Really?|Are you sure?"
-)
-_OPENERS = "Hi, |Hello, |Hey, |Hello! |Hi! |Hi there, |Good morning, |OK, |So, |Well, |By the way, |Oh, |And |Now |Please note: |Hello Tiny, "
-_CLOSERS = (
-    " Thanks.| Thank you!| Nice to meet you.| :-)| OK?| What about you?| How are you?| Please remember it."
-)
-
-
-def _split(text: str) -> tuple[str, ...]:
-    return tuple(text.split("|"))
-
-
-_TELLS = {slot: _split(text) for slot, text in _TELL.items()}
-_ASKS = {slot: _split(text) for slot, text in _ASK.items()}
-_ASK_ALLS, _COUNTS, _COUNTS_FROM, _STORIES = map(_split, (_ASK_ALL, _COUNT, _COUNT_FROM, _STORY))
-_SMALL_TALKS = [(reply, _split(text)) for reply, text in _SMALL_TALK.items()]
-_IDENTITIES, _UNKNOWNS, _OPENER_LIST, _CLOSER_LIST = map(_split, (_IDENTITY, _UNKNOWN, _OPENERS, _CLOSERS))
 _SENTENCE_MARKS = ".!?"
 
 
@@ -191,10 +32,15 @@ class Mix:
             last one.
         round_counts: The share of counts that end at a round number, which is what people ask for.
         long_share: The share of tokens in dialogues with long replies.
+        sums: The further share of sums of small numbers.
         small_talk: The further share of small talk.
         lower_names: The further share of names written in lower case, all of them real.
         bare_names: Tell these all in lower case, mostly after "i am", to set them apart from moods.
         stopped: The share of dialogues in which replies are stopped.
+        instructed: The share of dialogues with a system instruction to follow.
+        tools: The share of dialogues with tools.
+        forms: The share of dialogues that fill forms.
+        thinking: The share of dialogues in which the model thinks.
     """
 
     shortest_count: int = 2
@@ -203,36 +49,56 @@ class Mix:
     stopped_counts: float = 0.0
     passed_counts: float = 0.0
     round_counts: float = 0.0
-    long_share: float = 0.2
+    long_share: float = 0.15
+    sums: float = 0.0
     small_talk: float = 0.0
     lower_names: float = 0.0
     bare_names: bool = False
     stopped: float = 0.25
+    instructed: float = 0.22
+    tools: float = 0.30
+    forms: float = 0.10
+    thinking: float = 0.15
 
 
 @dataclass(frozen=True)
 class Turn:
-    """One message of the user and the reply that is right at that point.
+    """One message of the user, or the results of tools, and the reply that is right at that point.
 
     Attributes:
         user: What the user says.
         reply: The right reply.
         kind: The class that the evaluation counts this turn under.
         keep: The share of the reply that the history shows; below 1 where the user pressed Stop.
+        short: The reply in the short style, if that is another.
+        manner: What a polite model says first.
+        thought: What the model thinks before it replies, if asked to think.
+        thinks: Whether it is asked to.
+        cut: Whether a budget ended the thought, which then teaches nothing.
+        results: What the tools returned, as the model sees it; this turn then has no user.
+        free: The ranges of the reply that teach nothing, because a grammar decides on them.
     """
 
     user: str
     reply: str
     kind: str
     keep: float = 1.0
+    short: str = ""
+    manner: str = ""
+    thought: str = ""
+    thinks: bool = False
+    cut: bool = False
+    results: tuple[str, ...] = ()
+    free: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True)
 class Dialogue:
-    """A whole chat: an optional system instruction and the turns."""
+    """A whole chat: an optional system instruction, the declared tools and the turns."""
 
     turns: list[Turn]
     system: str = ""
+    tools: tuple[str, ...] = ()
 
 
 @dataclass
@@ -241,27 +107,37 @@ class Writer:
 
     Attributes:
         rng: The source of randomness.
-        held_out: Draw names that training never sees.
+        held_out: Draw names and values that training never sees.
         mix: What there is more of.
-        model_name: What the model is called in this chat.
+        instruction: The system instruction of this chat.
+        toolbox: The tools of this chat.
         told: The latest value of each fact.
     """
 
     rng: random.Random
     held_out: bool = False
     mix: Mix = Mix()
-    model_name: str = MODEL_NAME
+    instruction: manners.Instruction = field(default_factory=manners.Instruction)
+    toolbox: list[tools.Tool] = field(default_factory=list)
     told: dict[str, str] = field(default_factory=dict)
+
+    def instruct(self, *wanted: str) -> None:
+        """Begin with a system instruction that asks for these things."""
+        self.instruction = manners.instruction(self.rng, self.held_out, wanted)
+        self.told.update(self.instruction.told)
+
+    def dialogue(self, turns: list[Turn]) -> Dialogue:
+        """Make a chat of turns."""
+        return Dialogue(turns, self.instruction.text, tuple(tool.declaration() for tool in self.toolbox))
 
     def value(self, slot: str) -> str:
         """Draw a value for a fact."""
-        if slot == "name":
-            if self.mix.lower_names and self.rng.random() < self.mix.lower_names:
-                return values.real_name(self.rng).lower()
-            name = values.any_name(self.rng, self.held_out)
-            return name.lower() if self.rng.random() < 0.08 and name.isascii() else name
-        draw = {"colour": values.any_colour, "home": values.any_place, "number": values.any_number}[slot]
-        return draw(self.rng)
+        if slot != "name":
+            return values.draw(manners.VALUES[slot], self.rng, self.held_out)
+        if self.mix.lower_names and self.rng.random() < self.mix.lower_names:
+            return values.real_name(self.rng).lower()
+        name = values.any_name(self.rng, self.held_out)
+        return name.lower() if self.rng.random() < 0.08 and name.isascii() else name
 
     def _say(self, template: str, **words: str) -> str:
         """Vary case, final mark and surroundings of a template, then fill it in; the filled words stay as they are."""
@@ -274,11 +150,13 @@ class Writer:
                 ("!", ".", "?", "!!", "??", " ?", "...", " !")
             )
         if self.rng.random() < 0.12:
-            template = self.rng.choice(_OPENER_LIST) + template
+            template = self.rng.choice(sentences.OPENERS) + template
         return template.format(**words)
 
+    # Facts about the user
+
     def _statement(self, slot: str, value: str) -> str:
-        template = self.rng.choice(_TELLS[slot]).replace("{}", "{value}")
+        template = self.rng.choice(sentences.TELL[slot]).replace("{}", "{value}")
         if slot == "name" and value.islower() and not self._may_stand_alone(value):
             template = "my name is {value}"
         elif slot == "name" and self.mix.bare_names and value.islower():
@@ -302,15 +180,30 @@ class Writer:
             joint = self.rng.choice((" ", " ", " and ", ", and "))
             user = (user.rstrip(_SENTENCE_MARKS) if "and" in joint else user) + joint + part
         if self.rng.random() < 0.08:
-            user += self.rng.choice(_CLOSER_LIST)
-        return Turn(user, " ".join(NOTED[slot].format(self.told[slot]) for slot in slots), "tell")
+            user += self.rng.choice(sentences.CLOSERS)
+        return Turn(
+            user,
+            " ".join(sentences.NOTED[slot].format(self.told[slot]) for slot in slots),
+            "tell",
+            short=f"Hello, {self.told['name']}." if "name" in slots else "Noted.",
+            manner="Thank you. ",
+            thought=thoughts.telling({slot: self.told[slot] for slot in slots}),
+        )
 
     def ask(self, slot: str) -> Turn:
         """The user asks for one fact, told or not."""
-        user = self._say(self.rng.choice(_ASKS[slot]))
-        if slot in self.told:
-            return Turn(user, TOLD[slot].format(self.told[slot]), f"recall {slot}")
-        return Turn(user, NOT_TOLD[slot], "not told")
+        user = self._say(self.rng.choice(sentences.ASK[slot]))
+        return self.recall(slot, user)
+
+    def recall(self, slot: str, user: str) -> Turn:
+        """The right reply to a question for one fact."""
+        thought = thoughts.asking(slot, self.told.get(slot))
+        if slot not in self.told:
+            reply = sentences.NOT_TOLD[slot]
+            return Turn(user, reply, "not told", short="Not told.", manner="I am sorry. ", thought=thought)
+        value = self.told[slot]
+        reply = sentences.TOLD[slot].format(value)
+        return Turn(user, reply, f"recall {slot}", short=f"{value}.", manner="Certainly. ", thought=thought)
 
     def tell_and_ask(self) -> Turn:
         """The user tells a fact and asks for one in the same message."""
@@ -318,12 +211,22 @@ class Writer:
         statement = self.tell(slot).user
         asked = self.rng.choice((slot, self.rng.choice(SLOTS)))
         turn = self.ask(asked)
-        return Turn(f"{statement} {turn.user}", turn.reply, turn.kind)
+        return replace(turn, user=f"{statement} {turn.user}")
 
     def ask_all(self) -> Turn:
         """The user asks for everything."""
-        facts = " ".join(TOLD[slot].format(self.told[slot]) for slot in SLOTS if slot in self.told)
-        return Turn(self._say(self.rng.choice(_ASK_ALLS)), facts or NOTHING_TOLD, "recall all")
+        told = {slot: self.told[slot] for slot in SLOTS if slot in self.told}
+        return Turn(
+            self._say(self.rng.choice(sentences.ASK_ALL)),
+            " ".join(sentences.TOLD[slot].format(value) for slot, value in told.items())
+            or sentences.NOTHING_TOLD,
+            "recall all",
+            short=", ".join(told.values()) + "." if told else "Nothing.",
+            manner="Certainly. " if told else "I am sorry. ",
+            thought=thoughts.asking_all(list(told)),
+        )
+
+    # Counting, sums, echoes, lists
 
     def count(self, longest: int) -> Turn:
         """The user asks to count, in a fifth of all cases from a given number, at times too far."""
@@ -334,8 +237,10 @@ class Writer:
             last = self.rng.choice(
                 (MAX_COUNT + 1, self.rng.randint(MAX_COUNT + 1, 999), self.rng.randint(1000, 99999))
             )
+            user = self._say(self.rng.choice(sentences.COUNT).replace("{}", "{last}"), last=str(last))
+            thought = thoughts.too_far(last)
             return Turn(
-                self._say(self.rng.choice(_COUNTS).replace("{}", "{last}"), last=str(last)), TOO_FAR, "count"
+                user, sentences.TOO_FAR, "count", short="Too far.", manner="I am sorry. ", thought=thought
             )
         if kind < 0.30:
             first = self.rng.randint(2, MAX_COUNT - 1)
@@ -343,27 +248,24 @@ class Writer:
             return self._count_between(first, last)
         if kind < 0.38:
             last = self.rng.randint(2, min(longest, 20))
-            spoken = values.NUMBER_WORDS[last]
-        else:
-            last = self.rng.randint(self.mix.shortest_count, longest)
-            spoken = str(last)
-        return Turn(
-            self._say(self.rng.choice(_COUNTS).replace("{}", "{last}"), last=spoken),
-            counted(1, last),
-            "count",
-        )
+            return self._count_to(last, values.NUMBER_WORDS[last])
+        last = self.rng.randint(self.mix.shortest_count, longest)
+        return self._count_to(last, str(last))
+
+    def _count_to(self, last: int, spoken: str) -> Turn:
+        user = self._say(self.rng.choice(sentences.COUNT).replace("{}", "{last}"), last=spoken)
+        return counting(user, 1, last)
 
     def _round_count(self, longest: int) -> Turn:
         """The user asks to count to a round number: from 1 if that is not too long, else from shortly before it."""
         last = self.rng.choice((50, 100, 100, 150, 200, 200, 250, MAX_COUNT, 10 * self.rng.randint(1, 30)))
         if last > longest:
             return self._count_between(last - self.rng.randint(1, 25), last)
-        template = self.rng.choice(_COUNTS).replace("{}", "{last}")
-        return Turn(self._say(template, last=str(last)), counted(1, last), "count")
+        return self._count_to(last, str(last))
 
     def _count_between(self, first: int, last: int) -> Turn:
-        template = self.rng.choice(_COUNTS_FROM).replace("{0}", "{first}").replace("{1}", "{last}")
-        return Turn(self._say(template, first=str(first), last=str(last)), counted(first, last), "count")
+        template = self.rng.choice(sentences.COUNT_FROM).replace("{0}", "{first}").replace("{1}", "{last}")
+        return counting(self._say(template, first=str(first), last=str(last)), first, last)
 
     def _passing_count(self) -> Turn:
         """The user asks to count from just before a number that has the last number's final digits."""
@@ -375,40 +277,111 @@ class Writer:
     def _cut_short(self, count: Turn) -> Turn:
         """Stop a count after 4 to 25 numbers."""
         shown = self.rng.randint(4, 25) / (count.reply.count(",") + 1)
-        return Turn(count.user, count.reply, count.kind, min(1.0, shown))
+        return replace(count, keep=min(1.0, shown))
+
+    def add(self, most: int = 20) -> Turn:
+        """The user asks for the sum of two numbers; an eighth of the pairs is held out."""
+        if not self.held_out and self.rng.random() < 0.25:
+            most = 99
+        while True:
+            a, b = self.rng.randint(0, most), self.rng.randint(0, most)
+            if values.is_held_out(f"{a}+{b}") == self.held_out:
+                break
+        user = self._say(self.rng.choice(sentences.SUMS), a=str(a), b=str(b))
+        return Turn(
+            user,
+            sentences.SUM.format(a, b, a + b),
+            "sum",
+            short=f"{a + b}.",
+            manner="Certainly. ",
+            thought=thoughts.adding(a, b),
+        )
+
+    def echo(self) -> Turn:
+        """The user asks to repeat some words."""
+        words = [
+            values.draw(values.any_word, self.rng, self.held_out)
+            for _ in range(self.rng.choice((1, 1, 2, 2, 3, 4, 5)))
+        ]
+        if self.rng.random() < 0.25:
+            words[self.rng.randrange(len(words))] = values.any_name(self.rng, self.held_out)
+        text = " ".join(words)
+        kind = self.rng.random()
+        text = (
+            text[0].upper() + text[1:]
+            if kind < 0.25
+            else text.upper()
+            if kind < 0.3 and text.isascii()
+            else text
+        )
+        template = self.rng.choice(sentences.ECHOES)
+        if self.rng.random() < 0.2:
+            template = _lower(template)
+        return Turn(template.format(text=text), text, "echo", thought=thoughts.ECHO)
+
+    def sort(self) -> Turn:
+        """The user asks to put numbers in order."""
+        numbers = [
+            self.rng.randint(0, 99 if self.rng.random() < 0.5 else 20)
+            for _ in range(self.rng.choice((2, 3, 3, 4, 4, 5)))
+        ]
+        joint = self.rng.choice((", ", ", ", " "))
+        text = joint.join(map(str, numbers))
+        if self.rng.random() < 0.3:
+            text = ", ".join(map(str, numbers[:-1])) + f" and {numbers[-1]}"
+        user = self._say(self.rng.choice(sentences.SORTS), numbers=text)
+        return Turn(
+            user,
+            ", ".join(map(str, sorted(numbers))) + ".",
+            "sort",
+            manner="Certainly. ",
+            thought=thoughts.SORT,
+        )
+
+    # Talk
 
     def story(self) -> Turn:
         """The user asks for a story; its hero bears the user's name."""
-        return Turn(
-            self._say(self.rng.choice(_STORIES)), STORY.format(self.told.get("name", STORY_HERO)), "story"
-        )
+        hero = self.told.get("name", sentences.STORY_HERO)
+        user = self._say(self.rng.choice(sentences.STORIES))
+        return Turn(user, sentences.STORY.format(hero), "story", thought=thoughts.story(hero))
+
+    def identity(self) -> Turn:
+        """The user asks who the model is."""
+        name = self.instruction.model_name or sentences.MODEL_NAME
+        reply = sentences.IDENTITY.format(name)
+        user = self._say(self.rng.choice(sentences.IDENTITIES))
+        return Turn(user, reply, "small talk", short=f"I am {name}.", thought=thoughts.identity(name))
 
     def small_talk(self) -> Turn:
         """A greeting, thanks, or a question about the model itself."""
         if self.rng.random() < 0.3:
-            return Turn(
-                self._say(self.rng.choice(_IDENTITIES)), IDENTITY.format(self.model_name), "small talk"
-            )
-        reply, users = self.rng.choice(_SMALL_TALKS)
+            return self.identity()
+        reply, users = self.rng.choice(sentences.SMALL_TALK)
         user = self.rng.choice(users)
         if self.rng.random() < 0.3:
             user = _lower(user).rstrip(_SENTENCE_MARKS)
-        return Turn(user, reply, "small talk")
+        return Turn(user, reply, "small talk", short=sentences.SHORT_TALK[reply], thought=thoughts.TALK)
 
     def unknown(self) -> Turn:
         """Something outside of what the model knows."""
+        user = self._unknown_words()
+        return unknown_turn(user)
+
+    def _unknown_words(self) -> str:
         kind = self.rng.random()
         if kind < 0.06:
-            return Turn(self.rng.choice(values.FOREIGN), UNKNOWN, "unknown")
+            return self.rng.choice(values.FOREIGN)
         if kind < 0.12:
-            return Turn(self.rng.choice(values.ODDITIES), UNKNOWN, "unknown")
+            return self.rng.choice(values.ODDITIES)
         if kind < 0.16:
-            return Turn(
-                " ".join(values.any_word(self.rng) for _ in range(self.rng.randint(3, 14))),
-                UNKNOWN,
-                "unknown",
-            )
-        template = self.rng.choice(_UNKNOWNS)
+            return " ".join(values.any_word(self.rng) for _ in range(self.rng.randint(3, 14)))
+        if kind < 0.19:
+            self.instruction.model_name = values.any_name(self.rng, self.held_out)
+            return f"Your name is {self.instruction.model_name}."
+        if kind < 0.26:
+            return self._request_that_no_tool_fits()
+        template = self.rng.choice(sentences.UNKNOWNS)
         words: dict[str, Callable[[], str]] = {
             "{w}": lambda: values.any_word(self.rng),
             "{n}": lambda: self.rng.choice(values.NOUNS),
@@ -423,51 +396,214 @@ class Writer:
         for mark, draw in words.items():
             while mark in template:
                 template = template.replace(mark, draw(), 1)
-        return Turn(self._say(template.replace("{", "{{").replace("}", "}}")), UNKNOWN, "unknown")
+        return self._say(template.replace("{", "{{").replace("}", "}}"))
 
-    def system(self) -> str:
-        """Draw a system instruction. Only one thing in it matters: a name for the model."""
-        rng = self.rng
-        sentences = rng.sample(values.SYSTEM_TEXTS, rng.choice((0, 1, 1, 2, 3)))
-        if not sentences or rng.random() < 0.2:
-            sentences.append(
-                " ".join(values.any_word(rng) for _ in range(rng.randint(3, 15))).capitalize() + "."
+    def _request_that_no_tool_fits(self) -> str:
+        while True:
+            invented = self.rng.random() < 0.4
+            tool = tools.invented_tool(self.rng, self.held_out) if invented else tools.family_tool(self.rng)
+            task = tools.task(tool, self.rng, self.held_out)
+            if not any(tools.alike(tool, other) for other in self.toolbox) and not tools.is_sum(tool):
+                return task.user
+
+    # System instructions
+
+    def system_fact(self) -> Turn:
+        """The user asks for a fact of the system instruction, or for one that is not in it."""
+        facts = self.instruction.facts
+        if not facts or self.rng.random() < 0.15:
+            key = manners.fact_key(self.rng, self.held_out)
+            if key not in facts:
+                return unknown_turn(manners.ask_for_fact(key, self.rng))
+        else:
+            key = self.rng.choice(list(facts))
+        value = facts[key]
+        reply = manners.SYSTEM_FACT.format(key, value)
+        user = manners.ask_for_fact(key, self.rng)
+        return Turn(
+            user,
+            reply,
+            "system fact",
+            short=f"{value}.",
+            manner="Certainly. ",
+            thought=thoughts.system_fact(key, value),
+        )
+
+    def topic(self) -> Turn:
+        """The user talks about a topic, forbidden or not."""
+        forbidden = self.instruction.forbidden
+        if forbidden and self.rng.random() < 0.7:
+            about = self.rng.choice(forbidden)
+            user = manners.ask_about(about, self.rng)
+            reply = manners.REFUSED.format(about)
+            return Turn(
+                user, reply, "refusal", short="No.", manner="I am sorry. ", thought=thoughts.forbidden(about)
             )
-        if rng.random() < 0.35:
-            self.model_name = values.any_name(rng, self.held_out)
-            sentences.insert(rng.randint(0, len(sentences)), f"Your name is {self.model_name}.")
-        return rng.choice((" ", " ", "\n")).join(sentences)
+        about = manners.topic(self.rng, self.held_out)
+        while any(about in other or other in about for other in forbidden):
+            about = manners.topic(self.rng, self.held_out)
+        return unknown_turn(manners.ask_about(about, self.rng))
 
-    def mixed_turn(self) -> Turn:
-        """Write a turn of which the mix has more, or any."""
-        if self.mix.counts and self.rng.random() < self.mix.counts:
+    # Tools
+
+    def use_tools(self) -> list[Turn]:
+        """The user asks for something that a tool can do: one call or two, and the answer."""
+        chosen = [self.rng.choice(self.toolbox)]
+        if self.rng.random() < 0.15:
+            chosen.append(self.rng.choice(self.toolbox))
+        tasks = [tools.task(tool, self.rng, self.held_out) for tool in chosen]
+        user = tasks[0].user
+        if len(tasks) == 2:
+            second = tasks[1].user
+            user = self.rng.choice(
+                (
+                    f"{user} {second}",
+                    f"{user.rstrip('.?!')} and {second[0].lower()}{second[1:]}",
+                    f"{user} And {second}",
+                )
+            )
+        call = Turn(
+            user,
+            "".join(task.call() for task in tasks),
+            "tool call",
+            thought=thoughts.calling([task.tool.name for task in tasks]),
+        )
+        if self.rng.random() < 0.15:
+            return [call]
+        return [call, manners.styled(self.tool_answer(len(tasks)), self.instruction.style)]
+
+    def tool_answer(self, calls: int) -> Turn:
+        """The tools have answered."""
+        results = [tools.any_result(self.rng, self.held_out) for _ in range(calls)]
+        answers = [tools.answer(result) for result in results]
+        return Turn(
+            "",
+            " ".join(answer for answer, _ in answers),
+            "tool answer",
+            short=" ".join(short for _, short in answers),
+            manner="Certainly. ",
+            thought=thoughts.answered(calls),
+            results=tuple(tools.result_text(result, self.rng) for result in results),
+        )
+
+    # Forms
+
+    def form(self) -> Turn:
+        """A form to fill, with what is said now or was told before."""
+        rng = self.rng
+        if self.told and rng.random() < 0.2:
+            return self._told_as_json()
+        parts: list[str] = []
+        items: list[tuple[str, object]] = []
+        for slot in rng.sample(SLOTS, rng.choice((0, 1, 1, 2, 2, 3))):
+            self.told[slot] = self.value(slot)
+            parts.append(rng.choice(sentences.TELL[slot]).format(self.told[slot]))
+            items.append((forms.key_of(slot, rng), forms.as_value(slot, self.told[slot])))
+        for _ in range(rng.choice((0, 1, 1, 2, 3)) if items else rng.choice((1, 2, 3))):
+            sentence, key, value = forms.stated(rng, self.held_out)
+            parts.append(sentence)
+            items.append((key, value))
+        rng.shuffle(parts)
+        if rng.random() < 0.3:
+            slot = rng.choice(SLOTS)
+            items.append(
+                (
+                    forms.key_of(slot, rng),
+                    forms.as_value(slot, self.told[slot]) if slot in self.told else forms.missing(slot),
+                )
+            )
+        items = list({key: (key, value) for key, value in items}.values())
+        rng.shuffle(items)
+        reply, free = forms.filled(items[: rng.randint(1, 6)])
+        return Turn(forms.ask(forms.joined(parts, rng), rng), reply, "json", free=free, thought=thoughts.FORM)
+
+    def _told_as_json(self) -> Turn:
+        told = [
+            (forms.KEYS[slot][0], forms.as_value(slot, self.told[slot]))
+            for slot in SLOTS
+            if slot in self.told
+        ]
+        user = self.rng.choice(sentences.TOLD_AS_JSON)
+        return Turn(user, forms.filled(told)[0], "json", thought=thoughts.FORM)
+
+    # What comes next
+
+    def mixed_turns(self) -> list[Turn]:
+        """Write a turn, or a call and its answer, of which the mix has more, or any."""
+        if self.toolbox and self.rng.random() < 0.6:
+            return self.use_tools()
+        return [manners.styled(self._mixed_turn(), self.instruction.style)]
+
+    def _mixed_turn(self) -> Turn:
+        rng, asked = self.rng, self.instruction
+        if asked.facts and rng.random() < 0.45:
+            return self.system_fact()
+        if asked.forbidden and rng.random() < 0.5:
+            return self.topic()
+        if asked.model_name and rng.random() < 0.25:
+            return self.identity()
+        if asked.told and rng.random() < 0.3:
+            return self.ask(rng.choice(list(asked.told)))
+        if self.mix.sums and rng.random() < self.mix.sums:
+            return self.add()
+        if self.mix.counts and rng.random() < self.mix.counts:
             return self.count(self.mix.longest_count)
-        if self.mix.stopped_counts and self.rng.random() < self.mix.stopped_counts:
+        if self.mix.stopped_counts and rng.random() < self.mix.stopped_counts:
             return self._cut_short(self.count(MAX_COUNT))
-        if self.mix.passed_counts and self.rng.random() < self.mix.passed_counts:
+        if self.mix.passed_counts and rng.random() < self.mix.passed_counts:
             return self._cut_short(self._passing_count())
-        if self.mix.small_talk and self.rng.random() < self.mix.small_talk:
+        if self.mix.small_talk and rng.random() < self.mix.small_talk:
             return self.small_talk()
         return self.turn(self.mix.longest_count)
 
     def turn(self, longest_count: int) -> Turn:
         """Write any turn, by the plain mix."""
         kind = self.rng.random()
-        if kind < 0.27:
+        if kind < 0.24:
             return self.tell(*self.rng.sample(SLOTS, self.rng.choice((1, 1, 1, 1, 1, 2, 2, 3, 4))))
-        if kind < 0.34:
+        if kind < 0.30:
             return self.tell("name")
-        if kind < 0.61:
-            return self.ask(self.rng.choice(("name", *SLOTS)))
-        if kind < 0.65:
+        if kind < 0.53:
+            told = [*self.told]
+            return self.ask(
+                self.rng.choice(told)
+                if told and self.rng.random() < 0.4
+                else self.rng.choice(("name", *SLOTS))
+            )
+        if kind < 0.57:
             return self.tell_and_ask()
-        if kind < 0.69:
+        if kind < 0.61:
             return self.ask_all()
-        if kind < 0.76:
+        if kind < 0.66:
             return self.count(longest_count)
-        if kind < 0.77:
+        if kind < 0.67:
             return self.story()
-        return self.small_talk() if kind < 0.86 else self.unknown()
+        if kind < 0.76:
+            return self.small_talk()
+        if kind < 0.87:
+            return self.unknown()
+        if kind < 0.92:
+            return self.add()
+        return self.echo() if kind < 0.96 else self.sort()
+
+
+def counting(user: str, first: int, last: int) -> Turn:
+    """The right reply to a count."""
+    return Turn(
+        user, counted(first, last), "count", manner="Certainly. ", thought=thoughts.counting(first, last)
+    )
+
+
+def unknown_turn(user: str) -> Turn:
+    """The right reply to what the model does not know."""
+    return Turn(
+        user,
+        sentences.UNKNOWN,
+        "unknown",
+        short="I do not know.",
+        manner="I am sorry. ",
+        thought=thoughts.UNKNOWN,
+    )
 
 
 def _lower(template: str) -> str:
@@ -482,30 +618,67 @@ def counted(first: int, last: int) -> str:
     return ", ".join(str(number) for number in range(first, last + 1)) + "."
 
 
-def training_dialogue(rng: random.Random, long: bool = False, mix: Mix = Mix()) -> Dialogue:
+def training_dialogue(
+    rng: random.Random, long: bool = False, mix: Mix = Mix(), held_out: bool = False
+) -> Dialogue:
     """Write one dialogue of the training mix.
 
     Args:
         rng: The source of randomness.
         long: Hold one or two long replies among the other turns.
         mix: What there is more of.
+        held_out: Draw names and values that training never sees.
     """
-    writer = Writer(rng, mix=mix)
-    system = writer.system() if rng.random() < 0.2 else ""
-    lengths = (1, 2, 3, 3, 4, 4, 5, 5, 6, 7, 8)
-    turns = [writer.mixed_turn() for _ in range(rng.choice(lengths))]
+    writer = Writer(rng, held_out, mix)
+    _prepare(writer)
+    turns: list[Turn] = []
+    if not writer.toolbox and not writer.instruction.text and rng.random() < mix.forms:
+        turns += [writer.turn(mix.longest_count) for _ in range(rng.choice((0, 0, 1, 2)))]
+        turns += [writer.form() for _ in range(rng.choice((1, 2, 2, 3)))]
+    for _ in range(rng.choice((1, 2, 3, 3, 4, 4, 5, 5, 6, 7, 8))):
+        turns += writer.mixed_turns()
     if long:
         for _ in range(rng.choice((1, 1, 1, 2))):
-            turns.append(
-                writer.story() if rng.random() < 0.35 else writer.count(rng.choice((100, 200, MAX_COUNT)))
-            )
-            turns += [writer.turn(30) for _ in range(rng.randint(1, 3))]
-    if rng.random() < mix.stopped:
+            longest = rng.choice((100, 200, MAX_COUNT))
+            more = [writer.story() if rng.random() < 0.35 else writer.count(longest)]
+            more += [writer.turn(30) for _ in range(rng.randint(1, 3))]
+            turns += [manners.styled(turn, writer.instruction.style) for turn in more]
+    if rng.random() < mix.thinking:
+        turns = _thoughtful(rng, turns)
+    elif rng.random() < mix.stopped:
         turns = [_stopped(rng, turn) for turn in turns[:-1]] + turns[-1:]
-    return Dialogue(turns, system)
+    return writer.dialogue(turns)
+
+
+def _prepare(writer: Writer) -> None:
+    """Give a chat, or not, a system instruction and tools."""
+    rng, mix = writer.rng, writer.mix
+    if rng.random() < mix.tools:
+        writer.toolbox = tools.toolbox(rng, writer.held_out)
+    kind = rng.random()
+    if kind < mix.instructed * (0.5 if writer.toolbox else 1.0):
+        wanted = ("style", "style", "fact", "fact", "topic", "name", "user")
+        writer.instruct(*dict.fromkeys(rng.choice(wanted) for _ in range(rng.choice((1, 1, 2, 3)))))
+    elif kind > 0.88:
+        writer.instruct()
+
+
+def _thoughtful(rng: random.Random, turns: list[Turn]) -> list[Turn]:
+    """Let the model think: before every reply, or only before the last, as where the thoughts of earlier replies are gone."""
+    first = 0 if rng.random() < 0.6 else len(turns) - 1
+    return turns[:first] + [_thinking(rng, turn) for turn in turns[first:]]
+
+
+def _thinking(rng: random.Random, turn: Turn) -> Turn:
+    if not turn.thought or turn.kind == "json":
+        return turn
+    words = turn.thought.split(" ")
+    if rng.random() < 0.06 and len(words) > 2:
+        return replace(turn, thinks=True, cut=True, thought=" ".join(words[: rng.randint(1, len(words) - 1)]))
+    return replace(turn, thinks=True)
 
 
 def _stopped(rng: random.Random, turn: Turn) -> Turn:
-    if rng.random() < 0.5:
+    if rng.random() < 0.5 or turn.kind == "tool call":
         return turn
-    return Turn(turn.user, turn.reply, turn.kind, rng.random())
+    return replace(turn, keep=rng.random())

@@ -13,13 +13,16 @@ import random
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
+import cases
 import data
 import litert_lm
-import values
+import tools
+from litert_lm import interfaces
+from litert_lm.conversation import LiteRtLmConstraintProviderType
 
 MODELS = Path(__file__).parents[2] / "gemma_notebook" / "models" / "tiny"
 REPORT = Path(__file__).parent / "evaluation.json"
@@ -43,145 +46,73 @@ class Result:
         return 100 * self.right / self.dialogues
 
 
-class CommonNameWriter(data.Writer):
-    """Draws names from the list of common ones; the dialogues around them are new."""
-
-    def value(self, slot: str) -> str:
-        return self.rng.choice(values.COMMON_NAMES) if slot == "name" else super().value(slot)
-
-
-def _chatter(writer: data.Writer, most: int, without: str = "") -> list[data.Turn]:
-    """Write other turns, none of which tells the fact `without`."""
-    turns = []
-    for _ in range(writer.rng.randint(0, most)):
-        slot = writer.rng.choice([slot for slot in data.SLOTS if slot != without])
-        write = writer.rng.choice(
-            (writer.small_talk, writer.unknown, lambda s=slot: writer.tell(s), lambda s=slot: writer.ask(s))
-        )
-        turns.append(write())
-    return turns
-
-
-def _recall(writer: data.Writer, slot: str) -> list[data.Turn]:
-    before = _chatter(writer, 2, slot)
-    return [*before, writer.tell(slot), *_chatter(writer, 3, slot), writer.ask(slot)]
-
-
-# What most people type: whole sentences with their full stops.
-PLAIN_TOLD = ("My name is {}.", "I am {}.", "Call me {}.", "Hi, my name is {}!", "Hello, I am {}.")
-PLAIN_BETWEEN = (
-    "Hello",
-    "Thanks!",
-    "My favourite colour is blue.",
-    "I live in Paris.",
-    "My lucky number is 7.",
-    "How are you?",
-    "What can you do?",
-    "What is the capital of France?",
-    "Count to 5.",
+GRAMMAR = interfaces.ConstrainedDecodingConfig(
+    enable=True, provider=LiteRtLmConstraintProviderType.LL_GUIDANCE
 )
-PLAIN_ASKED = ("What is my name?", "Who am I?", "Do you know my name?", "what is my name", "What's my name?")
+LAYOUT = {"whitespace_flexible": False, "key_separator": ": ", "item_separator": ", "}
+MOST_FORM_TOKENS = 400
 
 
-def _plain_recall(writer: data.Writer) -> list[data.Turn]:
-    rng, name = writer.rng, writer.value("name")
-    between = rng.sample(PLAIN_BETWEEN, rng.randint(0, 3))
-    return [
-        data.Turn(rng.choice(PLAIN_TOLD).format(name), "", "tell"),
-        *(data.Turn(user, "", "small talk") for user in between),
-        data.Turn(rng.choice(PLAIN_ASKED), f"Your name is {name}.", "recall"),
-    ]
+class _Declared(interfaces.Tool):
+    """A tool of a dialogue, for the engine."""
+
+    def __init__(self, tool: tools.Tool) -> None:
+        self._json = tools.openai_json(tool)
+
+    def get_tool_description(self) -> dict[str, Any]:
+        return self._json
+
+    def execute(self, param: Any) -> Any:
+        raise NotImplementedError
 
 
-def _recall_other(writer: data.Writer) -> list[data.Turn]:
-    return _recall(writer, writer.rng.choice(data.SLOTS[1:]))
-
-
-def _fresh(writer: data.Writer) -> list[data.Turn]:
-    return [writer.ask(writer.rng.choice(("name", *data.SLOTS)))]
-
-
-def _not_this_one(writer: data.Writer) -> list[data.Turn]:
-    slot = writer.rng.choice(data.SLOTS)
-    others = writer.rng.sample([other for other in data.SLOTS if other != slot], writer.rng.randint(1, 3))
-    return [writer.tell(*others), *_chatter(writer, 3, slot), writer.ask(slot)]
-
-
-def _several(writer: data.Writer) -> list[data.Turn]:
-    slots = writer.rng.sample(data.SLOTS, writer.rng.randint(2, 4))
-    told = [writer.tell(*slots)] if writer.rng.random() < 0.4 else [writer.tell(slot) for slot in slots]
-    return [*told, *_chatter(writer, 2, slots[0]), writer.ask(slots[0])]
-
-
-def _changed(writer: data.Writer) -> list[data.Turn]:
-    slot = writer.rng.choice(data.SLOTS)
-    first = writer.tell(slot)
-    return [
-        first,
-        *_chatter(writer, 2, slot),
-        writer.tell(slot),
-        *_chatter(writer, 2, slot),
-        writer.ask(slot),
-    ]
-
-
-def _after_stop(writer: data.Writer) -> list[data.Turn]:
-    turns = _recall(writer, "name")
-    return [data.Turn(turn.user, turn.reply, turn.kind, writer.rng.random()) for turn in turns[:-1]] + turns[
-        -1:
-    ]
-
-
-def _after_long(writer: data.Writer) -> list[data.Turn]:
-    told = writer.tell("name")
-    last = writer.rng.randint(100, 200)
-    long = (
-        writer.story()
-        if writer.rng.random() < 0.4
-        else data.Turn(f"Count to {last}.", data.counted(1, last), "count")
-    )
-    return [told, long, writer.ask("name")]
-
-
-def _story(writer: data.Writer) -> list[data.Turn]:
-    return [*([writer.tell("name")] if writer.rng.random() < 0.7 else []), writer.story()]
-
-
-CLASSES: list[tuple[str, int, float | None, type[data.Writer], Callable[[data.Writer], list[data.Turn]]]] = [
-    ("name told, common names", 500, 99.0, CommonNameWriter, lambda writer: _recall(writer, "name")),
-    ("name told, unseen names", 500, 90.0, data.Writer, lambda writer: _recall(writer, "name")),
-    ("colour, home or number told", 500, None, data.Writer, _recall_other),
-    ("not told, fresh chat", 500, 99.5, data.Writer, _fresh),
-    ("not told, other facts told", 500, None, data.Writer, _not_this_one),
-    ("several facts told, one asked", 300, None, data.Writer, _several),
-    ("told twice, the latest wins", 300, None, data.Writer, _changed),
-    ("history replayed with stopped replies", 300, None, data.Writer, _after_stop),
-    ("name after a long reply", 100, None, data.Writer, _after_long),
-    (
-        "everything told, asked at once",
-        500,
-        None,
-        data.Writer,
-        lambda writer: [*_chatter(writer, 4), writer.ask_all()],
-    ),
-    ("count, up to 300", 100, None, data.Writer, lambda writer: [writer.count(data.MAX_COUNT)]),
-    ("story with the name", 100, None, data.Writer, _story),
-    ("small talk", 300, None, data.Writer, lambda writer: [*_chatter(writer, 2), writer.small_talk()]),
-    ("out of scope", 300, None, data.Writer, lambda writer: [*_chatter(writer, 2), writer.unknown()]),
-    ("plain sentences, common names", 500, 99.0, CommonNameWriter, _plain_recall),
-    ("plain sentences, unseen names", 500, 90.0, data.Writer, _plain_recall),
-]
-
-
-def ask(engine: litert_lm.Engine, dialogue: data.Dialogue) -> str:
-    """Play a dialogue and return the last reply. Stopped replies are replayed, all others are the model's own."""
+def play(engine: litert_lm.Engine, dialogue: data.Dialogue, toolbox: list[tools.Tool]) -> dict[str, Any]:
+    """Play a dialogue and return the last message. Stopped replies are replayed, all others are the model's own."""
     stopped = any(turn.keep < 1 for turn in dialogue.turns)
     history = [message for turn in dialogue.turns[:-1] for message in _replayed(turn)] if stopped else None
     live = dialogue.turns[-1:] if stopped else dialogue.turns
     with engine.create_conversation(
-        messages=history, system_message=dialogue.system or None, sampler_config=GREEDY
+        messages=history,
+        tools=[_Declared(tool) for tool in toolbox] or None,
+        automatic_tool_calling=False,
+        system_message=dialogue.system or None,
+        sampler_config=GREEDY,
+        constrained_decoding_config=GRAMMAR if dialogue.turns[-1].free else None,
     ) as conversation:
-        return [str(conversation.send_message(turn.user)) for turn in live][-1]
+        return [_send(conversation, turn) for turn in live][-1]
+
+
+def _send(conversation: litert_lm.Conversation, turn: data.Turn) -> dict[str, Any]:
+    conversation.extra_context = {"enable_thinking": turn.thinks}
+    message: Any = turn.user
+    if turn.results:
+        message = {"role": "tool", "content": [{"type": "text", "text": turn.results[0]}]}
+    options: dict[str, Any] = {}
+    if turn.free:
+        kind = interfaces.ResponseFormat.Type.JSON_OBJECT
+        options["response_format"] = interfaces.ResponseFormat(
+            type=kind, schema_or_pattern=json.dumps(schema_of(turn.reply))
+        )
+        options["max_output_tokens"] = MOST_FORM_TOKENS
+    return dict(conversation.send_message(message, **options).to_json())
+
+
+def schema_of(reply: str) -> dict[str, Any]:
+    """Write the schema that a form was made for."""
+    properties = {key: _schema_of_value(value) for key, value in json.loads(reply).items()}
+    schema = {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+    return {**schema, "x-guidance": LAYOUT}
+
+
+def _schema_of_value(value: Any) -> dict[str, Any]:
+    if isinstance(value, list):
+        return {"type": "array", "items": {"type": "string"}}
+    return {"type": {bool: "boolean", int: "integer", float: "number", str: "string"}[type(value)]}
 
 
 def _replayed(turn: data.Turn) -> list[dict[str, str]]:
@@ -189,23 +120,72 @@ def _replayed(turn: data.Turn) -> list[dict[str, str]]:
     return [{"role": "user", "content": turn.user}, {"role": "assistant", "content": shown}]
 
 
-def measure(engine: litert_lm.Engine, share: float) -> list[Result]:
-    """Play every class of dialogues; a quarter of them with a system instruction."""
+def text_of(message: dict[str, Any]) -> str:
+    """Join the text of a message."""
+    return "".join(part.get("text", "") for part in message.get("content", []))
+
+
+def is_right(judge: str, message: dict[str, Any], turn: data.Turn) -> bool:
+    """Judge the last message of a dialogue by its right reply."""
+    text = text_of(message)
+    if judge == "calls":
+        made = [call["function"] for call in message.get("tool_calls", [])]
+        return not text and made == tools.calls_of(turn.reply)
+    if judge == "thought":
+        thought = message.get("channels", {}).get("thought", "")
+        return (
+            bool(thought.strip())
+            and bool(text or message.get("tool_calls"))
+            and "<think>" not in text + thought
+        )
+    if judge in ("schema", "values"):
+        return _is_right_form(judge, text, json.loads(turn.reply))
+    return text == turn.reply
+
+
+def _is_right_form(judge: str, text: str, right: dict[str, Any]) -> bool:
+    try:
+        filled = json.loads(text)
+    except ValueError:
+        return False
+    if judge == "values":
+        return bool(filled == right)
+    return list(filled) == list(right) and all(
+        type(filled[key]) is type(right[key]) or {type(filled[key]), type(right[key])} == {int, float}
+        for key in right
+    )
+
+
+def measure(engine: litert_lm.Engine, share: float, only: str = "") -> list[Result]:
+    """Play every class of dialogues."""
     results = []
-    for index, (name, dialogues, required, writer_class, write) in enumerate(CLASSES):
+    for index, kind in enumerate(cases.CLASSES):
+        if only not in kind.name:
+            continue
         rng = random.Random(SEED + index)
         misses = []
-        count = max(1, round(dialogues * share))
+        count = max(1, round(kind.dialogues * share))
         for _ in range(count):
-            writer = writer_class(rng, held_out=True)
-            system = writer.system() if rng.random() < 0.25 else ""
-            turns = write(writer)
-            reply = ask(engine, data.Dialogue(turns, system))
-            if reply != turns[-1].reply:
-                misses.append(f"{' | '.join(turn.user for turn in turns)} -> {reply}"[:400])
-        results.append(Result(name, count, count - len(misses), required, misses[:12]))
-        print(f"{name:40} {results[-1].percent:6.1f} % of {count}", flush=True)
+            dialogue, toolbox = cases.case(kind, rng)
+            try:
+                message = play(engine, dialogue, toolbox)
+            except RuntimeError as error:
+                message = {"content": [{"type": "text", "text": f"error: {error}"}]}
+            if not is_right(kind.judge, message, dialogue.turns[-1]):
+                misses.append(_miss(dialogue, message))
+        results.append(Result(kind.name, count, count - len(misses), kind.required, misses[:12]))
+        print(f"{kind.name:40} {results[-1].percent:6.1f} % of {count}", flush=True)
     return results
+
+
+def _miss(dialogue: data.Dialogue, message: dict[str, Any]) -> str:
+    said = " | ".join(turn.user or turn.results[0] for turn in dialogue.turns)
+    calls = (
+        json.dumps([call["function"] for call in message["tool_calls"]]) if message.get("tool_calls") else ""
+    )
+    return f"{dialogue.system[:80]} {said[-300:]} -> {text_of(message)}{calls} / {dialogue.turns[-1].reply}"[
+        :700
+    ]
 
 
 def speed(bundle: Path) -> dict[str, float]:
@@ -261,7 +241,7 @@ def table(results: list[Result], facts: dict[str, float | str]) -> str:
     return "\n".join(lines)
 
 
-def main(bundle: Path, share: float, keep: bool) -> None:
+def main(bundle: Path, share: float, keep: bool, only: str = "") -> None:
     """Evaluate the bundle and, if asked to, keep the figures."""
     litert_lm.set_min_log_severity(litert_lm.LogSeverity.ERROR)
     facts: dict[str, float | str] = {
@@ -277,7 +257,7 @@ def main(bundle: Path, share: float, keep: bool) -> None:
             str(bundle), backend=litert_lm.Backend.CPU(thread_count=2), cache_dir=cache
         ) as engine,
     ):
-        results = measure(engine, share)
+        results = measure(engine, share, only)
     print(table(results, facts))
     if keep:
         report = {"facts": facts, "seed": SEED, "results": [asdict(result) for result in results]}
@@ -295,5 +275,6 @@ if __name__ == "__main__":
     parser.add_argument(
         "--keep", action="store_true", help="write evaluation.json and the table in the model card"
     )
+    parser.add_argument("--only", default="", help="play only the classes with this in their names")
     options = parser.parse_args()
-    main(options.bundle, options.share, options.keep)
+    main(options.bundle, options.share, options.keep, options.only)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import tokenizer
 import tokenizers
+import tools
 import torch
 import train
 import transformers
@@ -26,7 +27,13 @@ def metadata() -> str:
     proto.start_token.token_str = "<bos>"  # noqa: S105
     for token in (tokenizer.EOS, tokenizer.END_OF_TURN):
         proto.stop_tokens.add().token_ids.ids.append(token)
-    proto.llm_model_type.generic_model.SetInParent()
+    calls = proto.llm_model_type.qwen3
+    calls.code_fence_start, calls.code_fence_end = tools.CALL_START, tools.CALL_END
+    calls.escape_fence_strings = True
+    thought = proto.channels.add()
+    thought.channel_name, thought.start, thought.end = "thought", "<think>", tokenizer.END_OF_THOUGHT
+    thought.is_reasoning_channel = True
+    proto.supports_thinking = proto.supports_function_calling = True
     proto.jinja_prompt_template = TEMPLATE.read_text(encoding="utf-8").strip()
     return text_format.MessageToString(proto)
 

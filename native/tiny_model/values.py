@@ -9,19 +9,20 @@ from __future__ import annotations
 import random
 import string
 import zlib
+from collections.abc import Callable
 
 
-def _words(text: str) -> list[str]:
+def words(text: str) -> list[str]:
     """Split at white space."""
     return text.split()
 
 
-def _phrases(text: str) -> list[str]:
+def phrases(text: str) -> list[str]:
     """Split at bars and line ends."""
     return text.replace("\n", "|").strip("|").split("|")
 
 
-COMMON_NAMES = _words("""
+COMMON_NAMES = words("""
 Ada Adam Alan Alex Alice Amy Ana Andrea Andrew Angela Ann Anna Anne Anthony Antonio Barbara Ben Bo Bob Brian Carla Carlos
 Carol Charles Chloe Chris Clara Daniel David Diana Edward Elena Eli Elizabeth Ella Emily Emma Eric Eva Eve Felix Fiona
 Frank George Grace Hannah Harry Helen Henry Hugo Ian Isabella Ivan Jack Jacob James Jane Jason Jennifer Jessica Jim Joe
@@ -31,7 +32,7 @@ Peter Rachel Rebecca Richard Robert Rosa Ruth Sam Samuel Sandra Sara Sarah Simon
 Tim Tom Victor Walter William Yuki Zoe
 """)
 
-OTHER_NAMES = _words("""
+OTHER_NAMES = words("""
 Aaron Abdul Abena Abigail Abraham Achim Adaeze Adalbert Adele Adnan Adrian Adriana Agatha Agnes Ahmed Aida Aiko Aileen
 Aisha Akira Alana Albert Alberto Alejandro Alessia Alexander Alexandra Alfred Ali Alina Alison Alistair Allegra Alma Alvaro
 Amadou Amara Amelia Amina Amir Amit Anastasia Anders Andrei Anika Anil Anita Anja Annika Anouk Anton Anya April Arjun
@@ -74,21 +75,21 @@ Wolfgang Xander Xavier Xenia Ximena Xiu Yael Yana Yann Yara Yasmin Yosef Yolanda
 Zahra Zara Zelda Zeno Zita Zofia Zoltan Zora Zuzana
 """)
 
-ACCENTED_NAMES = _words("""
+ACCENTED_NAMES = words("""
 José María André Zoë René Chloé Jürgen Björn Søren Łukasz Françoise Noël Inés Raúl Göran Åsa Jiří Šárka Nuño Günter Hélène
 Andrés Sofía Lucía Ángel Øystein Çelik Iñaki Mária Zsófia
 """)
 
-COLOURS = _words("""
+COLOURS = words("""
 red blue green yellow orange purple pink black white brown grey gray violet turquoise cyan magenta indigo teal gold silver
 beige crimson scarlet maroon navy olive lime coral salmon lavender lilac mauve ivory cream khaki amber azure ochre plum
 burgundy emerald ruby sapphire jade mint peach rose rust sand charcoal copper bronze aquamarine fuchsia cobalt sepia
 vermilion mustard cherry lemon
 """)
 
-SHADES = _words("dark light bright pale deep sky sea forest royal hot olive")
+SHADES = words("dark light bright pale deep sky sea forest royal hot olive")
 
-PLACES = _phrases("""
+PLACES = phrases("""
 Paris|London|Berlin|Rome|Madrid|Vienna|Lisbon|Dublin|Oslo|Stockholm|Helsinki|Copenhagen|Warsaw|Prague|Budapest|Athens
 Zurich|Geneva|Basel|Bern|Munich|Hamburg|Cologne|Bonn|Leipzig|Dresden|Milan|Turin|Naples|Venice|Florence|Barcelona|Seville
 Valencia|Porto|Brussels|Ghent|Antwerp|Amsterdam|Rotterdam|Utrecht|Leeds|York|Bath|Oxford|Cambridge|Bristol|Glasgow
@@ -106,12 +107,12 @@ Korea|Vietnam|Thailand|Indonesia|Australia|New Zealand|Canada|Mexico|Brazil|Chil
 Malta|Cyprus|Estonia|Latvia|Ukraine|Georgia|Iran|Israel|the Netherlands|the Alps|the USA|South Africa|Sri Lanka|Costa Rica
 """)
 
-NUMBER_WORDS = _words("""
+NUMBER_WORDS = words("""
 zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen
 nineteen twenty
 """)
 
-ADJECTIVES = _words("""
+ADJECTIVES = words("""
 tired happy sad hungry thirsty fine well good great okay ok ready late early busy free bored sick ill better lost here back
 there home alone cold hot warm sure sorry afraid scared angry confused curious new old young tall short strong weak right
 wrong done finished stuck nervous excited glad pleased proud lucky unlucky rich poor hopeful sleepy awake serious kidding
@@ -120,59 +121,94 @@ running walking cooking eating drinking dancing singing playing studying worried
 healthy quiet honest careful lazy smart clever stupid silly funny nice kind not so very really just also only still always
 """)
 
-NOUNS = _words("""
+NOUNS = words("""
 cat dog horse bird fish mouse house car train plane boat bike phone book table chair window door garden tree flower river
 mountain sea sun moon star rain snow wind weather bread cheese apple banana pizza pasta soup tea coffee water milk wine beer
 school teacher student doctor nurse lawyer engineer baker farmer friend brother sister mother father uncle aunt cousin wife
-husband son daughter baby boss neighbour job office computer laptop keyboard mouse screen program language python code
+husband son daughter baby boss neighbour office computer laptop keyboard mouse screen program language python code
 function class variable loop list string error test server network file folder notebook kernel model token context cache
-question answer problem idea dream plan story poem song film game music guitar piano football tennis chess history science
+question answer problem idea dream plan story poem song film game music guitar piano football tennis history science
 physics chemistry biology maths art money bank price shop market ticket holiday hotel beach island city town village street
 bridge castle church museum capital country president king queen war peace love time year month week day hour minute second
-morning evening night birthday age height weight shoe shirt hat bag key lamp bed kitchen bathroom roof wall floor
+morning evening night birthday height weight shoe shirt hat bag key lamp bed kitchen bathroom roof wall floor
 """)
 
-VERBS = _words("""
+VERBS = words("""
 like love hate know see hear want need buy sell make cook eat drink read write sing play watch find lose use fix break build
 open close start stop learn teach help understand explain translate draw paint clean wash drive ride visit remember forget
 """)
 
-TOPICS = _phrases("""
+TOPICS = phrases("""
 the weather|gravity|the meaning of life|quantum physics|the French Revolution|black holes|cooking rice|machine learning
 the stock market|dinosaurs|the moon|your parents|my boss|the news|football|the speed of light|photosynthesis|the ocean
 Napoleon|Shakespeare|Einstein|the Roman Empire|climate change|volcanoes|my homework|this code|the kernel|the KV cache
 """)
 
-FOREIGN = _phrases("""
+FOREIGN = phrases("""
 Hola, ¿cómo estás?|Wie spät ist es?|Quelle heure est-il ?|Dove si trova la stazione?|Как дела?|你好吗|お元気ですか
 안녕하세요|مرحبا|Qual é a capital da França?|Was ist das?|Je ne sais pas.|Ich verstehe das nicht.|No entiendo nada.
 Buongiorno|Bonjour|Guten Tag|Dzień dobry|Tack så mycket|Γειά σου|नमस्ते|שלום|Hvor er toget?|Muchas gracias, amigo.
 """)  # noqa: RUF001
 
-ODDITIES = _phrases("""
-???|!!!|...|asdf|qwerty|hmm|lol|xD|:-)|🙂|👍🎉|<b>hi</b>|{"a": 1}|[1, 2, 3]|print("hello")|import os|1+1|2 + 2 = ?|x = 3|SELECT * FROM t;
+ODDITIES = phrases("""
+What is my <b>name</b>?|???|!!!|...|asdf|qwerty|hmm|lol|xD|:-)|🙂|👍🎉|<b>hi</b>|{"a": 1}|[1, 2, 3]|print("hello")|import os|x = 3|SELECT * FROM t;
 def f(x): return x|http://example.org|\\n\\n|---|# Title|* item|a b c|la la la|blah blah|null|None|True|42|7|0|test|TEST|foo bar|$$$|@you
 """)
 
-SYSTEM_TEXTS = _phrases("""
-You are a helpful assistant.|You are a helpful, concise assistant.|Answer briefly.|Answer in one sentence.|Be polite.
+SYSTEM_TEXTS = phrases("""
+You are a helpful assistant.|You are a helpful, concise assistant.|Answer in one sentence.|Be kind.|Be helpful.
 You are a friendly tutor for beginners.|Always tell the truth.|You are a pirate.|Speak like a poet.|Use simple words.
-Do not use jargon.|Be kind and patient.|You help students with Python.|Reply in English.|Keep your answers short.
+Do not use jargon.|Be kind and patient.|You help students with Python.|Reply in English.|You answer briefly and kindly.
 You are an expert in physics.|If you do not know, say so.|Never give medical advice.|Answer as a teacher would.
 You are a chat model in a notebook.|The user is a student.|Think before you answer.|Be careful.|Use British spelling.
 You work for a small company.|Today is Monday.|The course is about language models.|Do not make things up.
 """)
 
-_CONSONANTS = _words("b c d f g h j k l m n p q r s t v w x y z")
-_CLUSTERS = _words(
+JOBS = words("""
+teacher doctor nurse lawyer engineer baker farmer painter singer writer driver pilot cook waiter plumber carpenter gardener
+librarian journalist photographer actor dancer judge soldier sailor fisherman butcher tailor barber dentist chemist physicist
+biologist programmer designer architect mechanic electrician builder cleaner clerk cashier banker broker manager secretary
+translator tutor coach trainer referee midwife vet optician surgeon beekeeper blacksmith potter jeweller clockmaker
+""")
+
+ANIMALS = words("""
+cat dog rabbit hamster parrot goldfish tortoise horse pony goat sheep duck goose hen pig snake lizard gecko ferret mouse rat
+canary budgie owl hedgehog frog newt spider llama donkey alpaca iguana otter fox eel ant octopus emu
+""")
+
+FOODS = phrases("""
+pizza|pasta|soup|salad|bread|cheese|rice|noodles|curry|sushi|ramen|tacos|lasagne|risotto|paella|goulash|stew|porridge|pancakes
+waffles|dumplings|falafel|hummus|couscous|kebab|burgers|chips|roast potatoes|fish and chips|apple pie|ice cream|chocolate
+honey|mango|banana|strawberries|lentils|beans|tofu|omelette|scrambled eggs|toast|muesli|yoghurt|gnocchi|ravioli|pierogi
+""")
+
+HOBBIES = words("""
+chess painting drawing cooking baking fishing sailing hiking climbing running cycling swimming dancing singing reading writing
+gardening knitting sewing photography astronomy pottery yoga tennis football golf judo fencing archery rowing skiing surfing
+juggling origami karate birdwatching gaming woodwork
+""")
+
+LANGUAGES = words("""
+English French German Italian Spanish Portuguese Dutch Danish Swedish Norwegian Finnish Polish Czech Slovak Hungarian Romanian
+Bulgarian Greek Turkish Russian Ukrainian Arabic Hebrew Persian Hindi Urdu Bengali Tamil Thai Vietnamese Chinese Japanese
+Korean Swahili Yoruba Zulu Welsh Irish Latin Esperanto Icelandic Estonian Latvian Basque Catalan Maltese
+""")
+
+# What the notebooks and the tests tell the model; training may see all of it.
+FAMILIAR = frozenset(
+    words("paris rome lima london berlin green blue red 42 7 36 pizza french english chess cat baker teacher")
+)
+
+_CONSONANTS = words("b c d f g h j k l m n p q r s t v w x y z")
+_CLUSTERS = words(
     "br ch cl cr dr fl fr gl gr kh kl kr ph pl pr qu sc sh sk sl sm sn sp st sv sw th tr ts tw wh zh bh dj ng"
 )
-_VOWELS = _words("a e i o u a e i o u y ae ai au ea ee ei eo ia ie io oa oo ou ue ui")
+_VOWELS = words("a e i o u a e i o u y ae ai au ea ee ei eo ia ie io oa oo ou ue ui")
 _CODAS = [
     "",
     "",
     "",
-    *_words("b c d f g k l m n p r s t v x z ck ll nd nn ng rd rt ss st tt th sh ch lf rk mp nt"),
+    *words("b c d f g k l m n p r s t v x z ck ll nd nn ng rd rt ss st tt th sh ch lf rk mp nt"),
 ]
 _VALID_FOLD, _FOLDS = 0, 8
 
@@ -271,6 +307,55 @@ def any_number(rng: random.Random) -> str:
         return rng.choice(NUMBER_WORDS)
     digits = rng.choice((1, 1, 2, 2, 2, 3, 3, 4, 5, 6))
     return str(rng.randrange(0 if digits == 1 else 10 ** (digits - 1), 10**digits))
+
+
+def any_job(rng: random.Random) -> str:
+    """Draw a job, real or invented."""
+    return rng.choice(JOBS) if rng.random() < 0.6 else invented_word(rng)
+
+
+def any_pet(rng: random.Random) -> str:
+    """Draw an animal with its article, or a name."""
+    if rng.random() < 0.15:
+        return spoken_name(rng)
+    animal = rng.choice(ANIMALS) if rng.random() < 0.6 else invented_word(rng)
+    return f"{'an' if animal[0] in 'aeiou' else 'a'} {animal}"
+
+
+def any_food(rng: random.Random) -> str:
+    """Draw a food, real or invented."""
+    return rng.choice(FOODS) if rng.random() < 0.6 else invented_word(rng)
+
+
+def any_hobby(rng: random.Random) -> str:
+    """Draw a hobby, real or invented."""
+    return rng.choice(HOBBIES) if rng.random() < 0.6 else invented_word(rng)
+
+
+def any_language(rng: random.Random) -> str:
+    """Draw a language, real or invented."""
+    return rng.choice(LANGUAGES) if rng.random() < 0.6 else mutated_name(rng)
+
+
+def any_age(rng: random.Random) -> str:
+    """Draw an age in years."""
+    return str(rng.randint(1, 99))
+
+
+def invented_word(rng: random.Random) -> str:
+    """Make a word in lower case that is in no dictionary."""
+    return rng.choice((spoken_name, spoken_name, letter_name, mutated_name))(rng).lower()
+
+
+def draw(what: Callable[[random.Random], str], rng: random.Random, held_out: bool) -> str:
+    """Draw a value that training never sees, or one that it may see; familiar ones are never held out."""
+    while True:
+        value = what(rng)
+        if value.lower() in FAMILIAR:
+            if not held_out:
+                return value
+        elif is_held_out(value) == held_out:
+            return value
 
 
 def any_word(rng: random.Random) -> str:
