@@ -141,17 +141,17 @@ def test_path_says_where_the_store_is_and_where_a_model_lies(command: Command, m
 def test_remove_asks_first(command: Command, mine: Path):
     command("models", "remove", "mine", input="n\n", status=130)
     assert mine.exists()
-    assert "2.3 MB freed" in command("models", "remove", "mine", input="y\n").stdout
+    assert "3.9 MB freed" in command("models", "remove", "mine", input="y\n").stdout
     assert not mine.exists()
 
 
 def test_info_tells_what_is_in_a_file(command: Command, mine: Path):
     by_name, by_path = command("models", "info", "mine").stdout, command("models", "info", mine).stdout
     assert by_name == by_path
-    for words in ("2,048 tokens", "SentencePiece (bpe), 640 pieces", "prefill_decode", "generic_model"):
+    for words in ("2,048 tokens", "SentencePiece (bpe), 1,003 pieces", "prefill_decode", "qwen3"):
         assert words in by_name
     values = json.loads(command("models", "info", mine, "--json").stdout)
-    assert values["abilities"] == ["chat"]
+    assert values["abilities"] == ["chat", "tools", "thinking"]
     assert values["sections"][3]["size_bytes"] > 2_000_000
     assert command("models", "info", mine, "--template").stdout.startswith("{{ bos_token }}")
 

@@ -80,9 +80,9 @@ def rich(tmp_path_factory: pytest.TempPathFactory) -> Container:
 def test_the_bundled_model_is_read_as_the_engine_reads_it():
     container = read_container(TINY)
     assert container.problems == []
-    assert container.abilities == ["chat"]
+    assert container.abilities == ["chat", "tools", "thinking"]
     assert container.context_tokens == 2048
-    assert container.tokenizer == {"kind": "SentencePiece", "pieces": 640, "model": "bpe"}
+    assert container.tokenizer == {"kind": "SentencePiece", "pieces": 1003, "model": "bpe"}
     assert container.stop_tokens == [1, 5]
     assert container.template.startswith("{{ bos_token }}")
     assert [section.part for section in container.sections] == ["", "", "", "prefill_decode"]
