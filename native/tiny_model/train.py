@@ -22,7 +22,7 @@ from transformers import AttentionInterface, Gemma3ForCausalLM, Gemma3TextConfig
 CHECKPOINT = tokenizer.BUILD / "checkpoint.pt"
 CONTEXT = 2048
 # (step, learning rate); between these it changes linearly.
-RATES = ((-1, 0.0), (59, 2.5e-3), (2200, 2.5e-3), (6_000, 1e-5))
+RATES = ((-1, 0.0), (59, 2.5e-3), (1800, 2.5e-3), (5_400, 1e-5))
 STEPS = RATES[-1][0]
 # Of Muon and of AdamW.
 RATE_FACTORS = (2.0, 1.0)
@@ -51,9 +51,9 @@ PHASES = (
     (500, data.Mix(longest_count=40, counts=0.05, small_talk=0.03, lower_names=0.06)),
     (900, data.Mix(1, 40, counts=0.04, stopped_counts=0.07, small_talk=0.03, lower_names=0.06)),
     (1000, data.Mix(1, 40, stopped_counts=0.05, **_MORE)),
-    (3000, data.Mix(1, 60, stopped_counts=0.03, passed_counts=0.05, bare_names=True, stopped=0.4, **_MORE)),
+    (2800, data.Mix(1, 60, stopped_counts=0.03, passed_counts=0.05, bare_names=True, stopped=0.4, **_MORE)),
     (
-        4600,
+        4200,
         data.Mix(
             1,
             60,
