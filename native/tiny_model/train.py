@@ -252,7 +252,7 @@ class Muon(torch.optim.Optimizer):
         self.rank = rank
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:
+    def step(self, closure: None = None) -> None:  # noqa: ARG002
         """Change the parameters by their gradients, which all processes share."""
         for group in self.param_groups:
             by_shape = collections.defaultdict[torch.Size, list[torch.nn.Parameter]](list)

@@ -54,7 +54,8 @@ def test_it_tells_of_a_call_that_failed(real_manager):
 
     reply = real_manager.create_chat(tools=[get_weather]).send("What is the weather in Paris?")
     assert reply.tool_results[0].outcome == "error"
-    assert "no network" in reply.text
+    assert "no network" in reply.tool_results[0].value["error"]
+    assert reply.text.startswith("That did not work")
 
 
 def test_a_required_call_is_made_whatever_is_said(real_manager):

@@ -153,7 +153,9 @@ def test_info_tells_what_is_in_a_file(command: Command, mine: Path):
     values = json.loads(command("models", "info", mine, "--json").stdout)
     assert values["abilities"] == ["chat", "tools", "thinking"]
     assert values["sections"][3]["size_bytes"] > 2_000_000
-    assert command("models", "info", mine, "--template").stdout.startswith("{{ bos_token }}")
+    assert command("models", "info", mine, "--template").stdout.startswith(
+        "{#- How a chat with Tiny is written."
+    )
 
 
 def test_info_of_a_damaged_file_tells_what_is_wrong_and_fails(command: Command, mine: Path):

@@ -84,7 +84,7 @@ def test_the_bundled_model_is_read_as_the_engine_reads_it():
     assert container.context_tokens == 2048
     assert container.tokenizer == {"kind": "SentencePiece", "pieces": 1003, "model": "bpe"}
     assert container.stop_tokens == [1, 5]
-    assert container.template.startswith("{{ bos_token }}")
+    assert container.template.startswith("{#- How a chat with Tiny is written.")
     assert [section.part for section in container.sections] == ["", "", "", "prefill_decode"]
     assert container.sections[-1].end == container.size_bytes == len(GOOD)
 
