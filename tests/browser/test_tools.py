@@ -71,6 +71,7 @@ def test_a_reload_of_the_page_shows_the_calls_again(notebook: Notebook):
     panel = notebook.panel()
     asked(panel).get_by_role("button", name="Allow", exact=True).click()
     expect(panel.replies.last).to_contain_text("sunny")
+    notebook.save()
     notebook.reload()
     panel = notebook.panel()
     expect(panel.replies.last.get_by_role("button", name="get_weather")).to_be_visible()
