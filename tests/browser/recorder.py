@@ -81,6 +81,7 @@ _STORM = """async (log, moments) => {
   const box = panel.querySelector('textarea[aria-label="Message"]');
   const status = panel.querySelector('[role="status"]');
   const storm = {resets: 0, inMidReply: 0, late: []};
+  const FURTHEST = 300;  // the bundled model counts no further
   let round = 0;
   let armed = null;  // changes of the reply that are still to come before the click
 
@@ -99,8 +100,8 @@ _STORM = """async (log, moments) => {
         const reply = (node.nodeType === 1 ? node : node.parentElement)?.closest?.("article[data-epoch]")
           ?? node.querySelector?.("article[data-epoch]");
         const epoch = Number(reply?.dataset.epoch ?? round + 1);
-        const prompt = node.textContent.match(/Round (\\d+)/);
-        if (epoch <= round || (prompt && Number(prompt[1]) < round)) {
+        const prompt = node.textContent.match(/Count to (\\d+)/);
+        if (epoch <= round || (prompt && FURTHEST - Number(prompt[1]) < round)) {
           storm.late.push(`after reset ${round}: ${node.textContent.slice(0, 80)}`);
         }
       }
@@ -115,7 +116,7 @@ _STORM = """async (log, moments) => {
   });
   for (const moment of moments) {
     await when(() => status.textContent === "Ready" && named("Send"));
-    box.value = `Round ${round}. Count to 200.`;
+    box.value = `Count to ${FURTHEST - round}.`;  // the number tells the prompts apart
     box.dispatchEvent(new Event("input", {bubbles: true}));
     await when(() => named("Send").getAttribute("aria-disabled") === "false");
     armed = moment;

@@ -26,7 +26,7 @@ def test_two_hundred_resets_show_no_late_character_and_leave_one_handle(
     panel = notebook.panel()
     moments = random.Random(SEED)
     # How many changes of the reply the page waits for before it clicks: none is before its first word.
-    storm = leaks_of_resets(panel.log, [moments.randrange(12) for _ in range(RESETS)])
+    storm = leaks_of_resets(panel.log, [moments.randrange(6) for _ in range(RESETS)])
     expect(panel.status).to_have_text("Ready")
 
     assert storm.resets == RESETS
