@@ -66,7 +66,7 @@ def not_shown(messages: Sequence[Message], shown: Sequence[Message]) -> tuple[Me
     pairs = [_pairs(exchange)[0] for exchange in exchanges]
     for known in range(len(pairs), -1, -1):
         if _is_end_of(pairs[:known], wanted):
-            return answered([message for exchange in exchanges[known:] for message in exchange])
+            return tuple(message for exchange in exchanges[known:] for message in exchange)
     return None
 
 
