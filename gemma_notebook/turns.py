@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from gemma_notebook._determinism import clock_is_fixed
-from gemma_notebook.chunks import deltas_of
+from gemma_notebook.chunks import deltas_in
 from gemma_notebook.engine import Conversation, Generation
 from gemma_notebook.errors import ClosedError, EngineError, GemmaNotebookError, ResponseFormatError
 from gemma_notebook.formats import ResponseFormat
@@ -253,7 +253,7 @@ class Turn:
             if self.done or generation is None:
                 return
             chunks = generation.take(timeout_s)
-            self._add([delta for chunk in chunks for delta in deltas_of(chunk)])
+            self._add(deltas_in(chunks))
             if generation.ended:
                 self._finish(generation)
                 return

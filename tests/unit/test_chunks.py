@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gemma_notebook.chunks import deltas_of
+from gemma_notebook.chunks import deltas_in, deltas_of
 from gemma_notebook.messages import Delta, ToolCall
 
 ANY_TEXT = st.text(st.characters())
@@ -58,7 +58,7 @@ def check(deltas: list[Delta]) -> None:
 @example(b'{"content":' * 100_000)
 @example(b"\xff\xfe\x00")
 @example(b"1e999")
-def test_any_bytes_givedeltas_of(data: bytes) -> None:
+def test_any_bytes_give_deltas(data: bytes) -> None:
     check(deltas_of(data))
 
 
@@ -92,3 +92,24 @@ def test_the_parts_of_one_chunk_are_joined_in_order(texts: list[str], thinking: 
 @pytest.mark.parametrize("data", [b"no JSON", b"[1]", b'"text"', b'{"content":5}', b"\xe2\x82"])
 def test_what_is_no_message_is_shown_as_it_is(data: bytes) -> None:
     assert deltas_of(data) == [Delta(text=data.decode("utf-8", "replace"))]
+
+
+CHUNKS = st.lists(
+    ANY_TEXT.map(text_chunk) | NEARLY_MESSAGES.map(lambda value: json.dumps(value).encode()) | st.binary(),
+    max_size=6,
+)
+
+
+@given(CHUNKS)
+@example([b'{"content": [{"type": "text", "text": "a"}', b'{"b": 1}]}'])
+@example(
+    [
+        text_chunk("a"),
+        b'{"role":"assistant","content":[{"type":"text","text":"b"},{"type":"text","text":"c"}]}',
+    ]
+)
+@example([text_chunk("a"), chunk(content=[{"type": "text", "text": "b"}], channels={"thought": "t"})])
+@example([text_chunk("a"), text_chunk("\ud83d")])
+@example([b'{"role":"assistant","content":[{"type":"text","text":"\xed\xa0\x80"}]}'])
+def test_many_chunks_give_the_deltas_that_each_gives(chunks: list[bytes]) -> None:
+    assert deltas_in(chunks) == [delta for one in chunks for delta in deltas_of(one)]
