@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
+from support import tiny_only
 
 import gemma_notebook as gn
 from gemma_notebook.chat import Chat
@@ -94,6 +95,16 @@ def test_a_chat_is_the_same_as_a_fresh_one_when_it_was_reset_and_when_it_was_not
     chat.reset()
     assert_same_as_fresh(chat, ASK)
     assert chat.messages == ()
+
+
+@tiny_only
+def test_the_fresh_chat_may_use_the_tools_that_the_chat_may_use(real_manager: gn.SessionManager):
+    def get_weather(city: str) -> str:
+        """Get the weather in a city."""
+        return "sunny"
+
+    chat = real_manager.create_chat(tools=[get_weather], approve_tool=lambda _: False)
+    assert_same_as_fresh(chat, "What is the weather in Paris?")  # denied in both
 
 
 def test_a_chat_whose_handle_knows_more_than_its_turns_is_caught(real_manager: gn.SessionManager):
