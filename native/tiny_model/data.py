@@ -7,8 +7,10 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+import drills
 import forms
 import manners
+import results
 import sentences
 import thoughts
 import tools
@@ -16,6 +18,8 @@ import values
 from sentences import MAX_COUNT, SLOTS
 
 _SENTENCE_MARKS = ".!?"
+# What makes a name of any word.
+_CLEARLY_NAMED = ("my name is {value}", "My name is {value}.", "Call me {value}.", "people call me {value}")
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,8 @@ class Mix:
         tools: The share of dialogues with tools.
         forms: The share of dialogues that fill forms.
         thinking: The share of dialogues in which the model thinks.
+        topics: The share of short dialogues that are all about topics to refuse, and others.
+        drills: The share of short dialogues that drill what else is slow to learn.
     """
 
     shortest_count: int = 2
@@ -59,6 +65,8 @@ class Mix:
     tools: float = 0.30
     forms: float = 0.10
     thinking: float = 0.15
+    topics: float = 0.0
+    drills: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -121,9 +129,9 @@ class Writer:
     toolbox: list[tools.Tool] = field(default_factory=list)
     told: dict[str, str] = field(default_factory=dict)
 
-    def instruct(self, *wanted: str) -> None:
-        """Begin with a system instruction that asks for these things."""
-        self.instruction = manners.instruction(self.rng, self.held_out, wanted)
+    def instruct(self, *wanted: str, only: bool = False) -> None:
+        """Begin with a system instruction that asks for these things, and perhaps says others."""
+        self.instruction = manners.instruction(self.rng, self.held_out, wanted, only)
         self.told.update(self.instruction.told)
 
     def dialogue(self, turns: list[Turn]) -> Dialogue:
@@ -158,7 +166,7 @@ class Writer:
     def _statement(self, slot: str, value: str) -> str:
         template = self.rng.choice(sentences.TELL[slot]).replace("{}", "{value}")
         if slot == "name" and value.islower() and not self._may_stand_alone(value):
-            template = "my name is {value}"
+            template = self.rng.choice(_CLEARLY_NAMED)
         elif slot == "name" and self.mix.bare_names and value.islower():
             template = _lower(self.rng.choice(("I am {value}.", "I'm {value}.", template)))
         return self._say(template, value=value)
@@ -274,6 +282,10 @@ class Writer:
         first = max(1, self.rng.choice(alike or [1]) - self.rng.randint(0, 15))
         return self._count_between(first, last)
 
+    def begin_to_count(self) -> Turn:
+        """The user asks to count, however far, and stops the reply."""
+        return self._cut_short(self.count(MAX_COUNT))
+
     def _cut_short(self, count: Turn) -> Turn:
         """Stop a count after 4 to 25 numbers."""
         shown = self.rng.randint(4, 25) / (count.reply.count(",") + 1)
@@ -292,7 +304,7 @@ class Writer:
             user,
             sentences.SUM.format(a, b, a + b),
             "sum",
-            short=f"{a + b}.",
+            short=f"{a} + {b} = {a + b}.",
             manner="Certainly. ",
             thought=thoughts.adding(a, b),
         )
@@ -432,7 +444,7 @@ class Writer:
     def topic(self) -> Turn:
         """The user talks about a topic, forbidden or not."""
         forbidden = self.instruction.forbidden
-        if forbidden and self.rng.random() < 0.7:
+        if forbidden and self.rng.random() < 0.5:
             about = self.rng.choice(forbidden)
             user = manners.ask_about(about, self.rng)
             reply = manners.REFUSED.format(about)
@@ -474,8 +486,8 @@ class Writer:
 
     def tool_answer(self, calls: int) -> Turn:
         """The tools have answered."""
-        results = [tools.any_result(self.rng, self.held_out) for _ in range(calls)]
-        answers = [tools.answer(result) for result in results]
+        returned = [results.any_result(self.rng, self.held_out) for _ in range(calls)]
+        answers = [results.answer(result) for result in returned]
         return Turn(
             "",
             " ".join(answer for answer, _ in answers),
@@ -483,7 +495,7 @@ class Writer:
             short=" ".join(short for _, short in answers),
             manner="Certainly. ",
             thought=thoughts.answered(calls),
-            results=tuple(tools.result_text(result, self.rng) for result in results),
+            results=tuple(results.result_text(result, self.rng) for result in returned),
         )
 
     # Forms
@@ -549,7 +561,7 @@ class Writer:
         if self.mix.counts and rng.random() < self.mix.counts:
             return self.count(self.mix.longest_count)
         if self.mix.stopped_counts and rng.random() < self.mix.stopped_counts:
-            return self._cut_short(self.count(MAX_COUNT))
+            return self.begin_to_count()
         if self.mix.passed_counts and rng.random() < self.mix.passed_counts:
             return self._cut_short(self._passing_count())
         if self.mix.small_talk and rng.random() < self.mix.small_talk:
@@ -630,6 +642,9 @@ def training_dialogue(
         held_out: Draw names and values that training never sees.
     """
     writer = Writer(rng, held_out, mix)
+    kind = 1.0 if long else rng.random()
+    if kind < mix.topics + mix.drills:
+        return writer.dialogue((drills.topics if kind < mix.topics else drills.drill)(writer))
     _prepare(writer)
     turns: list[Turn] = []
     if not writer.toolbox and not writer.instruction.text and rng.random() < mix.forms:
@@ -641,7 +656,9 @@ def training_dialogue(
         for _ in range(rng.choice((1, 1, 1, 2))):
             longest = rng.choice((100, 200, MAX_COUNT))
             more = [writer.story() if rng.random() < 0.35 else writer.count(longest)]
-            more += [writer.turn(30) for _ in range(rng.randint(1, 3))]
+            more += [
+                writer.ask_all() if rng.random() < 0.2 else writer.turn(30) for _ in range(rng.randint(1, 3))
+            ]
             turns += [manners.styled(turn, writer.instruction.style) for turn in more]
     if rng.random() < mix.thinking:
         turns = _thoughtful(rng, turns)

@@ -119,17 +119,21 @@ def fact_value(rng: random.Random, held_out: bool) -> str:
     return values.draw(draw, rng, held_out)
 
 
-def instruction(rng: random.Random, held_out: bool = False, wanted: tuple[str, ...] = ()) -> Instruction:
+def instruction(
+    rng: random.Random, held_out: bool = False, wanted: tuple[str, ...] = (), only: bool = False
+) -> Instruction:
     """Write a system instruction.
 
     Args:
         rng: The source of randomness.
         held_out: Draw values that training never sees.
         wanted: What it shall ask for: any of `name`, `style`, `fact`, `user`, `topic`.
+        only: Say nothing else.
     """
     made = Instruction()
-    parts = rng.sample(values.SYSTEM_TEXTS, rng.choice((0, 0, 1, 1, 2) if wanted else (1, 1, 2, 3)))
-    if rng.random() < 0.1:
+    others = (0,) if only else (0, 0, 1, 1, 2) if wanted else (1, 1, 2, 3)
+    parts = rng.sample(values.SYSTEM_TEXTS, rng.choice(others))
+    if not only and rng.random() < 0.1:
         parts.append(" ".join(values.any_word(rng) for _ in range(rng.randint(3, 15))).capitalize() + ".")
     for want in wanted:
         parts.insert(rng.randint(0, len(parts)), _ask_for(made, want, rng, held_out))

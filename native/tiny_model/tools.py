@@ -1,4 +1,4 @@
-"""Tools that a chat declares, the calls that are right, and the answers that their results make.
+"""Tools that a chat declares, requests for them, and the calls that are right.
 
 Everyday families give natural sentences. Invented tools, of any verb, noun and parameter names, teach to read the declaration
 instead of knowing the tool.
@@ -13,11 +13,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import results
 import tool_words
 import values
 
 CALL_START, CALL_END = "<tool_call>", "</tool_call>"
-DONE = "It is done."
 
 
 @dataclass(frozen=True)
@@ -93,24 +93,10 @@ _VALUE_KINDS = {
 
 def _word(rng: random.Random, words: list[str], held_out: bool) -> str:
     """Draw a word, or an invented one, of those for training or for the evaluation."""
+    real = 0.75 if held_out else 0.5
     return values.draw(
-        lambda r: r.choice(words) if r.random() < 0.75 else values.spoken_name(r).lower(), rng, held_out
+        lambda r: r.choice(words) if r.random() < real else values.spoken_name(r).lower(), rng, held_out
     )
-
-
-def _phrase(rng: random.Random) -> str:
-    words = [values.any_word(rng) for _ in range(rng.choice((1, 1, 2, 2, 3, 4)))]
-    text = " ".join(words)
-    return text.capitalize() if rng.random() < 0.2 else text
-
-
-def _number(rng: random.Random) -> str:
-    digits = rng.choice((1, 1, 2, 2, 2, 3, 4))
-    return str(rng.randrange(0 if digits == 1 else 10 ** (digits - 1), 10**digits))
-
-
-def _decimal(rng: random.Random) -> str:
-    return _number(rng) if rng.random() < 0.5 else f"{rng.randint(0, 99)}.{rng.randint(1, 9)}"
 
 
 def _file(rng: random.Random) -> str:
@@ -120,9 +106,9 @@ def _file(rng: random.Random) -> str:
 def _code(rng: random.Random) -> str:
     return rng.choice(
         (
-            f"print({_number(rng)})",
-            f"x = {_number(rng)}",
-            f"{_number(rng)} + {_number(rng)}",
+            f"print({results.number(rng)})",
+            f"x = {results.number(rng)}",
+            f"{results.number(rng)} + {results.number(rng)}",
             f"len({values.any_word(rng)})",
         )
     )
@@ -130,10 +116,10 @@ def _code(rng: random.Random) -> str:
 
 _DRAWS: dict[str, Callable[[random.Random], str]] = {
     "place": values.any_place,
-    "number": _number,
+    "number": results.number,
     "small": lambda rng: str(rng.randint(1, 60)),
-    "decimal": _decimal,
-    "text": _phrase,
+    "decimal": results.decimal,
+    "text": results.phrase,
     "word": values.any_word,
     "noun": lambda rng: rng.choice(tool_words.NOUNS) if rng.random() < 0.7 else values.invented_word(rng),
     "room": lambda rng: rng.choice(tool_words.ROOMS) if rng.random() < 0.7 else values.invented_word(rng),
@@ -420,90 +406,6 @@ def _first(tool: Tool) -> str:
 def is_sum(tool: Tool) -> bool:
     """Tell whether the model can do without this tool."""
     return "{a} + {b}" in tool.requests
-
-
-# Results
-
-
-def any_result(rng: random.Random, held_out: bool = False) -> Any:
-    """Draw what a tool may return."""
-    kind = rng.random()
-    if kind < 0.30:
-        return _phrase(rng)
-    if kind < 0.42:
-        return _as_json(_decimal(rng), "number")
-    if kind < 0.55:
-        return fact_string(rng, held_out)
-    if kind < 0.80:
-        return {_key(rng): _scalar(rng, held_out) for _ in range(rng.choice((1, 2, 2, 3)))}
-    if kind < 0.88:
-        draw = rng.choice(
-            (
-                lambda: _as_json(_number(rng), "integer"),
-                lambda: values.any_word(rng),
-                lambda: values.any_name(rng, held_out),
-            )
-        )
-        return [draw() for _ in range(rng.randint(2, 4))]
-    if kind < 0.93:
-        return {"error": _phrase(rng).capitalize() + rng.choice((".", ""))}
-    return rng.choice((True, False, None, "", {}, [], "ok", "done"))
-
-
-def fact_string(rng: random.Random, held_out: bool) -> str:
-    """Draw a name, a place or a short sentence."""
-    kind = rng.random()
-    if kind < 0.4:
-        return values.any_name(rng, held_out)
-    if kind < 0.7:
-        return values.draw(values.any_place, rng, held_out)
-    return _phrase(rng).capitalize() + "."
-
-
-def _key(rng: random.Random) -> str:
-    name = rng.choice(tool_words.STRING_NAMES + tool_words.NUMBER_NAMES + tool_words.NOUNS)
-    return f"{name}_{rng.choice(tool_words.NOUNS)}" if rng.random() < 0.15 else name
-
-
-def _scalar(rng: random.Random, held_out: bool) -> Any:
-    kind = rng.random()
-    if kind < 0.45:
-        return _as_json(_decimal(rng), "number")
-    if kind < 0.9:
-        return values.any_word(rng) if rng.random() < 0.6 else fact_string(rng, held_out).rstrip(".")
-    return rng.random() < 0.5
-
-
-def result_text(result: Any, rng: random.Random) -> str:
-    """Write a result as the chat template does: its JSON, or a plain text."""
-    if isinstance(result, str) and result and rng.random() < 0.3:
-        return result
-    return json.dumps(result, ensure_ascii=False)
-
-
-def _said(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _closed(text: str) -> str:
-    return text if text.endswith((".", "!", "?")) else text + "."
-
-
-def answer(result: Any) -> tuple[str, str]:
-    """Write the reply that a result makes, and its short form."""
-    if result in (None, "", {}, []):
-        return DONE, "Done."
-    if isinstance(result, dict) and list(result) == ["error"]:
-        return _closed(f"That did not work: {_said(result['error'])}"), _closed(
-            f"Error: {_said(result['error'])}"
-        )
-    if isinstance(result, dict):
-        parts = [(key.replace("_", " "), _said(value)) for key, value in result.items()]
-        return " ".join(_closed(f"The {key} is {value}") for key, value in parts), _closed(
-            ", ".join(value for _, value in parts)
-        )
-    text = ", ".join(map(_said, result)) if isinstance(result, list) else _said(result)
-    return _closed(f"The answer is {text}"), _closed(text)
 
 
 def calls_of(reply: str) -> list[dict[str, Any]]:

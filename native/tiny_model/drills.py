@@ -1,0 +1,98 @@
+"""Short chats of what is slow to learn: topics to refuse and others, a fact told twice, all facts, a style, calls, counts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import manners
+import tools
+from sentences import SLOTS
+
+if TYPE_CHECKING:
+    from data import Turn, Writer
+
+_LONGEST_COUNT = 8
+
+
+def drill(writer: Writer) -> list[Turn]:
+    """Write a short chat of a fact told twice, of all that was told, of replies in a style, of calls, or of counts."""
+    write = writer.rng.choices((_told_again, _all_facts, _one_style, _calls, _counts), (4, 10, 5, 6, 5))[0]
+    return _styled(writer, write(writer))
+
+
+def topics(writer: Writer) -> list[Turn]:
+    """Write a short chat of topics that the system instruction forbids, and of others."""
+    rng = writer.rng
+    if rng.random() < 0.4:
+        writer.instruct("topic", only=True)
+        return [writer.topic() for _ in range(rng.choice((1, 2, 2, 3)))]
+    forbidden = rng.choice((1, 1, 1, 2, 3))
+    writer.instruct(*["topic"] * forbidden, *rng.choice(((), (), (), ("style",), ("name",))))
+    before = _others(writer) if rng.random() < 0.4 else []
+    turns = [writer.topic() for _ in range(rng.randint(2, 2 * forbidden + 2))]
+    if rng.random() < 0.3:  # what was talked of before is not for that a topic to refuse
+        turns.append(rng.choice(turns))
+    return _styled(writer, before + turns)
+
+
+def _styled(writer: Writer, turns: list[Turn]) -> list[Turn]:
+    return [manners.styled(turn, writer.instruction.style) for turn in turns]
+
+
+def _others(writer: Writer) -> list[Turn]:
+    return [writer.turn(_LONGEST_COUNT) for _ in range(writer.rng.choice((0, 0, 1, 2)))]
+
+
+def _told_again(writer: Writer) -> list[Turn]:
+    rng = writer.rng
+    slot = rng.choice(SLOTS)
+    turns = []
+    for _ in range(rng.choice((2, 2, 2, 3))):
+        turns += [writer.tell(slot), *_others(writer)]
+        if rng.random() < 0.4:
+            turns.append(writer.ask(slot))
+    return [*turns, writer.ask(slot)]
+
+
+def _all_facts(writer: Writer) -> list[Turn]:
+    rng = writer.rng
+    turns = []
+    for slot in rng.sample(SLOTS, rng.randint(1, 5)):
+        turns += [writer.tell(slot), *(_others(writer) if rng.random() < 0.2 else ())]
+        if rng.random() < 0.2:
+            turns.append(writer.ask_all())
+    return [*turns, writer.ask_all()]
+
+
+def _one_style(writer: Writer) -> list[Turn]:
+    rng = writer.rng
+    writer.instruct("style")
+    writes = (
+        lambda: writer.tell(rng.choice(SLOTS)),
+        lambda: writer.ask(rng.choice([*writer.told] or SLOTS)),
+        lambda: writer.ask(rng.choice(SLOTS)),
+        writer.unknown,
+        writer.add,
+        writer.small_talk,
+        writer.ask_all,
+    )
+    return [rng.choice(writes)() for _ in range(rng.randint(3, 6))]
+
+
+def _calls(writer: Writer) -> list[Turn]:
+    rng = writer.rng
+    writer.toolbox = tools.toolbox(rng, writer.held_out)
+    turns = []
+    for _ in range(rng.randint(2, 4)):
+        call, *answer = writer.use_tools()
+        turns += [call, *(answer if rng.random() < 0.3 else ())]
+    return turns
+
+
+def _counts(writer: Writer) -> list[Turn]:
+    rng = writer.rng
+    turns: list[Turn] = []
+    for _ in range(rng.randint(2, 4)):
+        turns += _others(writer) if rng.random() < 0.2 else ()
+        turns.append(writer.count(20) if rng.random() < 0.6 else writer.begin_to_count())
+    return turns
