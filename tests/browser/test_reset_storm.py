@@ -29,6 +29,8 @@ def test_two_hundred_resets_show_no_late_character_and_leave_one_handle(
     storm = leaks_of_resets(panel.log, [moments.randrange(6) for _ in range(RESETS)])
     expect(panel.status).to_have_text("Ready")
 
+    # Seen once in some 1,500 rounds, and not understood yet; the panel took the same prompt when it was sent again.
+    assert len(storm.again) <= 1, storm.again
     assert storm.resets == RESETS
     assert storm.in_mid_reply > RESETS // 2, "most resets came while the reply was streaming"
     assert storm.late == []
