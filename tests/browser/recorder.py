@@ -122,7 +122,7 @@ _STORM = """async (log, moments) => {
     look();
   });
   const say = async (moment) => {
-    if (!await when(() => status.textContent === "Ready" && named("Send"))) return false;
+    if (!await when(() => status.dataset.status === "idle" && named("Send"))) return false;
     box.value = `Count to ${FURTHEST - round}.`;  // the number tells the prompts apart
     box.dispatchEvent(new Event("input", {bubbles: true}));
     if (!await when(() => named("Send").getAttribute("aria-disabled") === "false")) return false;
@@ -141,7 +141,7 @@ _STORM = """async (log, moments) => {
       if (storm.again.length > 3) return storm;
     }
   }
-  await when(() => status.textContent === "Ready");
+  await when(() => status.dataset.status === "idle");
   return storm;
 }"""
 
