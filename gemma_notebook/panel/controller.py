@@ -14,7 +14,7 @@ from gemma_notebook.panel.context import answered, go_back_to, not_shown, parts_
 from gemma_notebook.panel.interfaces import PanelChat
 from gemma_notebook.panel.problems import problem_of
 from gemma_notebook.panel.protocol import BranchMessage, Call, Problem, Retry, Status
-from gemma_notebook.panel.pump import Pump
+from gemma_notebook.panel.pump import Pump, Purged
 from gemma_notebook.panel.requests import (
     BadRequestError,
     EditRequest,
@@ -296,14 +296,20 @@ class Controller:
             self._resets.append(request)
             self._load = load
             self._teller.failure = None
-            view_waits = self._pump.purge(self._record.epoch)
+            purged = self._pump.purge(self._record.epoch)
             self._waiting.reset()
             self._record.clear()
             self._tell_state()
-            if view_waits:
+            self._answer_purged(purged)
+            if purged.snapshot:
                 self._teller.tell_snapshot(self._status, None)
         self._stop_chat()
         self._put(self._run_reset, first=True)
+
+    def _answer_purged(self, purged: Purged) -> None:
+        """Every request is answered: else its view takes the kernel for busy, for ever."""
+        for request in purged.requests:
+            self._tell_state(request)
 
     def _want_options(self, request: OptionsRequest) -> None:
         with self._lock:
@@ -330,7 +336,7 @@ class Controller:
                 return
             new = not_shown(said, self._record.exchanges)
             if new is None:
-                self._pump.purge(self._record.epoch)
+                self._answer_purged(self._pump.purge(self._record.epoch))
                 self._record.clear()
                 self._record.begin_epoch()
                 new = answered(said)

@@ -12,17 +12,31 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from gemma_notebook.panel.protocol import DeltaMessage, KernelMessage
 
-__all__ = ["DELTA_INTERVAL_S", "Pump"]
+__all__ = ["DELTA_INTERVAL_S", "Pump", "Purged"]
 
 DELTA_INTERVAL_S = 0.04
 # Messages that hold something that was said.
 _SAID = ("delta", "turn", "tool", "branch")
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Purged:
+    """What a purge has dropped that somebody waits for.
+
+    Attributes:
+        snapshot: A snapshot, for which a view may be waiting.
+        requests: The requests that the dropped messages would have answered.
+    """
+
+    snapshot: bool
+    requests: tuple[str, ...]
 
 
 class Pump:
@@ -62,24 +76,23 @@ class Pump:
                 self._thread.start()
             self._changed.notify_all()
 
-    def purge(self, epoch: int) -> bool:
+    def purge(self, epoch: int) -> Purged:
         """Drop what is queued of the chat up to ``epoch``, and every later delta and turn of it.
 
         When this has returned, nothing that was said in those epochs can leave any more.
-
-        Returns:
-            Whether a snapshot was dropped, for which a view may be waiting.
         """
         with self._sending, self._changed:
             self._floor = max(self._floor, epoch)
             queued, self._queue = self._queue, deque()
-            dropped_snapshot = False
+            dropped_snapshot, requests = False, list[str]()
             for message in queued:
                 if message["type"] == "snapshot" and message["epoch"] <= self._floor:
                     dropped_snapshot = True
                 elif not self._is_purged(message):
                     self._queue.append(message)
-        return dropped_snapshot
+                elif isinstance(request := message.get("request"), str):
+                    requests.append(request)
+        return Purged(dropped_snapshot, tuple(requests))
 
     def close(self, timeout_s: float = 1.0) -> None:
         """Send what is queued, for at most ``timeout_s`` seconds, and end the thread. Idempotent."""

@@ -216,11 +216,19 @@ def test_nothing_of_a_purged_epoch_leaves_after_the_purge_has_returned(
 
 def test_a_purge_says_whether_a_view_waits_for_a_snapshot(start: Callable[..., Pump], outbox: Outbox) -> None:
     pump = Pump(outbox.send)
-    assert pump.purge(1) is False
+    assert pump.purge(1).snapshot is False
     with pump._changed:  # without its thread, the queue stands still
         pump._queue.append(snapshot())
-    assert pump.purge(1) is True
-    assert pump.purge(1) is False
+    assert pump.purge(1).snapshot is True
+    assert pump.purge(1).snapshot is False
+
+
+def test_a_purge_tells_which_requests_it_leaves_without_an_answer(outbox: Outbox) -> None:
+    pump = Pump(outbox.send)
+    with pump._changed:  # without its thread, the queue stands still
+        pump._queue.extend(({**turn(), "request": "a"}, turn(), {**error(), "request": "b"}))
+    assert pump.purge(1).requests == ("a",)
+    assert pump.purge(1).requests == ()
 
 
 def test_a_snapshot_of_the_purged_epoch_that_is_made_afterwards_leaves(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -251,6 +252,17 @@ def test_reset_while_the_engine_has_not_let_the_prompt_in_gives_it_back(
     chat.admit.set()
     front.wait(type="state", epoch=2, status="idle")
     assert not any(m["type"] == "turn" and m["role"] == "assistant" for m in front.messages)
+
+
+def test_reset_answers_the_requests_whose_answers_it_has_dropped(
+    front: FrontEnd, chat: ScriptedChat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    streaming(front, chat)
+    pump = front.controller._pump
+    purge = pump.purge
+    monkeypatch.setattr(pump, "purge", lambda epoch: replace(purge(epoch), requests=("dropped",)))
+    front.ask("reset", epoch=1)
+    front.wait(type="state", request="dropped")
 
 
 def test_reset_during_a_reset_joins_it_and_both_are_acknowledged(front: FrontEnd, chat: ScriptedChat) -> None:
