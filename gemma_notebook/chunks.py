@@ -11,6 +11,7 @@ from gemma_notebook.messages import Delta, ToolCall
 __all__ = ["deltas_in", "deltas_of"]
 
 _decode = json.JSONDecoder().raw_decode
+_ONLY_TEXT = {"role", "content"}
 
 
 def deltas_in(chunks: Sequence[bytes]) -> list[Delta]:
@@ -32,7 +33,7 @@ def deltas_in(chunks: Sequence[bytes]) -> list[Delta]:
 def _only_text(message: Any) -> str:
     """The text of a message that is one piece of text; another error for any other."""
     (part,) = message["content"]
-    if len(message) != 2 or part["type"] != "text" or type(part["text"]) is not str:
+    if message.keys() != _ONLY_TEXT or part["type"] != "text" or type(part["text"]) is not str:
         raise ValueError
     return part["text"]
 

@@ -107,7 +107,6 @@ PHASES = (
     (7000, data.Mix(topics=0.80, drills=0.10, **_LAST)),
     (7300, data.Mix(topics=0.14, drills=0.36, **_LAST)),
     (8650, data.Mix(topics=0.08, drills=0.24, **_LAST)),
-    (9350, data.Mix(topics=0.08, drills=0.24, **_LAST)),
     (10_150, data.Mix(topics=0.07, drills=0.30, **_LAST)),
     (10_650, data.Mix(topics=0.06, drills=0.44, **_LAST)),
 )
@@ -375,8 +374,9 @@ def train(rank: int, meeting: str, options: argparse.Namespace) -> None:
     if options.checkpoint.exists():
         saved = torch.load(options.checkpoint)
         model.load_state_dict(saved["model"])
-        for optimizer, state in zip(optimizers, saved.get("optimizers", ()), strict=False):
-            optimizer.load_state_dict(state)
+        if "optimizers" in saved:  # not in a checkpoint that is made of a bundle
+            for optimizer, state in zip(optimizers, saved["optimizers"], strict=True):
+                optimizer.load_state_dict(state)
         step = saved["step"]
     stream = batches_from(step, pieces, options.seed)
     if rank == 0:

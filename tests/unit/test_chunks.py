@@ -109,6 +109,7 @@ CHUNKS = st.lists(
     ]
 )
 @example([text_chunk("a"), chunk(content=[{"type": "text", "text": "b"}], channels={"thought": "t"})])
+@example([b'{"content":[{"type":"text","text":"a"}],"channels":{"thought":"t"}}'])
 @example([text_chunk("a"), text_chunk("\ud83d")])
 @example([b'{"role":"assistant","content":[{"type":"text","text":"\xed\xa0\x80"}]}'])
 def test_many_chunks_give_the_deltas_that_each_gives(chunks: list[bytes]) -> None:
