@@ -15,7 +15,7 @@ from gemma_notebook.formats import ResponseFormat
 from gemma_notebook.messages import ToolCall, ToolResult
 from gemma_notebook.tools import Tool
 
-__all__ = ["CallReader", "calls_format", "calls_text", "instruction", "results_text"]
+__all__ = ["CallReader", "CutCallReader", "calls_format", "calls_text", "instruction", "results_text"]
 
 _RULE = (
     "You have access to functions. If you decide to invoke any of the function(s), you MUST put it in the format of\n"
@@ -113,6 +113,35 @@ class CallReader:
         if calls or _is_broken_call(held):
             return calls or [ToolCall("", held.strip())], ""
         return [], held
+
+
+class CutCallReader:
+    """Keeps a call that was begun and never ended out of the text of a reply. Not thread-safe.
+
+    The engine reads the calls of models that declare function calling. One whose end is missing, as the model ended
+    its reply there or was cut off, it gives as text (measured).
+
+    Args:
+        start: What the model writes before a call.
+    """
+
+    def __init__(self, start: str) -> None:
+        self._start = start
+        self._held = ""
+
+    def feed(self, text: str) -> str:
+        """Take more of the reply; what of it is to be shown."""
+        if self._held:
+            self._held += text
+            return ""
+        shown, start, rest = text.partition(self._start)
+        self._held = start + rest
+        return shown
+
+    def end(self) -> tuple[list[ToolCall], str]:
+        """The call, which has no name as nobody can read it, and nothing more to be shown."""
+        held, self._held = self._held, ""
+        return [ToolCall("", held)] if held else [], ""
 
 
 def _may_become_call(text: str) -> bool:

@@ -30,6 +30,7 @@ from gemma_notebook.errors import (
 from gemma_notebook.formats import ResponseFormat
 from gemma_notebook.holding import Holding
 from gemma_notebook.messages import Context, Message, Reply, Timing, ToolResult
+from gemma_notebook.models.container import tool_call_start
 from gemma_notebook.options import SEEDS, ContextPolicy, SendOptions, SessionOptions
 from gemma_notebook.prompted import calls_format, instruction
 from gemma_notebook.prompts import check_message, history_json, system_json, turn_json, turns_of
@@ -355,6 +356,7 @@ class Session(TableDisplay, Closable):
             parts=parts,
             response_format=response_format,
             prompted=self._prompted and response_format is None,
+            call_start=self._call_start if response_format is None else "",
         )
 
     def _new_results(self, results: Sequence[ToolResult]) -> Turn:
@@ -400,6 +402,12 @@ class Session(TableDisplay, Closable):
     def _prompted(self) -> bool:
         """The tools are declared in the prompt: the model's file declares no function calling."""
         return bool(self._tools) and not self._engine.model.supports_tools
+
+    @property
+    def _call_start(self) -> str:
+        """What the model writes before a call that the engine reads."""
+        model = self._engine.model
+        return tool_call_start(model.path) if self._tools and model.supports_tools else ""
 
     def _start(self, turn: Turn) -> None:
         """Wait for the engine and send; afterwards the turn runs, or is done."""

@@ -20,7 +20,7 @@ from gemma_notebook.errors import ClosedError, EngineError, GemmaNotebookError, 
 from gemma_notebook.formats import ResponseFormat
 from gemma_notebook.messages import Delta, FinishReason, Message, Reply, Timing, ToolCall, ToolResult, Usage
 from gemma_notebook.options import SendOptions
-from gemma_notebook.prompted import CallReader, calls_text
+from gemma_notebook.prompted import CallReader, CutCallReader, calls_text
 
 __all__ = ["Turn"]
 
@@ -53,6 +53,7 @@ class Turn:
         response_format: What the reply shall be.
         prompted: Tools are declared in the prompt, and calls read from the reply's text.
         held_to_call: The reply is held to be a call, and read as one.
+        call_start: What the model writes before a call that the engine reads; ``""`` when there are no such calls.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Turn:
         response_format: ResponseFormat | None = None,
         prompted: bool = False,
         held_to_call: bool = False,
+        call_start: str = "",
     ) -> None:
         self.message = message
         self.options = options
@@ -85,7 +87,12 @@ class Turn:
         self.restored = False
         self._written: list[str] = []
         self.held_to_call = held_to_call
-        self._calls_in_text = CallReader() if prompted or held_to_call else None
+        self.call_start = call_start
+        self._calls_in_text: CallReader | CutCallReader | None = None
+        if prompted or held_to_call:
+            self._calls_in_text = CallReader()
+        elif call_start:
+            self._calls_in_text = CutCallReader(call_start)
         self._max_output_tokens = max_output_tokens
         self._driving = threading.Lock()
         self._done = threading.Event()
@@ -129,6 +136,7 @@ class Turn:
             results=results,
             follows=follows,
             prompted=follows.prompted,
+            call_start=follows.call_start,
         )
 
     def __repr__(self) -> str:

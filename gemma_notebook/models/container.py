@@ -8,6 +8,7 @@ it. Files come from anywhere: whatever is in one, reading it ends with a :class:
 
 from __future__ import annotations
 
+import functools
 import os
 import struct
 import zlib
@@ -19,7 +20,7 @@ from typing import Any, BinaryIO
 from gemma_notebook.models.flatbuffer import DamagedError, Table, root_table
 from gemma_notebook.models.protobuf import Message
 
-__all__ = ["Container", "Section", "read_container"]
+__all__ = ["Container", "Section", "read_container", "tool_call_start"]
 
 _MAGIC = b"LITERTLM"
 _HEADER_START = 32
@@ -33,6 +34,7 @@ _KINDS = {
     10: "speech metadata", 11: "speech recognition metadata",
 }  # fmt: skip
 _SENTENCEPIECE, _METADATA, _HUGGING_FACE, _EXECUTOR = 4, 5, 6, 9
+_TOKENIZERS = (_SENTENCEPIECE, _HUGGING_FACE)
 
 # The members of the header's union of values, each a table with one field.
 _NUMBER_FORMS = {
@@ -56,6 +58,15 @@ _MODEL_TYPES = {
 }  # fmt: skip
 # The model types that the engine parses tool calls for without being told how.
 _TOOL_TYPES = ("function_gemma", "gemma4")
+# Where a model type says what its calls begin with, and what the engine takes when it does not.
+_CALL_STARTS = {
+    "function_gemma": (5, "<start_function_call>"),
+    "qwen3": (1, "<tool_call>"),
+    "qwen2p5": (1, "<tool_call>"),
+    "gemma4": (5, "<ctrl42>"),
+    "lfm2": (12, "<|tool_call_start|>"),
+    "minicpm5": (1, ""),
+}
 _SAMPLERS = {0: "unspecified", 1: "top_k", 2: "top_p", 3: "greedy"}
 _SENTENCEPIECE_MODELS = {1: "unigram", 2: "bpe", 3: "word", 4: "char"}
 
@@ -104,6 +115,7 @@ class Container:
         prompt_affixes: What stands before and after each role's text, in files without a template.
         sampler: The sampler that the makers recommend.
         channels: Channels besides the reply, each with its markers.
+        tool_call_start: What the model writes before a call, or ``""``.
         tokenizer: Its kind, number of pieces and model.
         abilities: ``chat``, and of ``tools``, ``thinking``, ``vision``, ``audio`` those that it is made for.
         backend_constraints: The backends that a part needs, by part.
@@ -124,6 +136,7 @@ class Container:
     prompt_affixes: dict[str, tuple[str, str]] = field(default_factory=dict)
     sampler: dict[str, Any] = field(default_factory=dict)
     channels: list[dict[str, Any]] = field(default_factory=list)
+    tool_call_start: str = ""
     tokenizer: dict[str, Any] = field(default_factory=dict)
     abilities: list[str] = field(default_factory=list)
     backend_constraints: dict[str, str] = field(default_factory=dict)
@@ -131,11 +144,12 @@ class Container:
     problems: list[str] = field(default_factory=list)
 
 
-def read_container(path: str | os.PathLike[str]) -> Container:
+def read_container(path: str | os.PathLike[str], *, tokenizer: bool = True) -> Container:
     """Read what a ``.litertlm`` file says of itself. Never loads the model; a damaged file is told, not raised.
 
     Args:
         path: The file.
+        tokenizer: Read the tokenizer, too, which for a large one takes a second.
 
     Raises:
         OSError: It cannot be opened.
@@ -157,10 +171,19 @@ def read_container(path: str | os.PathLike[str]) -> Container:
         for kind, section in sections:
             if section.problem:
                 container.problems.append(section.problem)
-            elif kind in _READERS:
+            elif kind in _READERS and (tokenizer or kind not in _TOKENIZERS):
                 _read_one(container, file, kind, section)
     _conclude(container)
     return container
+
+
+@functools.lru_cache
+def tool_call_start(path: str) -> str:
+    """What a model writes before a call, as its file says; ``""`` when that cannot be read. The file is read once."""
+    try:
+        return read_container(path, tokenizer=False).tool_call_start
+    except OSError:
+        return ""
 
 
 def _header(container: Container, file: BinaryIO) -> Table:
@@ -251,6 +274,9 @@ def _read_metadata(container: Container, data: bytes) -> None:
     for kind in message.messages(6):
         for number in kind.numbers():
             container.model_type = _MODEL_TYPES.get(number, f"type {number}")
+            place, usual = _CALL_STARTS.get(container.model_type, (0, ""))
+            told = [one.text(place) for one in kind.messages(number)] if place else []
+            container.tool_call_start = next(filter(None, told), usual)
     container.template = message.text(7)
     for channel in message.messages(8):
         container.channels.append(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pydantic
+import pytest
 from support import tiny_only
 
 import gemma_notebook as gn
@@ -45,6 +46,14 @@ def test_it_answers_without_a_call_when_no_tool_fits(real_manager):
     reply = chat.send("My name is Ada.")
     assert reply.tool_calls == ()
     assert reply.text == "Nice to meet you, Ada."
+
+
+@pytest.mark.parametrize("most", [1, 5, 11, 15])
+def test_a_call_that_is_cut_off_never_shows_as_text(real_manager, most):
+    chat = real_manager.create_chat(tools=[get_weather, add_numbers])
+    reply = chat.send("What is the weather in Paris?", max_output_tokens=most)
+    assert (reply.text, reply.tool_calls, reply.finish_reason) == ("", (), "length")
+    assert chat.send("What is the weather in Paris?").tool_results[0].value == "sunny"
 
 
 def test_it_tells_of_a_call_that_failed(real_manager):

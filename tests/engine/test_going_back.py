@@ -200,18 +200,25 @@ def test_what_a_trim_forgot_cannot_be_gone_back_to(fake, make_fake_manager):
 # Sampling
 
 
-def test_a_chat_that_samples_keeps_no_clones_and_answers_again_with_the_next_seed(real_manager):
+def test_a_chat_that_samples_keeps_no_clones(fake_manager):
+    kept = []
+    for top_k in (1, 40):
+        told(fake_manager.create_chat(top_k=top_k))
+        kept.append(fake_manager.handles.checkpoints)
+    assert kept[0] > 0
+    assert kept[1] == 0
+
+
+def test_a_chat_that_samples_answers_again_with_the_next_seed(real_manager):
     def answers():
         chat = real_manager.create_chat(temperature=3.0, top_k=40, random_seed=1)
         for _ in range(2):
             chat.send("Hello", max_output_tokens=12)
-        assert real_manager.handles.checkpoints == 0
         return [chat.regenerate(max_output_tokens=12).text for _ in range(3)]
 
     first = answers()
     assert len(set(first)) > 1
     assert answers() == first
-    assert real_manager.handles.checkpoints == 0
 
 
 def test_a_reset_begins_with_the_first_seed_again(real_manager):

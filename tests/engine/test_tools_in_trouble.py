@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import json
 import os
+import shutil
 import signal
 import threading
 
@@ -22,6 +23,7 @@ from gemma_notebook.errors import (
     ToolError,
     UnsupportedError,
 )
+from gemma_notebook.models import resolve_model
 from gemma_notebook.panel.tabs import Tabs
 
 
@@ -53,6 +55,21 @@ def test_a_call_in_a_reply_that_is_stopped_is_answered(fake, manager, in_thread)
     fake.set(chunks=says("Hello."))
     chat.send("Hi")
     assert [message["role"] for message in history(fake)] == ["user", "assistant", "tool", "assistant"]
+
+
+def test_a_call_that_the_model_never_ends_is_answered_and_not_shown(fake, manager):
+    # The stub's file tells nothing of calls, but who reads it looks into the file itself.
+    shutil.copy(resolve_model("tiny"), manager.model.path)
+    fake.set(
+        chunk_replies=replies(
+            [says("Well. "), says('<tool_call>{"name": "add", '), says('"a')], says("Once more.")
+        )
+    )
+    stream = manager.create_chat(tools=[add]).stream("Go.")
+    text = "".join(delta.text for delta in stream)
+    assert text == "Well. \n\nOnce more."
+    assert stream.reply.tool_calls == (gn.ToolCall("", '<tool_call>{"name": "add", "a'),)
+    assert "there is no tool ''" in stream.reply.tool_results[0].value["error"]
 
 
 def test_a_call_in_a_reply_that_the_engine_breaks_off_is_answered(fake, manager):

@@ -737,6 +737,12 @@ BUGS = (
         "self.response_format is None or",
     ),
     bug(
+        "a call that never ends is shown as text",
+        TURNS,
+        "        elif call_start:\n",
+        "        elif call_start and held_to_call:\n",
+    ),
+    bug(
         "a constrained reply thinks",
         SESSION,
         "thinking = options.enable_thinking and not constrained",

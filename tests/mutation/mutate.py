@@ -34,6 +34,7 @@ TESTS = tuple(
         "interrupts",
         "context",
         "tools",
+        "tools_in_trouble",
         "structured_output",
         "reload",
         "process",
