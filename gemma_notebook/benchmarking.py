@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Benchmark", "Measure", "benchmark"]
 
-# Questions to which models have a lot to say: the bundled one to the first, a pretrained one to the second.
+# Questions to which models have a lot to say: the bundled one to the first, a pretrained one, which repeats, to the second.
 _QUESTIONS = (
     "Count to 100.",
-    "Go on: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12,",
+    "Say:" + " la" * 24,
     "Write a long story about a fox and a bear.",
     "Explain how a computer works.",
     "List twenty cities and say something about each.",

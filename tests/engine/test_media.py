@@ -19,13 +19,14 @@ from gemma_notebook.attachments import content_parts
 from gemma_notebook.errors import OptionTypeError, OptionValueError, UnsupportedError
 
 
-def test_the_bundled_model_refuses_before_a_file_is_read(real_manager, monkeypatch):
+def test_a_model_without_encoders_refuses_before_a_file_is_read(real_manager, monkeypatch):
     def read(self):
         raise AssertionError("a file was read")
 
     monkeypatch.setattr(Path, "read_bytes", read)
+    name = real_manager.model.name
     for given in (__file__, "cat.png", "voice.wav", np.zeros((2, 2)), (np.zeros(16_000), 16_000)):
-        with pytest.raises(UnsupportedError, match="the model 'tiny' takes no (images|sound)"):
+        with pytest.raises(UnsupportedError, match=f"the model '{name}' takes no (images|sound)"):
             content_parts([given], model=real_manager.model, vision=True, audio=True)
 
 
@@ -122,12 +123,12 @@ def test_a_chat_with_the_modality_off_refuses_and_sends_nothing(fake, seeing):
     assert chat.messages == ()
 
 
-def test_the_bundled_model_refuses_an_image_in_a_chat(real_manager):
+def test_a_model_without_encoders_refuses_an_image_in_a_chat(real_manager):
     chat = real_manager.create_chat()
     with pytest.raises(UnsupportedError, match="takes no images"):
         chat.send("What is this?", attachments=[png(2, 2)])
     assert chat.messages == ()
-    assert chat.send("My name is Ada.").text == "Nice to meet you, Ada."
+    assert "Ada" in chat.send("My name is Ada.").text
 
 
 def last_content(fake) -> list[dict[str, str]]:

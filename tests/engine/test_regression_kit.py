@@ -17,6 +17,7 @@ NAME = "My name is Ada."
 ASK = "What is my name?"
 
 
+@tiny_only
 def test_a_chat_forgets_and_others_are_left_alone(real_manager: gn.SessionManager):
     mine = real_manager.create_chat()
     mine.send("My name is Grace.")
@@ -45,6 +46,7 @@ def test_a_reset_that_does_nothing_is_caught(
     assert real_manager.handles.live == 0
 
 
+@tiny_only
 def test_something_harmless_that_stays_in_the_context_is_caught(
     real_manager: gn.SessionManager, monkeypatch: pytest.MonkeyPatch
 ):
@@ -74,6 +76,7 @@ def test_a_handle_that_outlives_its_reset_is_caught(
     kept[0].close()
 
 
+@tiny_only
 def test_a_probe_that_cannot_tell_is_no_test(real_manager: gn.SessionManager):
     with pytest.raises(AssertionError, match="cannot tell"):
         assert_forgets(real_manager, NAME, "Who are you?")

@@ -31,7 +31,7 @@ def test_looking_creates_no_handle_and_changes_no_answer(real_manager):
     counts = real_manager.handles
     chat.rendered("x")
     assert real_manager.handles == counts
-    assert chat.send("What is my name?").text == "Your name is Ada."
+    assert "Ada" in chat.send("What is my name?").text
 
 
 def test_a_system_instruction_is_in_it(real_manager):
