@@ -84,6 +84,29 @@ def load(
     return open_manager(options, max_sessions=max_sessions, check=check)
 
 
+def usable_backend(
+    model: str | os.PathLike[str], backend: str = "auto", context_tokens: int | None = None
+) -> str:
+    """The first backend on which a child process could open the model; the bundled one is not tried.
+
+    Raises:
+        ModelNotFoundError, ModelNotInstalledError: As from :func:`load`.
+        ModelLoadError: It could be opened on none.
+    """
+    path = resolve_model(model)
+    candidates = _candidates(backend, bundled=is_bundled(path))
+    for candidate in candidates:
+        try:
+            if not is_bundled(path):
+                check_model_file(path, candidate, context_tokens)
+        except ModelLoadError:
+            if candidate == candidates[-1]:
+                raise
+        else:
+            return candidate
+    raise AssertionError("there is always a last candidate")
+
+
 def open_manager(
     options: EngineOptions,
     *,

@@ -388,6 +388,7 @@ class Session(TableDisplay, Closable):
             parts=turn.parts,
             prompted=self._prompted,
             held_to_call=True,
+            call_start=self._call_start,
         )
 
     def _rendered(self, message: str | None) -> Rendered:

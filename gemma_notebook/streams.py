@@ -49,6 +49,9 @@ class ReplyStream:
         self._next = 0
         self._closed = False
 
+    def __repr__(self) -> str:
+        return f"ReplyStream({'done' if self._turn.done else 'under way'})"
+
     def __iter__(self) -> Iterator[Delta]:
         deltas = self._turn.deltas
         try:
@@ -147,6 +150,10 @@ class AsyncReplyStream:
         self._session = session  # a session that nobody holds is closed, and this one is in use
         self._start: Callable[[], None] | None = start
         self._next = 0
+
+    def __repr__(self) -> str:
+        state = "done" if self._turn.done else "under way" if self._start is None else "not sent yet"
+        return f"AsyncReplyStream({state})"
 
     def __aiter__(self) -> AsyncIterator[Delta]:
         return self._iterate()

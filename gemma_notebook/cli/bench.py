@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import click
 
 from gemma_notebook.cli.complete import model_names_or_files
 from gemma_notebook.cli.tables import json_option, print_json
+from gemma_notebook.errors import UnsupportedError
 
 __all__ = ["command"]
 
@@ -48,10 +50,25 @@ def command(
         if not as_json:
             click.echo(words, err=True)
 
-    figures = benchmark(model, rounds=rounds, on_progress=tell, **options)
     if plot is not None:
-        figures.plot().savefig(plot)
+        _check_plot(plot)
+    figures = benchmark(model, rounds=rounds, on_progress=tell, **options)
     if as_json:
         print_json(figures.to_dict())
     else:
         click.echo(str(figures))
+    if plot is not None:
+        try:
+            figures.plot().savefig(plot)
+        except OSError as error:
+            raise click.FileError(str(plot), error.strerror or str(error)) from error
+
+
+def _check_plot(plot: Path) -> None:
+    """Raise for what could not be drawn, before minutes are spent on measuring it."""
+    if find_spec("matplotlib") is None:
+        raise UnsupportedError("--plot needs matplotlib; install it with `pip install gemma-notebook[plot]`")
+    if plot.suffix.lower() not in (".png", ".svg", ".pdf"):
+        raise click.BadParameter(f"{plot.name!r} should end in .png, .svg or .pdf", param_hint="--plot")
+    if not plot.absolute().parent.is_dir():
+        raise click.BadParameter(f"there is no folder {str(plot.absolute().parent)!r}", param_hint="--plot")

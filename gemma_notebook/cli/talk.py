@@ -12,6 +12,7 @@ from gemma_notebook.chat import Chat
 from gemma_notebook.cli.tables import printable
 from gemma_notebook.errors import GemmaNotebookError
 from gemma_notebook.messages import Reply
+from gemma_notebook.streams import ReplyStream
 
 __all__ = ["talk"]
 
@@ -90,8 +91,11 @@ class _Conversation:
         return True
 
     def _send(self, text: str) -> None:
+        self._show(self._chat.stream(text))
+
+    def _show(self, replying: ReplyStream) -> None:
         name = self._chat.manager.model.name
-        with self._chat.stream(text) as stream:
+        with replying as stream:
             if self._interactive:
                 click.secho(f"{name}: ", nl=False, bold=True)
             try:
@@ -126,7 +130,9 @@ class _Conversation:
         self._say(f"taken back: {self._chat.undo().text}")
 
     def _regenerate(self) -> None:
-        self._send(self._chat.undo().text)
+        chat = self._chat
+        said = chat._take_back(again=True)
+        self._show(chat._stream(*chat._turn_like(said, said.message, None)))
 
     def _context(self) -> None:
         context = self._chat.context

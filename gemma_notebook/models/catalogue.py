@@ -246,13 +246,33 @@ def _placed(entry: CatalogueModel, installed: InstalledModel | None, machine: Ma
         return dataclasses.replace(entry, path=Path(__file__).with_name("tiny") / "model.litertlm")
     if installed is None:
         return dataclasses.replace(entry, obstacle=machine.obstacle(entry.memory_bytes, entry.size_bytes))
+    if not made_here(installed):
+        return dataclasses.replace(
+            entry,
+            path=installed.path,
+            size_bytes=installed.size_bytes,
+            unverified=tuple(name for name in entry.unverified if name != "size_bytes"),
+            obstacle=machine.obstacle(entry.memory_bytes, 0),
+        )
+    # What was built or converted under the name of a model to be fetched is another one, if of its family.
+    made = _uncatalogued(installed)
     return dataclasses.replace(
-        entry,
+        made,
+        licence=made.licence or entry.licence,
+        licence_url=made.licence_url or entry.licence_url,
+        abilities=("chat",),
         path=installed.path,
         size_bytes=installed.size_bytes,
-        unverified=tuple(name for name in entry.unverified if name != "size_bytes"),
+        memory_bytes=entry.memory_bytes,
+        context_tokens=int(installed.origin.get("context_tokens") or 0),
+        notes=f"made here; `gemma-notebook models pull --force {entry.name}` would fetch {entry.title!r} in its place",
         obstacle=machine.obstacle(entry.memory_bytes, 0),
     )
+
+
+def made_here(model: InstalledModel) -> bool:
+    """Tells a model that was built or converted on this machine from one that was fetched, or copied."""
+    return "weights" in model.origin
 
 
 def _uncatalogued(model: InstalledModel) -> CatalogueModel:

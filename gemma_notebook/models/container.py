@@ -177,13 +177,18 @@ def read_container(path: str | os.PathLike[str], *, tokenizer: bool = True) -> C
     return container
 
 
-@functools.lru_cache
 def tool_call_start(path: str) -> str:
-    """What a model writes before a call, as its file says; ``""`` when that cannot be read. The file is read once."""
+    """What a model writes before a call, as its file says; ``""`` when that cannot be read. A file is read once."""
     try:
-        return read_container(path, tokenizer=False).tool_call_start
+        about = Path(path).stat()
+        return _tool_call_start(path, about.st_size, about.st_mtime_ns)
     except OSError:
         return ""
+
+
+@functools.lru_cache
+def _tool_call_start(path: str, _size_bytes: int, _changed_ns: int) -> str:
+    return read_container(path, tokenizer=False).tool_call_start
 
 
 def _header(container: Container, file: BinaryIO) -> Table:

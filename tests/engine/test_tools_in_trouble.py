@@ -72,6 +72,19 @@ def test_a_call_that_the_model_never_ends_is_answered_and_not_shown(fake, manage
     assert "there is no tool ''" in stream.reply.tool_results[0].value["error"]
 
 
+def test_a_call_that_is_never_ended_after_a_required_one_is_not_shown_either(fake, manager):
+    shutil.copy(resolve_model("tiny"), manager.model.path)
+    manager._engine._can_constrain = True
+    fake.set(
+        chunk_replies=replies(
+            says('{"name": "add", "arguments": {"a": 1, "b": 2}}'), says('<tool_call>{"na'), says("3.")
+        )
+    )
+    reply = manager.create_chat(tools=[add], tool_choice="required").send("Go.")
+    assert [one.outcome for one in reply.tool_results] == ["done", "error"]
+    assert reply.text == "3."
+
+
 def test_a_call_in_a_reply_that_the_engine_breaks_off_is_answered(fake, manager):
     fake.set(chunks=calls(("add", {"a": 1, "b": 1})), end_error="INTERNAL: broken")
     chat = manager.create_chat(tools=[add])

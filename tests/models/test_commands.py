@@ -158,6 +158,23 @@ def test_info_tells_what_is_in_a_file(command: Command, mine: Path):
     )
 
 
+def test_info_of_a_model_that_is_not_here_is_what_the_catalogue_says(command: Command):
+    told = command("models", "info", "gemma3-1b").stdout
+    for words in ("models pull gemma3-1b", "huggingface.co/litert-community/Gemma3-1B-IT", "4,096 tokens"):
+        assert words in told
+    assert json.loads(command("models", "info", "gemma3-1b", "--json").stdout)["installed"] is False
+    assert "is not on this machine" in command("models", "info", "gemma3-1b", "--template", status=3).stderr
+
+
+def test_a_model_that_was_made_here_is_not_taken_for_the_one_that_is_fetched(command: Command, mine: Path):
+    made = mine.rename(mine.with_name("gemma3-270m.litertlm"))
+    note = {"title": "Gemma 3 270M, pretrained", "weights": "int8", "source": "a-package==1.0.0"}
+    made.with_suffix(".json").write_text(json.dumps(note))
+    assert "Gemma 3 270M, pretrained" in command("models", "list", "--installed").stdout
+    pulled = command("models", "pull", "gemma3-270m").stdout
+    assert "it was made on this machine: Gemma 3 270M, pretrained; --force fetches" in pulled
+
+
 def test_info_of_a_damaged_file_tells_what_is_wrong_and_fails(command: Command, mine: Path):
     mine.write_bytes(TINY.read_bytes()[:100_000])
     done = command("models", "info", mine, status=1)
@@ -234,6 +251,14 @@ def test_the_commands_of_a_chat(command: Command):
     ):
         assert words in done.stderr
     assert len(done.stdout.splitlines()) == 3, "//x is a message, and nothing is said after /quit"
+
+
+def test_regenerate_says_something_else_when_it_samples(command: Command):
+    lines = ["Tell me a story.", *["/regenerate"] * 3]
+    options = ("--top-k", 40, "--temperature", 3, "--max-output-tokens", 20)
+    told = command("chat", *options, input="\n".join(lines)).stdout.split("\n")
+    assert len(set(told)) > 2
+    assert told == command("chat", *options, input="\n".join(lines)).stdout.split("\n")
 
 
 def test_a_chat_in_a_pipe_ends_at_an_error(command: Command):

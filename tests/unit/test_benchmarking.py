@@ -12,6 +12,7 @@ import pytest
 import gemma_notebook as gn
 from gemma_notebook.benchmarking import Benchmark, Measure
 from gemma_notebook.errors import ModelNotFoundError, OptionTypeError, OptionValueError, UnsupportedError
+from gemma_notebook.testing import normalized
 
 NAMES = ["prefill", "decode", "time to first token", "reset"]
 
@@ -43,6 +44,25 @@ def test_it_becomes_json_text_html_and_a_plot(figures):
     image = io.BytesIO()
     figures.plot().savefig(image, format="png")
     assert image.getvalue().startswith(b"\x89PNG")
+
+
+def test_it_shows_the_same_each_time_and_its_plot_is_a_picture_in_a_notebook(figures):
+    again = gn.benchmark("tiny", rounds=2, prompt_tokens=64, output_tokens=16)
+    assert repr(figures) == repr(again) == f"Benchmark('tiny', {', '.join(NAMES)})"
+    assert normalized(str(figures)).split() == normalized(str(again)).split()
+    assert normalized(figures._repr_html_()) == normalized(again._repr_html_())
+    assert figures.plot()._repr_png_().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("file", "words"),
+    [("figures.doc", "should end in .png"), ("no/such/folder/figures.png", "there is no folder")],
+)
+def test_a_plot_that_cannot_be_drawn_is_refused_before_anything_is_measured(file, words):
+    command = [sys.executable, "-m", "gemma_notebook", "bench", "no-such-model", "--plot", file]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert words in done.stderr
 
 
 def test_a_models_name_cannot_write_into_the_page():

@@ -157,6 +157,7 @@ def displays(manager: gn.SessionManager) -> list[str]:
     objects = (
         manager, chat, chat.session, reply, reply.usage, chat.context, manager.handles, manager.model,
         manager.events, manager.events[0], manager.events[1:], chat.messages[1], gn.Delta("a"),
+        chat.stream("Hello"), chat.astream("Hello"),
     )  # fmt: skip
     shown = [repr(one) for one in objects]
     for name in ("_repr_html_", "_repr_markdown_"):

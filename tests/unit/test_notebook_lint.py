@@ -153,15 +153,16 @@ def test_what_is_not_there_is_an_error(tmp_path: Path):
 
 def test_nbval_reads_the_sanitising_file_as_we_do():
     patterns = get_sanitize_patterns(SANITIZE_CFG.read_text(encoding="utf-8"))
-    text = "<A at 0x7f3d2c1b0a90> 12.3 ms 9,340.0 tokens/s 4f6c1d0a-9a5e-4b55-8a35-1f0f5a3c2b11\nWall time: 3 s\n"
+    text = "<A at 0x7f3d2c1b0a90> 12.3 ms 9,340.0 tokens/s 85 MB resident 4f6c1d0a-9a5e-4b55-8a35-1f0f5a3c2b11\nWall time: 3 s\n"
     sanitized = text
     for pattern, word in patterns:
         sanitized = re.sub(pattern, word, sanitized)
-    assert sanitized == normalized(text) == "<A at ADDRESS> DURATION RATE ID\nWall time: DURATION\n"
+    assert sanitized == normalized(text) == "<A at ADDRESS> DURATION RATE MEMORY ID\nWall time: DURATION\n"
 
 
 @pytest.mark.parametrize(
-    "words", ["in the 1980s", "10 s", "Count to 5.", "42", "3 tokens", "handle 3", "0xff", "v1.2 more"]
+    "words",
+    ["in the 1980s", "10 s", "Count to 5.", "42", "3 tokens", "handle 3", "85 MB", "0xff", "v1.2 more"],
 )
 def test_nothing_else_may_vary(words: str):
     assert normalized(words) == words

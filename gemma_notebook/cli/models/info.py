@@ -10,6 +10,7 @@ import click
 from gemma_notebook.cli.complete import model_names_or_files
 from gemma_notebook.cli.running import FAILED
 from gemma_notebook.cli.tables import json_option, print_facts, print_json, print_table, printable
+from gemma_notebook.errors import ModelNotInstalledError
 
 if TYPE_CHECKING:
     from gemma_notebook.models.container import Container
@@ -25,13 +26,20 @@ def command(model: str, *, template: bool, as_json: bool) -> None:
     """Show what is in a model file: sections, template, tokenizer, abilities.
 
     MODEL is a name or the path of a .litertlm file. The file is read and not loaded, so that a damaged one
-    does no harm; what is wrong with it is listed, and the exit status is 1.
+    does no harm; what is wrong with it is listed, and the exit status is 1. Of a model that is not installed
+    it shows what the catalogue says.
     """
     from gemma_notebook.models.container import read_container
     from gemma_notebook.models.resolve import resolve_model
     from gemma_notebook.models.store import Store
 
-    path = resolve_model(model)
+    try:
+        path = resolve_model(model)
+    except ModelNotInstalledError:
+        if template:
+            raise
+        _tell_of_entry(model, as_json=as_json)
+        return
     container = read_container(path)
     origin = next((one.origin for one in Store().installed() if one.path == path), {})
     if as_json:
@@ -42,6 +50,30 @@ def command(model: str, *, template: bool, as_json: bool) -> None:
         _print(container, dict(origin))
     if container.problems:
         click.get_current_context().exit(FAILED)
+
+
+def _tell_of_entry(name: str, *, as_json: bool) -> None:
+    from gemma_notebook.models.catalogue import bytes_text, models
+
+    entry = models()[name]
+    if as_json:
+        print_json(entry.to_dict())
+        return
+    about = "about " if "size_bytes" in entry.unverified else ""
+    print_facts(
+        [
+            ("Model", entry.title),
+            ("Here", f"no; `gemma-notebook models pull {name}` fetches it" if entry.repo else "no"),
+            ("Obstacle", entry.obstacle),
+            ("From", f"https://huggingface.co/{entry.repo}" if entry.repo else ""),
+            ("File", entry.file),
+            ("Size", about + bytes_text(entry.size_bytes) if entry.size_bytes else ""),
+            ("Licence", " ".join(part for part in (entry.licence, entry.licence_url) if part)),
+            ("Can", ", ".join(entry.abilities)),
+            ("Context", f"{entry.context_tokens:,} tokens" if entry.context_tokens else ""),
+            ("Notes", entry.notes),
+        ]
+    )
 
 
 def _as_json(container: Container) -> dict[str, Any]:

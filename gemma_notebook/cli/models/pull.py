@@ -30,7 +30,7 @@ def command(name: str, *, force: bool, quiet: bool, as_json: bool) -> None:
 
     Behind a proxy set HTTPS_PROXY; for a mirror of the hub set HF_ENDPOINT.
     """  # noqa: D301  # \b is for click: leave the lines below as they are
-    from gemma_notebook.models.catalogue import bytes_text
+    from gemma_notebook.models.catalogue import bytes_text, made_here
     from gemma_notebook.models.fetch import pull
 
     if quiet or not sys.stderr.isatty():
@@ -49,6 +49,9 @@ def command(name: str, *, force: bool, quiet: bool, as_json: bool) -> None:
         return
     if not quiet:
         click.echo(f"{name} is here ({bytes_text(model.size_bytes)}, {model.path})")
+        if made_here(model):
+            title = model.origin.get("title") or model.origin.get("source") or "another model"
+            click.echo(f"it was made on this machine: {title}; --force fetches the catalogue's in its place")
         click.echo(f'load it with gn.load("{name}"), or talk to it with `gemma-notebook chat {name}`')
 
 

