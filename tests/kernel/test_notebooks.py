@@ -57,7 +57,7 @@ def test_every_page_of_the_series_leads_to_the_next():
 
 
 def test_teaching_notebooks_have_goals_questions_and_a_summary():
-    for page in TEACHING[1:]:
+    for page in TEACHING:
         words = "\n".join(cell.source for cell in read(page).cells if cell.cell_type == "markdown")
         assert "By the end of this page you will have" in words
         assert words.count("**Question ") >= 2, page.name

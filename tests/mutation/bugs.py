@@ -759,6 +759,7 @@ SEEN_BY_NOTEBOOKS = (
     "a cancelled task decodes on",
     "a cancelled turn blocks the queue",
     "a chat goes back to a clone of another moment",
+    "a call that never ends is shown as text",
     "a chat that samples goes back by clones",
     "a clone is taken after the message is sent",
     "a close leaves the clones",
