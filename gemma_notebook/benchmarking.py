@@ -150,14 +150,14 @@ class Benchmark:
                 "plot() needs matplotlib; install it with `pip install gemma-notebook[plot]`"
             ) from error
 
-        class Drawn(Figure):
+        class BenchmarkPlot(Figure):
             def _repr_png_(self) -> bytes:
                 # IPython draws figures by itself only once pyplot was imported.
                 drawn = io.BytesIO()
                 self.savefig(drawn, format="png")
                 return drawn.getvalue()
 
-        figure = Drawn(figsize=(2.6 * len(self.measures), 2.6), layout="constrained")
+        figure = BenchmarkPlot(figsize=(2.6 * len(self.measures), 2.6), layout="constrained")
         figure.suptitle(self.model)
         for axes, measure in zip(figure.subplots(1, len(self.measures)), self.measures, strict=True):
             axes.plot(range(1, len(measure.values) + 1), measure.values, "o")
