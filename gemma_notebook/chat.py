@@ -19,6 +19,7 @@ from gemma_notebook.exchange import Exchange, Line, ToolPolicy
 from gemma_notebook.formats import ResponseFormat
 from gemma_notebook.messages import Context, Message, Reply, Timing, ToolCall
 from gemma_notebook.options import SendOptions, SessionOptions, checked_context_policy
+from gemma_notebook.prompts import check_history
 from gemma_notebook.rendering import Rendered
 from gemma_notebook.streams import AsyncReplyStream, ReplyStream
 
@@ -62,7 +63,8 @@ class Chat(TableDisplay, Closable):
         self._own_lane = own_lane
         self._policy = checked_context_policy(context_policy)
         self._tool_policy = tool_policy or ToolPolicy()
-        self._ask_about_tool: Callable[[ToolCall], Any] | None = None
+        self._askers: list[Callable[[ToolCall], bool | None]] = []  # each for what is said with it alone
+        self._resets = 0  # so that what waits does not bring back what is forgotten by then
         self._watchers: list[Callable[[], None]] = []
         # Without the chat: the turns keep it, and would keep the chat from being forgotten.
         self._tell_watchers = partial(_tell_all, self._watchers)
@@ -271,6 +273,7 @@ class Chat(TableDisplay, Closable):
         """
         self._require_open()
         options = self._changed_options(changes)
+        self._resets += 1  # before: from here on what was said is to be forgotten
         try:
             if changes:
                 self._session._reset_to(options)
@@ -303,6 +306,10 @@ class Chat(TableDisplay, Closable):
         """
         self._usable_session().restore(messages)
         self._tell_watchers()
+
+    def _check_restore(self, messages: Iterable[Message]) -> None:
+        """Raise where :meth:`restore` would. Changes nothing, and never waits."""
+        check_history(messages, self.manager.model)
 
     async def arestore(self, messages: Iterable[Message]) -> None:
         """:meth:`restore` without blocking the event loop."""
@@ -552,7 +559,7 @@ class Chat(TableDisplay, Closable):
             session,
             turn,
             self._tool_policy,
-            ask=self._ask_about_tool,
+            ask=partial(_ask_each, self._askers) if self._askers else None,  # without the chat, as above
             loop=loop,
             line=self._line,
             prepare=partial(self._with_required_call, session),
@@ -612,6 +619,11 @@ class Chat(TableDisplay, Closable):
     def _require_open(self) -> None:
         if self._closed:
             raise ClosedError("this chat is closed; create a new one with manager.create_chat()")
+
+
+def _ask_each(askers: list[Callable[[ToolCall], bool | None]], call: ToolCall) -> bool:
+    """The answer of the latest of ``askers`` that has one; no if none has."""
+    return next((answer for ask in reversed(tuple(askers)) if (answer := ask(call)) is not None), False)
 
 
 def _tell_all(watchers: list[Callable[[], None]]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from gemma_notebook.engine import Engine
@@ -19,7 +19,15 @@ from gemma_notebook.options import encodable_text
 from gemma_notebook.prompted import results_text
 from gemma_notebook.turns import Turn
 
-__all__ = ["check_message", "history_json", "system_json", "turn_json", "turns_of", "user_json"]
+__all__ = [
+    "check_history",
+    "check_message",
+    "history_json",
+    "system_json",
+    "turn_json",
+    "turns_of",
+    "user_json",
+]
 
 # The markers of Gemma's chat templates. Typed by a user they would end the turn or open another one.
 _CONTROL_TOKENS = re.compile(
@@ -136,6 +144,11 @@ def _defused(value: Any) -> Any:
     return value
 
 
+def check_history(messages: Iterable[Message], model: ModelInfo) -> None:
+    """Raise as :func:`turns_of` for what are no messages of a chat. Asks nothing of the engine, and never waits."""
+    _turns(messages, model, lambda _: 0)
+
+
 def turns_of(messages: Iterable[Message], engine: Engine) -> list[Turn]:
     """The turns that a chat's messages make, each the user's and, where there is one, the reply.
 
@@ -144,9 +157,13 @@ def turns_of(messages: Iterable[Message], engine: Engine) -> list[Turn]:
         OptionValueError: A text cannot be sent, or a reply has no message before it.
         UnsupportedError: The model takes no images, or no sounds, and there are some.
     """
+    return _turns(messages, engine.model, lambda text: len(engine.tokenize(text)))
+
+
+def _turns(messages: Iterable[Message], model: ModelInfo, tokens_in: Callable[[str], int]) -> list[Turn]:
     turns: list[Turn] = []
     context = 0
-    prompted = not engine.model.supports_tools
+    prompted = not model.supports_tools
     for place, message in enumerate(messages):
         if not isinstance(message, Message):
             raise OptionTypeError(f"messages[{place}] must be a Message, not {type(message).__name__}")
@@ -155,7 +172,7 @@ def turns_of(messages: Iterable[Message], engine: Engine) -> list[Turn]:
         asked = last.reply.tool_calls if last is not None and last.reply is not None else ()
         if message.role == "user":
             check_message(message.text)
-            _check_parts(f"messages[{place}]", message, engine.model)
+            _check_parts(f"messages[{place}]", message, model)
             turns.append(Turn.of_the_past(message.text, None, parts=message.parts))
         elif message.role == "tool" and [one.call for one in message.tool_results] == list(asked) and asked:
             turns.append(
@@ -163,10 +180,10 @@ def turns_of(messages: Iterable[Message], engine: Engine) -> list[Turn]:
             )
         elif message.role == "assistant" and last is not None and last.reply is None:
             _check_reply(message.text)
-            prompt = len(engine.tokenize(last.message or json.dumps([one.value for one in last.results])))
-            output = len(engine.tokenize(message.text))
+            prompt = tokens_in(last.message or json.dumps([one.value for one in last.results]))
+            output = tokens_in(message.text)
             context += prompt + output
-            usage = Usage(prompt, output, context, engine.model.context_limit)
+            usage = Usage(prompt, output, context, model.context_limit)
             turns[-1] = Turn.of_the_past(
                 last.message,
                 _reply_of(message, usage),

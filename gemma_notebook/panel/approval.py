@@ -38,7 +38,7 @@ class ToolDesk:
     Thread-safe. A question is asked on the thread of the call, and answered from any other.
 
     Example:
-        >>> chat._ask_about_tool = desk.approve
+        >>> chat._askers.append(desk.approve)
         >>> for delta in chat.stream("Send it."):
         ...     if delta.tool_result:
         ...         desk.settle(delta.tool_result)

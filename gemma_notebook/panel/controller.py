@@ -73,15 +73,16 @@ class Controller:
         self._teller = Teller(chat, pump, prompts, tools)
         self._record = self._teller.record
         self._waiting = Waiting(self._teller, pump)
-        self._restoring = 0
+        self._restoring: str | None = None  # the request to go back that waits, or is carried out
         self._resets: list[str] = []
+        self._known_resets = chat._resets  # those of the chat, here and elsewhere, that the screen knows of
         self._load: tuple[Message, ...] = ()
         self._astray = False  # going back failed: what the model remembers is not what is shown
         self._closed = False
         self._working: int | None = None  # the thread that works for this panel now
         self._behind = False  # the chat has changed elsewhere, when the panel was not idle
         self.tools = ToolDesk(self._tell_call)
-        chat._ask_about_tool = self._ask_about_tool
+        chat._askers.append(self._ask_about_tool)
         chat._watch(self._chat_changed)
 
     def handle(self, content: object, buffers: Sequence[Any] | None = ()) -> None:
@@ -136,11 +137,10 @@ class Controller:
                 return
             self._closed = True
             self._chat._unwatch(self._chat_changed)
+            self._chat._askers.remove(self._ask_about_tool)
             self._waiting.clear()
             running = self._waiting.current is not None
             self._tell_state()
-        if self._chat._ask_about_tool == self._ask_about_tool:
-            self._chat._ask_about_tool = None
         if running:
             self._stop_chat()
 
@@ -197,12 +197,13 @@ class Controller:
             else:
                 self._teller.refuse(request.id, "Refused", "This call of a tool was decided already.")
 
-    def _ask_about_tool(self, call: ToolCall) -> bool:
+    def _ask_about_tool(self, call: ToolCall) -> bool | None:
+        """Ask here about a call in a reply to this panel; None about others, which other panels may show."""
         with self._lock:
             current = self._waiting.current
             here = not self._closed and current is not None and current.begun
         # The reply to a message from a cell is shown when it is complete: the panel cannot ask before.
-        return here and self.tools.approve(call)
+        return self.tools.approve(call) if here else None
 
     # Going back
 
@@ -256,7 +257,7 @@ class Controller:
         obstacle = self._obstacle(epoch)
         if obstacle is not None:
             why = obstacle[0]
-        elif not self._waiting.idle or self._restoring:
+        elif not self._waiting.idle or self._restoring is not None:
             why = "Wait for the reply, or stop it."
         elif not known:
             why = "This message is not in the chat any more."
@@ -265,7 +266,7 @@ class Controller:
         return why is not None
 
     def _restore(self, request: str, branch: BranchMessage) -> None:
-        self._restoring += 1
+        self._restoring = request
         self._pump.post({**branch, "request": request})
         self._tell_state()
         path = self._record.exchanges
@@ -276,6 +277,7 @@ class Controller:
     def _import(self, request: ImportRequest) -> None:
         try:
             said = self._teller.read_export(request.text)
+            self._chat._check_restore(said)  # before the reset, which would lose the chat for nothing
         except Exception as error:
             with self._lock:
                 self._teller.refuse(request.id, type(error).__name__, problem_of(error)["message"])
@@ -298,6 +300,7 @@ class Controller:
             self._teller.failure = None
             purged = self._pump.purge(self._record.epoch)
             self._waiting.reset()
+            self._restoring = None
             self._record.clear()
             self._tell_state()
             self._answer_purged(purged)
@@ -314,7 +317,7 @@ class Controller:
     def _want_options(self, request: OptionsRequest) -> None:
         with self._lock:
             try:
-                self._teller.next.want(self._chat.options, self._chat.manager.model, request.options)
+                self._teller.next.want(self._chat, request.options)
             except GemmaNotebookError as error:
                 self._teller.refuse(request.id, type(error).__name__, str(error))
                 return
@@ -329,12 +332,14 @@ class Controller:
 
     def _catch_up(self) -> None:
         """Show what was said, or was forgotten, by others than this panel."""
-        said = tuple(self._chat.messages)
+        resets, said = self._chat._resets, tuple(self._chat.messages)
         with self._lock:
-            self._behind = self._status != "idle" or self._astray
+            forgotten = resets != self._known_resets
+            self._behind = self._status != "idle" or (self._astray and not forgotten)
             if self._behind:
                 return
-            new = not_shown(said, self._record.exchanges)
+            self._known_resets, self._astray = resets, False
+            new = None if forgotten else not_shown(said, self._record.exchanges)
             if new is None:
                 self._answer_purged(self._pump.purge(self._record.epoch))
                 self._record.clear()
@@ -363,8 +368,12 @@ class Controller:
         with self._lock:
             if turn not in self._waiting:
                 return
+            if turn.context is not None and self._is_forgotten():
+                self._waiting.withdraw([turn], "The chat was reset before the model read this message.")
+                self._tell_state()
+                return
             self._waiting.current = turn
-            if self._astray and turn.context is None:
+            if self._astray and turn.context is None and not self._is_forgotten():
                 turn.context = self._record.exchanges
         self.tools.begin()
         outcome = self._answer(turn)
@@ -432,19 +441,31 @@ class Controller:
             if told is not None:
                 self._pump.post(told)
 
+    def _is_forgotten(self) -> bool:
+        """Whether the chat was reset since it was what is shown; then that is made up for as soon as can be."""
+        forgotten = self._chat._resets != self._known_resets
+        self._behind = self._behind or forgotten
+        return forgotten
+
     def _run_restore(self, request: str, path: tuple[Message, ...]) -> None:
+        with self._lock:
+            if self._restoring != request or self._is_forgotten():  # a reset came first
+                self._end_restore(request)
+                return
         problem: Problem | None = None
         try:
             self._go_back(path)
         except Exception as error:
             problem = problem_of(error)
         with self._lock:
-            self._restoring -= 1
-            if self._resets:
-                return
-            self._tell_state(request)
-            if problem is not None:
+            self._end_restore(request)
+            if problem is not None and not self._resets:
                 self._teller.refuse(request, problem["kind"], problem["message"])
+
+    def _end_restore(self, request: str) -> None:
+        if self._restoring == request:
+            self._restoring = None
+        self._tell_state(request)
 
     def _run_reset(self) -> None:
         changes = self._teller.next.changes
@@ -459,7 +480,7 @@ class Controller:
             requests, self._resets = self._resets, []
             self._teller.failure = failure
             self._record.begin_epoch()
-            self._astray = False
+            self._astray, self._known_resets = False, self._chat._resets
             if failure is None:
                 self._record.load(self._load)
             for request in requests:
@@ -482,7 +503,7 @@ class Controller:
             return "resetting"
         if self._teller.failure is not None:
             return "failed"
-        if self._waiting.current is None and self._restoring:
+        if self._waiting.current is None and self._restoring is not None:
             return "restoring"
         return self._waiting.status
 

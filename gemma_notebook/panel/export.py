@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from gemma_notebook.messages import Message, Timing, Usage
+from gemma_notebook.panel.approval import STATES
 from gemma_notebook.panel.interfaces import PanelChat
 from gemma_notebook.panel.requests import ExportFormat
 from gemma_notebook.transcript import Transcript
-from gemma_notebook.transcript.record import Entry, ToolUse
+from gemma_notebook.transcript.record import Entry, ToolUse, use_of
 
 __all__ = ["File", "read", "write"]
 
@@ -33,18 +33,30 @@ class File:
     text: str
 
 
-def write(kind: ExportFormat, messages: Sequence[Mapping[str, Any]], chat: PanelChat) -> File:
+def write(
+    kind: ExportFormat,
+    messages: Sequence[Mapping[str, Any]],
+    chat: PanelChat,
+    said: Mapping[int, Sequence[Message]] | None = None,
+) -> File:
     """The messages, as a snapshot tells them, as a file.
 
     What the panel shows and not what the chat remembers: it has the turns that made room for later ones, too.
+
+    Args:
+        kind: As what.
+        messages: The messages.
+        chat: The chat.
+        said: The messages that each reply with calls is made of, by its number, for the JSON, which has them apart.
 
     Raises:
         KeyError, TypeError: They are no such messages.
     """
     now = datetime.now(UTC).replace(microsecond=0)
     options = chat.options
+    apart = said if said is not None and kind == "json" else {}
     transcript = Transcript(
-        entries=tuple(_entry(message) for message in messages),
+        entries=tuple(entry for message in messages for entry in _entries(message, apart)),
         model=chat.manager.model.name,
         system_instruction=options.system_instruction,
         options={name: getattr(options, name) for name in _OPTIONS},
@@ -60,16 +72,66 @@ def write(kind: ExportFormat, messages: Sequence[Mapping[str, Any]], chat: Panel
 
 
 def read(text: str) -> tuple[Message, ...]:
-    """What an exported JSON says, as ``Chat.restore`` takes it: prompts with their replies.
+    """What an exported JSON says, as ``Chat.restore`` takes it: prompts with their replies, calls and results.
 
     Raises:
         TranscriptError: It is not such a JSON.
     """
-    messages = Transcript.from_json(text).messages
-    answered = [
-        pair for pair in itertools.pairwise(messages) if (pair[0].role, pair[1].role) == ("user", "assistant")
-    ]
-    return tuple(message for pair in answered for message in pair)
+    transcript = Transcript.from_json(text)
+    whole = replace(transcript, entries=tuple(one for entry in transcript.entries for one in _in_turn(entry)))
+    return tuple(message for exchange in _exchanges(whole.messages) for message in exchange)
+
+
+def _in_turn(entry: Entry) -> Iterator[Entry]:
+    """The calls and then the answer, where a file has both in one piece, as a snapshot does."""
+    known = all(use.outcome is not None for use in entry.tool_calls)
+    if entry.tool_calls and known and entry.text and entry.finish_reason == "stop":
+        yield replace(entry, text="", finish_reason="tool_calls")
+        yield replace(entry, tool_calls=(), thinking="")
+    else:
+        yield entry
+
+
+def _exchanges(messages: Iterable[Message]) -> Iterator[list[Message]]:
+    """Each prompt that has a reply, with all that came of it; without what could not follow it in a chat."""
+    exchange: list[Message] = []
+    for message in (*messages, Message("user", "")):
+        if message.role == "user":
+            if len(exchange) > 1:
+                yield exchange
+            exchange = [message]
+        elif exchange and _follows(message, exchange[-1]):
+            exchange.append(message)
+
+
+def _follows(message: Message, before: Message) -> bool:
+    if message.role == "tool":
+        return before.tool_calls == tuple(result.call for result in message.tool_results)
+    return before.role != "assistant"
+
+
+def _entries(message: Mapping[str, Any], said: Mapping[int, Sequence[Message]]) -> Sequence[Entry]:
+    """One for the message; for a reply with calls one for each thing that the model said."""
+    whole = _entry(message)
+    entries: list[Entry] = []
+    for one in said.get(message.get("turn", 0), ()):
+        if one.role == "tool":
+            entries[-1] = replace(
+                entries[-1], tool_calls=tuple(use_of(result) for result in one.tool_results)
+            )
+        else:
+            calls = tuple(ToolUse(call.name, call.arguments) for call in one.tool_calls)
+            entries.append(Entry("assistant", one.text, one.thinking, calls, one.finish_reason))
+    if not entries:
+        return [whole]
+    entries[-1] = replace(
+        entries[-1],
+        error=whole.error,
+        trimmed_turns=whole.trimmed_turns,
+        usage=whole.usage,
+        timing=whole.timing,
+    )
+    return entries
 
 
 def _entry(message: Mapping[str, Any]) -> Entry:
@@ -79,10 +141,18 @@ def _entry(message: Mapping[str, Any]) -> Entry:
         role=message["role"],
         text=message["text"],
         thinking=message.get("thinking") or "",
-        tool_calls=tuple(ToolUse(call["name"], call.get("arguments"), call.get("result")) for call in calls),
+        tool_calls=tuple(_use(call) for call in calls),
         finish_reason=message.get("finish_reason"),
         error=error["message"] if error else None,
         trimmed_turns=message.get("trimmed_turns") or 0,
         usage=Usage(**message["usage"]) if message.get("usage") else None,
         timing=Timing(**message["timing"]) if message.get("timing") else None,
     )
+
+
+def _use(call: Mapping[str, Any]) -> ToolUse:
+    outcome = next((outcome for outcome, state in STATES.items() if state == call.get("state")), None)
+    result = call.get("result")
+    if outcome not in (None, "done"):
+        result = {"error": result}  # as the model was told
+    return ToolUse(call["name"], call.get("arguments"), result, outcome)

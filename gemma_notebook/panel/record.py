@@ -113,6 +113,11 @@ class Record:
             self._streaming.write_down()
         return [_shown(node) for node in self._root.follow()]
 
+    @property
+    def said(self) -> dict[int, tuple[Message, ...]]:
+        """The messages that each reply with calls, of those shown, is made of, by its number."""
+        return {node.entry["turn"]: node.said for node in self._root.follow() if _called(node)}
+
     def clear(self) -> None:
         """Forget the messages; the epoch ends later, with the new chat."""
         self._root = _Node({"turn": 0, "role": "user", "text": "", "state": "done"})
@@ -160,6 +165,9 @@ class Record:
         entry = self._last.entry
         pieces = (entry["text"], well_formed(message.text))
         entry["text"] = "\n\n".join(piece for piece in pieces if piece)
+        if message.thinking:
+            thoughts = (entry.get("thinking"), well_formed(message.thinking))
+            entry["thinking"] = "\n\n".join(piece for piece in thoughts if piece)
         entry["state"] = "cancelled" if message.finish_reason == "cancelled" else "done"
         if message.finish_reason is not None:
             entry["finish_reason"] = message.finish_reason
@@ -404,10 +412,13 @@ def _exchanges(path: Sequence[_Node]) -> tuple[Message, ...]:
         roles = prompt.entry["role"], reply.entry["role"]
         if roles == ("user", "assistant") and reply.entry["text"]:
             reason = reply.entry.get("finish_reason", "cancelled")
-            called = any(message.role == "tool" for message in reply.said)
             messages.append(Message("user", prompt.entry["text"], parts=prompt.parts))
-            messages += reply.said if called else [Message("assistant", reply.entry["text"], reason)]
+            messages += reply.said if _called(reply) else [Message("assistant", reply.entry["text"], reason)]
     return tuple(messages)
+
+
+def _called(reply: _Node) -> bool:
+    return any(message.role == "tool" for message in reply.said)
 
 
 def _file(attachment: Attachment) -> File:

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gemma_notebook.errors import UnsupportedError
-from gemma_notebook.messages import ModelInfo
 from gemma_notebook.options import SessionOptions
+from gemma_notebook.panel.interfaces import PanelChat
 from gemma_notebook.panel.protocol import OptionValues, Settings
 
 __all__ = ["NextOptions"]
@@ -36,13 +36,16 @@ class NextOptions:
         """What to change, for ``Chat.reset(**changes)``."""
         return dict(self._changes)
 
-    def want(self, current: SessionOptions, model: ModelInfo, wanted: Mapping[str, Any] | None) -> None:
+    def want(self, chat: PanelChat, wanted: Mapping[str, Any] | None) -> None:
         """Take over what the user has set; None takes everything back.
 
         Raises:
-            OptionValueError, OptionTypeError: An option cannot work, or there is none of that name.
+            ClosedError: The model is closed.
+            OptionValueError, OptionTypeError: An option cannot work in this chat, or there is none of that name.
+            ToolError: A tool cannot be declared.
             UnsupportedError: The model cannot do it.
         """
+        current, model = chat.options, chat.manager.model
         changes = dict(wanted or {})
         tools = changes.pop("tools", bool(current.tools))
         if "tools" in (wanted or {}):
@@ -52,7 +55,9 @@ class NextOptions:
         checked = SessionOptions.of(**{**_all(current), **changes})
         if checked.enable_thinking and not model.supports_thinking:
             raise UnsupportedError(f"the model {model.name!r} has no thinking; leave it off")
-        self._changes = {name: value for name, value in changes.items() if value != getattr(current, name)}
+        changes = {name: value for name, value in changes.items() if value != getattr(current, name)}
+        chat._changed_options(changes)  # as the reset will
+        self._changes = changes
 
     def taken(self) -> None:
         """The chat has them now."""

@@ -115,9 +115,11 @@ class Teller:
 
     def tell_export(self, request: ExportRequest) -> None:
         """The chat, or the one that the front end has kept, as the text of a file."""
-        messages = self.record.messages if request.messages is None else request.messages
         try:
-            file = export.write(request.format, messages, self._chat)
+            if request.messages is None:
+                file = export.write(request.format, self.record.messages, self._chat, self.record.said)
+            else:
+                file = export.write(request.format, request.messages, self._chat)
         except Exception as error:
             problem = problem_of(error)
             self.refuse(request.id, problem["kind"], problem["message"])

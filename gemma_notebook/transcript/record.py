@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from gemma_notebook.options import SessionOptions
     from gemma_notebook.turns import Turn
 
-__all__ = ["FORMATS", "Entry", "ToolUse", "Transcript"]
+__all__ = ["FORMATS", "Entry", "ToolUse", "Transcript", "use_of"]
 
 Format = Literal["markdown", "html", "json"]
 
@@ -243,12 +243,13 @@ def _entries(turns: Iterable[Turn]) -> tuple[Entry, ...]:
         if turn.follows is None:
             entries.append(Entry("user", turn.message))
         elif entries:  # what came of the calls stands with the calls
-            entries[-1] = replace(entries[-1], tool_calls=tuple(_use(one) for one in turn.results))
+            entries[-1] = replace(entries[-1], tool_calls=tuple(use_of(one) for one in turn.results))
         entries += _reply_entries(turn)
     return tuple(entries)
 
 
-def _use(result: ToolResult) -> ToolUse:
+def use_of(result: ToolResult) -> ToolUse:
+    """A call with what came of it."""
     return ToolUse(result.call.name, result.call.arguments, result.value, result.outcome)
 
 

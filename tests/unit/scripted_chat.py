@@ -18,6 +18,7 @@ from gemma_notebook.messages import (
     ModelInfo,
     Reply,
     Timing,
+    ToolCall,
     Usage,
 )
 from gemma_notebook.options import SessionOptions
@@ -125,6 +126,11 @@ class ScriptedChat:
         self.closed = False
         self.closed_event = threading.Event()
         self.watchers: list[Callable[[], None]] = []
+        self._askers: list[Callable[[ToolCall], bool | None]] = []
+
+    @property
+    def _resets(self) -> int:
+        return self.resets
 
     def _watch(self, changed: Callable[[], None], /) -> None:
         self.watchers.append(changed)
@@ -156,11 +162,17 @@ class ScriptedChat:
         self.again = again
         self.messages = self.messages[:-2]
 
+    def _check_restore(self, messages: Sequence[Message], /) -> None:
+        pass
+
     def restore(self, messages: Sequence[Message], /) -> None:
         if self.restore_error is not None:
             raise self.restore_error
         self.restored.append(tuple(messages))
         self.messages = tuple(messages)
+
+    def _changed_options(self, changes: dict[str, Any], /) -> SessionOptions:
+        return replace(self.options, **changes)
 
     def reset(self, **options: Any) -> None:
         self.resets += 1

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from scripted_chat import WAIT_S, FrontEnd, ScriptedChat, say, streaming
+import pytest
+from scripted_chat import WAIT_S, FrontEnd, ScriptedChat, said, say, streaming
 
+import gemma_notebook as gn
 from gemma_notebook.messages import Delta, HandleEvent, Message, ToolCall, ToolResult, Usage
+from gemma_notebook.panel.controller import Controller
 from gemma_notebook.panel.hood import MOST_LIVES, lives
+from gemma_notebook.panel.pump import Pump
+from gemma_notebook.panel.worker import Worker
+from gemma_notebook.transcript import Entry, Transcript
 
 
 def weather(city: str) -> str:
@@ -80,7 +87,7 @@ def test_a_question_ends_when_the_call_was_stopped_elsewhere(front: FrontEnd, ch
     call = ToolCall("weather", {})
     stream = streaming(front, chat)
     answers: list[bool] = []
-    asking = threading.Thread(target=lambda: answers.append(chat._ask_about_tool(call)))
+    asking = threading.Thread(target=lambda: answers.append(chat._askers[0](call)))
     asking.start()
     assert front.wait(type="tool")["call"]["state"] == "asking"
     stream.pieces.put(Delta(tool_result=ToolResult(call, {"error": "stopped"}, "stopped")))
@@ -101,9 +108,9 @@ def test_a_call_that_is_being_asked_about_stays_so_when_it_is_shown(
 
 
 def test_a_tool_is_denied_where_the_panel_shows_no_reply(front: FrontEnd, chat: ScriptedChat) -> None:
-    assert chat._ask_about_tool(ToolCall("weather", {})) is False  # a send in a cell
+    assert not chat._askers[0](ToolCall("weather", {}))  # a send in a cell
     front.controller.close()
-    assert chat._ask_about_tool is None
+    assert chat._askers == []
 
 
 def test_arguments_and_results_that_json_cannot_carry_are_told_all_the_same(
@@ -242,3 +249,44 @@ def test_a_file_that_is_no_chat_is_refused_and_the_chat_stays(front: FrontEnd, c
         refused = front.wait(type="error", request=front.ask("import", epoch=1, text=text))
         assert refused["kind"] == "TranscriptError"
     assert front.shown() == ["Hello", "Hi!"]
+
+
+@pytest.mark.parametrize("prompt", ["", "A NUL: \0"])
+def test_a_chat_that_the_model_cannot_go_on_from_is_refused_and_the_old_one_stays(
+    fake: Any, fake_manager: gn.SessionManager, prompt: str
+) -> None:
+    fake.set(reply="Hi!")
+    chat = fake_manager.create_chat()
+    chat.send("Hello")
+    front = FrontEnd()
+    pump = Pump(front.receive, interval_s=0.0)
+    controller = Controller(chat, pump, Worker())
+    front.take = controller.handle
+    text = Transcript((Entry("user", prompt), Entry("assistant", "Hi!")), "tiny").to_json()
+    refused = front.wait(type="error", request=front.ask("import", epoch=1, text=text))
+    assert refused["kind"] == "OptionValueError"
+    assert front.snapshot()["status"] == "idle"
+    assert front.shown() == ["Hello", "Hi!"]
+    assert [message.text for message in chat.messages] == ["Hello", "Hi!"]
+    controller.close()
+    pump.close(WAIT_S)
+
+
+def test_settings_that_the_chats_tools_forbid_are_refused_before_anything_changes(
+    fake: Any, make_fake_manager: Callable[..., gn.SessionManager]
+) -> None:
+    fake.set(info_supports_function_calling=1, reply="Hi!")
+    chat = make_fake_manager().create_chat(tools=[weather], tool_choice="required")
+    chat.restore(said("Hello", "Hi!"))
+    front = FrontEnd()
+    pump = Pump(front.receive, interval_s=0.0)
+    controller = Controller(chat, pump, Worker())
+    front.take = controller.handle
+    refused = front.wait(type="error", request=front.ask("options", epoch=1, options={"tools": False}))
+    assert "leaves nothing to call" in refused["message"]
+    assert front.snapshot()["settings"]["pending"] is None
+    front.wait(type="state", epoch=2, request=front.ask("reset", epoch=1))
+    assert front.snapshot()["status"] == "idle"
+    assert (chat.messages, chat.options.tools) == ((), (weather,))
+    controller.close()
+    pump.close(WAIT_S)
