@@ -47,6 +47,14 @@ export function Conversation({ store, state }: { store: PanelStore; state: Panel
           {unsent.map((o) => (
             <Prompt key={o.id} text={o.text} files={fileInfos(o.files)} />
           ))}
+          {state.held.map((held) => (
+            <Notice
+              key={held.id}
+              message={`${held.message} “${beginning(held.text)}”`}
+              onRetry={sendObstacle(state) === null ? () => store.sendHeld(held) : null}
+              onDismiss={() => store.dropHeld(held)}
+            />
+          ))}
           {state.notice && <PanelNotice store={store} state={state} notice={state.notice} />}
         </div>
       </div>
@@ -90,6 +98,12 @@ function Messages({ store, state, first }: MessagesProps) {
       ])}
     </>
   );
+}
+
+/** Enough of a prompt to know it by. */
+function beginning(text: string): string {
+  const letters = [...text];
+  return letters.length > 60 ? `${letters.slice(0, 60).join("")}…` : text;
 }
 
 interface NoticeProps {

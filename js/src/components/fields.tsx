@@ -27,15 +27,18 @@ export function TextField({ label, value, placeholder, onChange }: TextProps) {
 
 interface NumberProps {
   label: string;
-  value: number | null;
+  /** As it is being written: half a number is none yet. */
+  text: string;
   min: number;
   max?: number;
+  /** What the arrow keys add; 1: it is a whole number. */
   step: number;
+  /** Given where the field may be empty. */
   placeholder?: string;
-  onChange: (value: number | null) => void;
+  onChange: (text: string) => void;
 }
 
-export function NumberField({ label, value, onChange, ...input }: NumberProps) {
+export function NumberField({ label, text, onChange, ...input }: NumberProps) {
   const id = useId();
   return (
     <div class="gn-field">
@@ -44,14 +47,34 @@ export function NumberField({ label, value, onChange, ...input }: NumberProps) {
         id={id}
         type="number"
         inputMode="decimal"
-        value={value ?? ""}
+        value={text}
+        required={input.placeholder === undefined}
         {...input}
-        onInput={({ currentTarget }) =>
-          onChange(Number.isNaN(currentTarget.valueAsNumber) ? null : currentTarget.valueAsNumber)
-        }
+        onInput={(event) => onChange(event.currentTarget.value)}
       />
     </div>
   );
+}
+
+/** The first number of a form that cannot be taken, and why; undefined when all can. */
+export function wrongNumber(
+  form: HTMLFormElement,
+): { input: HTMLInputElement; why: string } | undefined {
+  const inputs = [...form.querySelectorAll<HTMLInputElement>("input[type=number]")];
+  const input = inputs.find(({ validity, step }) => {
+    // Of a number that need not be whole, the step is a convenience of the arrow keys.
+    return !validity.valid && !(validity.stepMismatch && step !== "1" && isWithin(validity));
+  });
+  if (!input) return undefined;
+  const { min, max, step, required } = input;
+  const what = step === "1" ? "a whole number" : "a number";
+  const range = max === "" ? `of at least ${min}` : `from ${min} to ${max}`;
+  const name = input.labels?.[0]?.textContent ?? "This";
+  return { input, why: `${name} must be ${what} ${range}${required ? "" : ", or empty"}.` };
+}
+
+function isWithin({ rangeUnderflow, rangeOverflow }: ValidityState): boolean {
+  return !rangeUnderflow && !rangeOverflow;
 }
 
 interface SwitchProps {

@@ -1,4 +1,4 @@
-import type { Kept, PanelState, PanelStore } from "../state";
+import { type Kept, type PanelState, type PanelStore, saveObstacle } from "../state";
 import { CloseIcon } from "./icons";
 
 /** After a reset: the model has forgotten the old chat, and it can still be saved. Nothing of it is shown. */
@@ -12,6 +12,7 @@ export function KeptOffer({
   kept: Kept;
 }) {
   if (state.status === "resetting") return null;
+  const obstacle = saveObstacle(state);
   return (
     <div class="gn-kept">
       <span class="gn-muted" dir="auto">
@@ -21,7 +22,8 @@ export function KeptOffer({
         <button
           type="button"
           class="gn-button gn-button-outline"
-          aria-disabled={state.lost !== null}
+          aria-disabled={obstacle !== null}
+          title={obstacle ?? undefined}
           onClick={() => store.saveKept()}
         >
           Save it

@@ -1,8 +1,8 @@
-import { useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import type { Model, OptionValues, Settings } from "../protocol";
 import { type PanelState, type PanelStore, resetObstacle } from "../state";
 import { Drawer } from "./drawer";
-import { NumberField, SwitchField, TextField } from "./fields";
+import { NumberField, SwitchField, TextField, wrongNumber } from "./fields";
 
 interface Props {
   store: PanelStore;
@@ -10,30 +10,50 @@ interface Props {
   close: () => void;
 }
 
+type NumberName = "top_k" | "temperature" | "top_p" | "random_seed" | "max_output_tokens";
+
+/** The options as they stand in the fields. */
+type Written = Omit<OptionValues, NumberName> & Record<NumberName, string>;
+
 /** The options of the next chat. Nothing changes under a chat that is going on. */
 export function SettingsDrawer({ store, state, close }: Props) {
   const { settings, model } = state;
-  const [values, setValues] = useState<OptionValues>(settings.pending ?? settings.options);
-  const set = (change: Partial<OptionValues>) => setValues({ ...values, ...change });
-  const changes = changed(settings.options, values);
+  const [written, setWritten] = useState(() => write(settings.pending ?? settings.options));
+  const [wrong, setWrong] = useState<string | null>(null);
+  const form = useRef<HTMLFormElement>(null);
+  const set = (change: Partial<Written>) => {
+    setWritten({ ...written, ...change });
+    setWrong(null);
+  };
+  const changes = changed(settings.options, read(written));
   const isNew = Object.keys(changes).length > 0;
   const empty = state.messages.length === 0;
   const reset = resetObstacle(state);
   const usable = isNew && state.lost === null;
+  const problem = wrong ?? state.settingsError;
+
+  const apply = (now: boolean) => {
+    const found = form.current ? wrongNumber(form.current) : undefined;
+    setWrong(found?.why ?? null);
+    if (found) found.input.focus();
+    else store.setOptions(changes, now);
+  };
 
   return (
     <Drawer title="Settings" close={close}>
       <form
+        ref={form}
         class="gn-settings"
+        noValidate
         onSubmit={(event) => {
           event.preventDefault();
-          if (usable) store.setOptions(changes, empty);
+          if (usable) apply(empty);
         }}
       >
-        <Fields values={values} set={set} settings={settings} model={model} />
-        {state.settingsError !== null && (
+        <Fields written={written} set={set} settings={settings} model={model} />
+        {problem !== null && (
           <p class="gn-notice gn-hint" role="alert" dir="auto">
-            {state.settingsError}
+            {problem}
           </p>
         )}
         <div class="gn-settings-foot">
@@ -48,7 +68,7 @@ export function SettingsDrawer({ store, state, close }: Props) {
                 class="gn-button gn-button-solid"
                 aria-disabled={!usable || reset !== null}
                 title={reset ?? "Ends this chat and frees its memory"}
-                onClick={() => usable && reset === null && store.setOptions(changes, true)}
+                onClick={() => usable && reset === null && apply(true)}
               >
                 Start a new chat with these
               </button>
@@ -62,7 +82,7 @@ export function SettingsDrawer({ store, state, close }: Props) {
               type="button"
               class="gn-button gn-button-quiet"
               onClick={() => {
-                setValues(settings.options);
+                set(write(settings.options));
                 store.setOptions(null);
               }}
             >
@@ -81,60 +101,60 @@ export function SettingsDrawer({ store, state, close }: Props) {
 }
 
 interface FieldsProps {
-  values: OptionValues;
-  set: (change: Partial<OptionValues>) => void;
+  written: Written;
+  set: (change: Partial<Written>) => void;
   settings: Settings;
   model: Model;
 }
 
-function Fields({ values, set, settings, model }: FieldsProps) {
-  const greedy = values.top_k === 1;
+function Fields({ written, set, settings, model }: FieldsProps) {
+  const greedy = written.top_k === "1";
   return (
     <>
       <TextField
         label="System instruction"
-        value={values.system_instruction ?? ""}
+        value={written.system_instruction ?? ""}
         placeholder="What the model should know, or how it should behave"
         onChange={(text) => set({ system_instruction: text === "" ? null : text })}
       />
       <div class="gn-grid">
         <NumberField
           label="Top-k"
-          value={values.top_k}
+          text={written.top_k}
           min={1}
           step={1}
-          onChange={(n) => set({ top_k: n ?? 1 })}
+          onChange={(top_k) => set({ top_k })}
         />
         <NumberField
           label="Temperature"
-          value={values.temperature}
+          text={written.temperature}
           min={0}
           step={0.1}
-          onChange={(n) => set({ temperature: n ?? 0 })}
+          onChange={(temperature) => set({ temperature })}
         />
         <NumberField
           label="Top-p"
-          value={values.top_p}
+          text={written.top_p}
           min={0}
           max={1}
           step={0.05}
           placeholder="off"
-          onChange={(n) => set({ top_p: n })}
+          onChange={(top_p) => set({ top_p })}
         />
         <NumberField
           label="Seed"
-          value={values.random_seed}
+          text={written.random_seed}
           min={0}
           step={1}
-          onChange={(n) => set({ random_seed: n ?? 0 })}
+          onChange={(random_seed) => set({ random_seed })}
         />
         <NumberField
           label="Output limit (tokens)"
-          value={values.max_output_tokens}
+          text={written.max_output_tokens}
           min={1}
           step={1}
           placeholder="none"
-          onChange={(n) => set({ max_output_tokens: n })}
+          onChange={(max_output_tokens) => set({ max_output_tokens })}
         />
       </div>
       {greedy && (
@@ -145,7 +165,7 @@ function Fields({ values, set, settings, model }: FieldsProps) {
       )}
       <SwitchField
         label="Thinking"
-        value={values.enable_thinking}
+        value={written.enable_thinking}
         why={
           model.supports_thinking ? undefined : `${model.name} does not think before it answers.`
         }
@@ -153,7 +173,7 @@ function Fields({ values, set, settings, model }: FieldsProps) {
       />
       <SwitchField
         label={settings.tools.length > 0 ? `Tools: ${settings.tools.join(", ")}` : "Tools"}
-        value={values.tools}
+        value={written.tools}
         why={whyNoTools(settings, model)}
         onChange={(on) => set({ tools: on })}
       />
@@ -173,6 +193,31 @@ function whyNoTools(settings: Settings, model: Model): string | undefined {
   return model.supports_tools
     ? "This chat was made without tools: give them to create_chat(tools=[…])."
     : `${model.name} does not call tools.`;
+}
+
+function write(options: OptionValues): Written {
+  return {
+    ...options,
+    top_k: String(options.top_k),
+    temperature: String(options.temperature),
+    top_p: String(options.top_p ?? ""),
+    random_seed: String(options.random_seed),
+    max_output_tokens: String(options.max_output_tokens ?? ""),
+  };
+}
+
+/** A field that must not be empty, and is, differs from every number. */
+function read(written: Written): OptionValues {
+  const number = (text: string) => (text === "" ? Number.NaN : Number(text));
+  const orNull = (text: string) => (text === "" ? null : Number(text));
+  return {
+    ...written,
+    top_k: number(written.top_k),
+    temperature: number(written.temperature),
+    top_p: orNull(written.top_p),
+    random_seed: number(written.random_seed),
+    max_output_tokens: orNull(written.max_output_tokens),
+  };
 }
 
 function changed(old: OptionValues, values: OptionValues): Partial<OptionValues> {

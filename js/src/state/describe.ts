@@ -75,6 +75,12 @@ export function resetObstacle(state: PanelState): string | null {
   return null;
 }
 
+/** Why the chat that was reset cannot be saved now; null when it can. */
+export function saveObstacle({ lost, kept, asked }: PanelState): string | null {
+  if (lost !== null) return lost;
+  return asked.some((a) => a.id === kept?.request) ? "Its file is on the way." : null;
+}
+
 /** The prompt that `reply` answers. */
 export function promptOf(state: PanelState, reply: ChatMessage): string | null {
   const before = state.messages.slice(0, state.messages.indexOf(reply));

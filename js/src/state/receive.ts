@@ -10,11 +10,18 @@ import type {
   ToolMessage,
   TurnMessage,
 } from "../protocol";
-import type { Outgoing, PanelState } from "./state";
-import { answered, beginReset, giveBack, requestFailed, stale } from "./steps";
+import type { Asked, Outgoing, PanelState } from "./state";
+import { answered, beginReset, giveBack, keep, requestFailed, stale } from "./steps";
 
 /** What the kernel says. */
 export function receive(state: PanelState, message: KernelMessage): PanelState {
+  const next = take(state, message);
+  // An import that was asked for here can still be refused: only now the old chat goes.
+  const replaced = next.floor > state.floor && state.asked.some((a) => a.type === "import");
+  return replaced ? { ...next, kept: keep(state) } : next;
+}
+
+function take(state: PanelState, message: KernelMessage): PanelState {
   if (message.type === "snapshot") return receiveSnapshot(state, message);
   if (!state.ready || message.seq <= state.seq) return state;
   const missedOne = message.seq !== state.seq + 1;
@@ -49,6 +56,9 @@ function settle(state: PanelState, message: Exclude<KernelMessage, SnapshotMessa
   if (!("request" in message) || message.request === undefined) return state;
   const { request } = message;
   const next = answered(state, request);
+  if (message.type === "exported" && next.kept?.request === request) {
+    return { ...next, kept: { ...next.kept, saved: true } };
+  }
   if (message.type !== "turn") return next;
   const outbox =
     message.role === "assistant"
@@ -64,13 +74,11 @@ function receiveSnapshot(state: PanelState, message: SnapshotMessage): PanelStat
     ready: true,
     seq: message.seq,
     sync: "fresh",
-    asked: state.asked.filter((a) => a.type !== "snapshot_request"),
+    asked: pending(state.asked, message),
   };
-  if (message.epoch <= state.floor) return booked;
+  if (message.epoch <= state.floor) return resetLost(booked, message);
   const known = new Set(message.messages.map((m) => m.request));
-  const lost = booked.outbox.filter(
-    (o) => o.turn === null && o.beforeSnapshotRequest && !known.has(o.id),
-  );
+  const lost = booked.outbox.filter((o) => !known.has(o.id) && isLost(booked, message, o));
   // The model had a prompt of an older chat, and has forgotten it with that.
   const forgotten = (o: Outgoing) => o.turn !== null && o.epoch < message.epoch;
   const shown: PanelState = {
@@ -98,6 +106,31 @@ function receiveSnapshot(state: PanelState, message: SnapshotMessage): PanelStat
     (s, o) => giveBack(s, o.id, "This message did not reach the model. Send it again."),
     settled,
   );
+}
+
+/**
+ * What still waits for an answer. The kernel takes requests in their order: what was asked before this snapshot was
+ * asked for has been answered, and the answer was lost if it is not here. Only a reset is answered when it ends.
+ */
+function pending(asked: readonly Asked[], { request, status }: SnapshotMessage): Asked[] {
+  const at = asked.findIndex((a) => a.id === request);
+  if (at < 0) return asked.filter((a) => a.type !== "snapshot_request");
+  const earlier = status === "resetting" ? asked.slice(0, at) : [];
+  const resets = earlier.filter((a) => a.type === "reset" || a.type === "import");
+  return [...resets.map((a) => ({ ...a, late: false })), ...asked.slice(at + 1)];
+}
+
+/** Nothing will come any more of a prompt that the snapshot does not have. */
+function isLost(state: PanelState, { epoch, status }: SnapshotMessage, o: Outgoing): boolean {
+  if (o.turn === null) return !state.asked.some((a) => a.id === o.id);
+  return o.epoch === epoch && status !== "resetting";
+}
+
+/** The chat that shall be reset is still there, and no reset is going on: the kernel did not get it, or refused it. */
+function resetLost(state: PanelState, { status }: SnapshotMessage): PanelState {
+  const id = state.resetting?.id ?? null;
+  if (id === null || status === "resetting" || state.asked.some((a) => a.id === id)) return state;
+  return requestFailed(state, id, "The reset did not reach the model. Reset the chat again.");
 }
 
 function receiveState(state: PanelState, message: StateMessage): PanelState {

@@ -1,7 +1,7 @@
 import type { Attached } from "./files";
 import { receive } from "./receive";
 import type { Outgoing, PanelEvent, PanelState } from "./state";
-import { answered, asking, beginReset, giveBack, requestFailed } from "./steps";
+import { answered, asking, beginReset, giveBack, keep, requestFailed } from "./steps";
 
 /** The panel's whole behaviour as a function: no DOM, no clock, no transport. */
 export function reduce(state: PanelState, event: PanelEvent): PanelState {
@@ -24,9 +24,9 @@ export function reduce(state: PanelState, event: PanelEvent): PanelState {
       return asking({ ...state, settingsError: null }, event.id, event.request);
     case "undo_clicked":
       return undoClicked(state, event.id);
-    case "kept_saved":
+    case "kept_save_clicked":
       return asking(
-        { ...state, kept: state.kept && { ...state.kept, saved: true } },
+        { ...state, kept: state.kept && { ...state.kept, request: event.id } },
         event.id,
         "export",
       );
@@ -37,6 +37,8 @@ export function reduce(state: PanelState, event: PanelEvent): PanelState {
         ...state,
         notice: event.message === null ? null : { message: event.message, retry: null },
       };
+    case "held_dropped":
+      return { ...state, held: state.held.filter((h) => h.id !== event.id) };
     case "lost":
       return { ...state, lost: event.why, asked: [] };
     case "request_failed":
@@ -58,7 +60,6 @@ function sent(state: PanelState, id: string, text: string, files: readonly Attac
     files,
     epoch: state.epoch,
     turn: null,
-    beforeSnapshotRequest: false,
   };
   return {
     ...asking(state, id, "send"),
@@ -72,14 +73,13 @@ function sent(state: PanelState, id: string, text: string, files: readonly Attac
 function snapshotRequested(state: PanelState, id: string): PanelState {
   return {
     ...asking(state, id, "snapshot_request"),
-    sync: "asked",
-    outbox: state.outbox.map((o) => ({ ...o, beforeSnapshotRequest: true })),
+    sync: state.sync === "stale" ? "asked" : state.sync,
   };
 }
 
 /** The screen is empty at once. What was on it can still be saved, from here: the kernel forgets it. */
 function resetClicked(state: PanelState, id: string): PanelState {
-  const kept = state.messages.length > 0 ? { messages: state.messages, saved: false } : state.kept;
+  const kept = keep(state);
   return beginReset(asking({ ...state, notice: null, kept }, id, "reset"), state.epoch, id);
 }
 

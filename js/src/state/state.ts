@@ -20,11 +20,9 @@ export interface Outgoing {
   epoch: number;
   /** The turn that the kernel gave it; null until it has. */
   turn: number | null;
-  /** It was sent before the latest request for a snapshot. */
-  beforeSnapshotRequest: boolean;
 }
 
-/** A request to the kernel that has had no answer yet. */
+/** A request to the kernel that has had no answer yet; they stand in their order. */
 export interface Asked {
   id: string;
   type: PanelMessage["type"];
@@ -40,10 +38,21 @@ export interface Notice {
   files?: readonly Attached[];
 }
 
+/** A prompt that did not reach the model and found the text box in use: it is nowhere else. */
+export interface Held {
+  id: string;
+  text: string;
+  files: readonly Attached[];
+  /** Why it did not. */
+  message: string;
+}
+
 /** A chat that was reset, kept here alone until the user has saved it or does not want it. */
 export interface Kept {
   messages: readonly ChatMessage[];
-  /** Its export has been asked for. */
+  /** The latest request for its file. */
+  request: string | null;
+  /** The file has come. */
   saved: boolean;
 }
 
@@ -74,6 +83,8 @@ export interface PanelState {
   outbox: readonly Outgoing[];
   asked: readonly Asked[];
   notice: Notice | null;
+  /** Until they are sent again or dismissed. */
+  held: readonly Held[];
   draft: string;
   /** The files that will go with the next prompt. */
   attached: readonly Attached[];
@@ -93,9 +104,10 @@ export type PanelEvent =
   | { type: "reset_clicked"; id: string }
   | { type: "asked"; id: string; request: PanelMessage["type"] }
   | { type: "undo_clicked"; id: string }
-  | { type: "kept_saved"; id: string }
+  | { type: "kept_save_clicked"; id: string }
   | { type: "kept_dismissed" }
   | { type: "noticed"; message: string | null }
+  | { type: "held_dropped"; id: string }
   | { type: "lost"; why: string }
   | { type: "request_failed"; id: string; message: string }
   | { type: "snapshot_requested"; id: string }
@@ -140,6 +152,7 @@ export const initialState: PanelState = {
   outbox: [],
   asked: [],
   notice: null,
+  held: [],
   draft: "",
   attached: [],
   hood: null,

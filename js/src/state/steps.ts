@@ -1,5 +1,5 @@
 /** Steps that several events share. */
-import type { Asked, PanelState } from "./state";
+import type { Asked, Kept, PanelState } from "./state";
 
 export function stale(state: PanelState): PanelState {
   return state.sync === "fresh" ? { ...state, sync: "stale" } : state;
@@ -14,8 +14,8 @@ export function answered(state: PanelState, id: string): PanelState {
 }
 
 /**
- * A prompt that was not sent to the model returns to the text box with its files, or waits in the notice if that is
- * in use.
+ * A prompt that was not sent to the model returns to the text box with its files, or waits beside it if that is in
+ * use.
  */
 export function giveBack(
   state: PanelState,
@@ -26,13 +26,18 @@ export function giveBack(
   const outgoing = state.outbox.find((o) => o.id === id);
   if (!outgoing) return state;
   const { text, files } = outgoing;
-  const free = state.draft.trim() === "" && state.attached.length === 0;
-  return {
-    ...state,
-    outbox: state.outbox.filter((o) => o !== outgoing),
-    ...(free ? { draft: text, attached: files } : {}),
-    notice: { message, retry, text, files },
-  };
+  const outbox = state.outbox.filter((o) => o !== outgoing);
+  if (state.draft.trim() === "" && state.attached.length === 0) {
+    const notice = { message, retry, text, files };
+    return { ...state, outbox, draft: text, attached: files, notice };
+  }
+  return { ...state, outbox, held: [...state.held, { id, text, files, message }] };
+}
+
+/** What is on the screen, to be kept when it goes; nothing in the place of an empty chat. */
+export function keep(state: PanelState): Kept | null {
+  const { messages, kept } = state;
+  return messages.length > 0 ? { messages, request: null, saved: false } : kept;
 }
 
 /** Everything of `epoch` leaves the screen now, before the kernel has answered. */

@@ -6,19 +6,25 @@ import {
   parseKernelMessage,
 } from "../protocol";
 import type { Transport } from "../transport";
-import { isReplying, resetObstacle, sendObstacle } from "./describe";
+import { isReplying, resetObstacle, saveObstacle, sendObstacle } from "./describe";
 import { type Attached, attachObstacle, type SavedFile, saveFile } from "./files";
 import { newId } from "./ids";
 import { reduce } from "./reducer";
-import { initialState, type PanelEvent, type PanelState } from "./state";
+import { type Held, initialState, type PanelEvent, type PanelState } from "./state";
 
 const LATE_AFTER_MS = 1500;
+/** The longest time between two questions whether something was lost. */
+const SELDOM_MS = 600_000;
+
+type Timer = ReturnType<typeof setTimeout>;
 
 /** One chat's state and its line to the kernel. Every view of the panel subscribes to the same store. */
 export class PanelStore {
   private current: PanelState = initialState;
   private readonly subscribers = new Set<() => void>();
-  private readonly timers = new Set<ReturnType<typeof setTimeout>>();
+  private readonly timers = new Set<Timer>();
+  /** Runs while something is late: the next question whether it was lost. */
+  private inquiry: Timer | null = null;
   private readonly unsubscribe: () => void;
   /** The request for options that a reset shall follow. */
   private resetAfter: string | null = null;
@@ -101,6 +107,15 @@ export class PanelStore {
     return true;
   }
 
+  /** Sends a prompt that has waited beside the text box; it waits on if that cannot be done now. */
+  sendHeld(held: Held): void {
+    if (this.send(held.text, held.files)) this.dropHeld(held);
+  }
+
+  dropHeld({ id }: Held): void {
+    this.dispatch({ type: "held_dropped", id });
+  }
+
   stop(): void {
     if (!isReplying(this.current) || this.current.status === "stopping") return;
     const id = newId();
@@ -175,9 +190,9 @@ export class PanelStore {
   /** Saves the chat that was reset last. */
   saveKept(): void {
     const { kept } = this.current;
-    if (!kept) return;
+    if (!kept || saveObstacle(this.current)) return;
     const id = newId();
-    this.dispatch({ type: "kept_saved", id });
+    this.dispatch({ type: "kept_save_clicked", id });
     this.ask({ type: "export", id, format: "markdown", messages: finished(kept.messages) });
   }
 
@@ -192,6 +207,10 @@ export class PanelStore {
     const mine = this.current.asked.some((a) => a.id === request);
     this.dispatch({ type: "received", message });
     if (!mine) return;
+    // The kernel answers again: what is late now need not wait until the next question.
+    if (message.type === "snapshot" && this.current.asked.some((a) => a.late)) {
+      this.inquireIn(LATE_AFTER_MS);
+    }
     if (message.type === "exported") {
       this.save({ name: message.name, type: message.media_type, text: message.text });
     }
@@ -202,6 +221,7 @@ export class PanelStore {
 
   private dispatch(event: PanelEvent): void {
     this.current = reduce(this.current, event);
+    if (this.current.asked.length === 0) this.cancel(this.inquiry);
     this.catchUp();
     for (const subscriber of this.subscribers) subscriber();
   }
@@ -212,6 +232,38 @@ export class PanelStore {
     const id = newId();
     this.current = reduce(this.current, { type: "snapshot_requested", id });
     this.ask({ type: "snapshot_request", id });
+  }
+
+  /** A snapshot tells whether the answer to what is late was lost. Asked for again, each time after twice as long. */
+  private inquire(waitMs = LATE_AFTER_MS): void {
+    this.inquireIn(waitMs, Math.min(2 * waitMs, SELDOM_MS));
+    const id = newId();
+    this.dispatch({ type: "snapshot_requested", id });
+    this.ask({ type: "snapshot_request", id });
+  }
+
+  private inquireIn(ms: number, nextMs = ms): void {
+    this.cancel(this.inquiry);
+    this.inquiry = this.after(ms, () => {
+      this.inquiry = null;
+      if (this.current.asked.length > 0) this.inquire(nextMs);
+    });
+  }
+
+  private after(ms: number, then: () => void): Timer {
+    const timer = setTimeout(() => {
+      this.timers.delete(timer);
+      then();
+    }, ms);
+    this.timers.add(timer);
+    return timer;
+  }
+
+  private cancel(timer: Timer | null): void {
+    if (timer === null) return;
+    clearTimeout(timer);
+    this.timers.delete(timer);
+    if (timer === this.inquiry) this.inquiry = null;
   }
 
   private request(message: PanelMessage): void {
@@ -238,13 +290,11 @@ export class PanelStore {
       );
       return;
     }
-    const timer = setTimeout(() => {
-      this.timers.delete(timer);
-      if (this.current.asked.some((a) => a.id === message.id)) {
-        this.dispatch({ type: "unanswered", id: message.id });
-      }
-    }, LATE_AFTER_MS);
-    this.timers.add(timer);
+    this.after(LATE_AFTER_MS, () => {
+      if (!this.current.asked.some((a) => a.id === message.id)) return;
+      this.dispatch({ type: "unanswered", id: message.id });
+      if (this.inquiry === null) this.inquire();
+    });
   }
 }
 

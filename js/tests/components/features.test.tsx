@@ -103,6 +103,71 @@ describe("the keyboard", () => {
     expect(sent()).toContain(type);
   });
 
+  describe("on a Mac", () => {
+    /** A key that types `key` with Option, as layouts there have it. */
+    const press = (code: string, key: string, more: KeyboardEventInit = {}) => {
+      const where = document.activeElement ?? document.body;
+      const event = { code, key, altKey: true, bubbles: true, cancelable: true, ...more };
+      return where.dispatchEvent(new KeyboardEvent("keydown", event));
+    };
+
+    beforeEach(() => {
+      panel.unmount();
+      vi.spyOn(navigator, "platform", "get").mockReturnValue("MacIntel");
+      panel = mount(SAID);
+    });
+    afterEach(() => vi.restoreAllMocks());
+
+    it.each([
+      ["KeyZ", "ż"],
+      ["KeyR", "®"],
+      ["KeyG", "©"],
+      ["KeyP", "π"],
+      ["KeyZ", "Dead"],
+    ])("%s with Option types %s in a text field and does nothing else", async (code, key) => {
+      await panel.box.click();
+      const before = sent();
+      expect(press(code, key)).toBe(true);
+      expect(sent()).toEqual(before);
+      expect(page.getByRole("textbox", { name: "Edited prompt" }).elements()).toEqual([]);
+    });
+
+    it.each([
+      ["KeyR", "reset"],
+      ["KeyG", "regenerate"],
+      ["KeyZ", "undo"],
+    ])("%s with Control and Option asks for %s", async (code, type) => {
+      await panel.box.click();
+      expect(press(code, "?", { ctrlKey: true })).toBe(false);
+      expect(sent()).toContain(type);
+    });
+
+    it("Option is enough outside of text fields", async () => {
+      (panel.log.element() as HTMLElement).focus();
+      expect(press("KeyG", "©")).toBe(false);
+      expect(sent()).toContain("regenerate");
+    });
+
+    it("the help and the buttons name the keys that work there", async () => {
+      await button("Keyboard shortcuts").click();
+      for (const key of ["R", "G", "P", "Z"]) {
+        await expect.element(page.getByText(`Ctrl+Option+${key}`, { exact: true })).toBeVisible();
+      }
+      const { title, ariaKeyShortcuts } = button("Undo").element() as HTMLElement & {
+        ariaKeyShortcuts: string | null;
+      };
+      expect(title).toContain("(Ctrl+Option+Z)");
+      expect(ariaKeyShortcuts).toBe("Control+Alt+Z");
+    });
+  });
+
+  it("Control with Alt is left to the characters that it types elsewhere", async () => {
+    await panel.box.click();
+    const event = { code: "KeyZ", key: "ż", altKey: true, ctrlKey: true, bubbles: true };
+    panel.box.element().dispatchEvent(new KeyboardEvent("keydown", event));
+    expect(sent()).not.toContain("undo");
+  });
+
   it("Alt+P edits the last prompt, and Escape stops a reply", async () => {
     await panel.box.click();
     await userEvent.keyboard("{Alt>}p{/Alt}");
@@ -240,6 +305,44 @@ describe("Settings", () => {
     const { id } = lastSent(panel.transport.sent, "options");
     panel.tell(panel.kernel.next("settings", { settings: SETTINGS, request: id }));
     expect(sent()).toContain("reset");
+  });
+
+  it.each([
+    ["Temperature", "0.75", { temperature: 0.75 }],
+    ["Top-p", "0.92", { top_p: 0.92 }],
+  ])("take any number within its range: %s %s", async (name, text, expected) => {
+    await button("Settings").click();
+    await page.getByRole("spinbutton", { name }).fill(text);
+    await button("Keep for the next chat").click();
+    expect(lastSent(panel.transport.sent, "options").options).toEqual(expected);
+  });
+
+  it("can be cleared and written anew", async () => {
+    await button("Settings").click();
+    const field = page.getByRole("spinbutton", { name: "Top-k" });
+    await field.click();
+    await userEvent.keyboard("{End}{Backspace}");
+    await expect.element(field).toHaveValue(null);
+    await userEvent.keyboard("40");
+    await expect.element(field).toHaveValue(40);
+  });
+
+  it.each([
+    ["Top-k", "", "Top-k must be a whole number of at least 1."],
+    ["Top-k", "2.5", "Top-k must be a whole number of at least 1."],
+    ["Top-p", "1.5", "Top-p must be a number from 0 to 1, or empty."],
+  ])("that are no such number are not applied: %s “%s”", async (name, text, why) => {
+    await button("Settings").click();
+    const field = page.getByRole("spinbutton", { name });
+    for (const apply of ["Keep for the next chat", "Start a new chat with these"]) {
+      await field.fill(text);
+      await button(apply).click();
+      await expect.element(page.getByRole("alert")).toHaveTextContent(why);
+      await expect.element(field).toHaveFocus();
+      await field.fill("1");
+      await expect.element(page.getByRole("alert")).not.toBeInTheDocument();
+    }
+    expect(sent()).not.toContain("options");
   });
 
   it("that cannot work are refused where they were made", async () => {

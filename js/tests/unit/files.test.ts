@@ -51,7 +51,7 @@ it("a prompt that is refused comes back with its files, and is sent again with t
   store.draft("Something else");
   refuse();
   expect(store.state).toMatchObject({ draft: "Something else", attached: [] });
-  expect(store.state.notice?.files).toEqual([cat]);
+  expect(store.state.held).toMatchObject([{ text: "What is this?", files: [cat] }]);
 });
 
 it("files wait with the draft until they are sent or taken off", async () => {
@@ -66,6 +66,44 @@ it("files wait with the draft until they are sent or taken off", async () => {
   const [a] = store.state.attached;
   if (a) store.detach(a);
   expect(store.state.attached.map((f) => f.name)).toEqual(["b.png"]);
+});
+
+it("a prompt that waits for a free text box is there until it is sent again or dismissed", async () => {
+  const { transport, kernel, store } = ready();
+  const cat = { name: "cat.png", type: "image/png", data: new Uint8Array([1, 2, 3]).buffer };
+  const refuse = () => {
+    const { id, text } = lastSent(transport.sent, "send");
+    transport.receive(kernel.error({ request: id, text, retry: "send" }));
+  };
+  const held = () => store.state.held.map((h) => h.text);
+  store.send("First", [cat]);
+  store.draft("In the box");
+  refuse();
+  await store.attach([new File(["text"], "c.txt", { type: "text/plain" })]);
+  store.notice(null);
+  store.undo();
+  const { id } = lastSent(transport.sent, "undo");
+  transport.receive(kernel.branch(null, [], id));
+  transport.receive(kernel.state("idle", id));
+  transport.receive(kernel.snapshot());
+  store.send("Second");
+  refuse();
+  expect(held()).toEqual(["First", "Second"]);
+  store.reset();
+  transport.receive(kernel.newEpoch(lastSent(transport.sent, "reset").id));
+  const [first, second] = store.state.held;
+  if (!first || !second) throw new Error("a prompt is gone");
+  store.sendHeld(first);
+  expect(lastSent(transport.sent, "send")).toMatchObject({
+    text: "First",
+    files: [{ name: "cat.png" }],
+  });
+  expect(held()).toEqual(["Second"]);
+  store.sendHeld(second);
+  expect(held()).toEqual(["Second"]);
+  store.dropHeld(second);
+  expect(held()).toEqual([]);
+  expect(store.state.draft).toBe("In the box");
 });
 
 it("an export is saved by the view's side that asked for it, once", () => {
@@ -85,6 +123,23 @@ it("the chat that was reset is exported from what was kept of it", () => {
   store.saveKept();
   expect(lastSent(transport.sent, "export").messages).toMatchObject([{ turn: 1, text: "A" }]);
   expect(store.state.messages).toEqual([]);
+});
+
+it("the chat that was reset is asked for once at a time, and not of a kernel that is gone", () => {
+  const { transport, kernel, store } = ready();
+  const exports = () => transport.sent.filter((m) => m.type === "export");
+  store.reset();
+  transport.receive(kernel.newEpoch(lastSent(transport.sent, "reset").id));
+  store.saveKept();
+  store.saveKept();
+  expect(exports()).toHaveLength(1);
+  transport.receive(kernel.error({ request: exports()[0]?.id }));
+  store.saveKept();
+  expect(exports()).toHaveLength(2);
+  store.lose("The kernel has ended.");
+  store.saveKept();
+  expect(exports()).toHaveLength(2);
+  expect(store.state).toMatchObject({ kept: { saved: false }, notice: { message: "It failed." } });
 });
 
 it("options that shall begin at once reset the chat when they were accepted, not before", () => {

@@ -151,14 +151,68 @@ describe("a chat that was reset", () => {
     const { kernel, state } = afterTwoTurns();
     const reset = play(state, click, kernel.newEpoch("x"));
     expect(reset).toMatchObject({ messages: [], kept: { messages: SAID, saved: false } });
-    expect(play(reset, { type: "kept_saved", id: "e" }).kept?.saved).toBe(true);
     expect(play(reset, { type: "kept_dismissed" }).kept).toBeNull();
+  });
+
+  const save: PanelEvent = { type: "kept_save_clicked", id: "e" };
+  const exported = (kernel: ScriptedKernel, request: string) =>
+    kernel.next("exported", { name: "a.md", media_type: "text/markdown", text: "", request });
+
+  it("is saved when its file is there, and not before", () => {
+    const { kernel, state } = afterTwoTurns();
+    const asked = play(state, click, kernel.newEpoch("x"), save);
+    expect(asked.kept?.saved).toBe(false);
+    expect(play(asked, exported(kernel, "another's")).kept?.saved).toBe(false);
+    expect(play(asked, exported(kernel, "e"))).toMatchObject({ kept: { saved: true }, asked: [] });
+  });
+
+  it("is offered on when it could not be saved", () => {
+    const { kernel, state } = afterTwoTurns();
+    const asked = play(state, click, kernel.newEpoch("x"), save);
+    expect(play(asked, kernel.error({ request: "e" })).kept?.saved).toBe(false);
+    const failed: PanelEvent = { type: "request_failed", id: "e", message: "No kernel." };
+    expect(play(asked, failed).kept).toMatchObject({ messages: SAID, saved: false });
+  });
+
+  it("is saved whatever was missed before its file came", () => {
+    const { kernel, state } = afterTwoTurns();
+    const asked = play(state, click, kernel.newEpoch("x"), save);
+    kernel.state("idle");
+    const saved = play(asked, exported(kernel, "e"));
+    expect(saved).toMatchObject({ kept: { saved: true }, sync: "stale" });
   });
 
   it("is not forgotten for an empty one", () => {
     const { kernel, state } = afterTwoTurns();
     const again = play(state, click, kernel.newEpoch("x"), { type: "reset_clicked", id: "y" });
     expect(again.kept?.messages).toEqual(SAID);
+  });
+});
+
+describe("a chat that an import takes the place of", () => {
+  const asked: PanelEvent = { type: "asked", id: "i", request: "import" };
+  const kept = { messages: SAID, saved: false };
+
+  it("is kept here, to be saved", () => {
+    const { kernel, state } = afterTwoTurns();
+    const begun = play(state, asked, kernel.state("resetting"));
+    expect(begun).toMatchObject({ messages: [], kept });
+    const imported = [user(1, "Other")];
+    const next = play(begun, kernel.newEpoch("i"), kernel.snapshot(imported));
+    expect(next).toMatchObject({ messages: imported, kept, asked: [] });
+  });
+
+  it("is kept too when a snapshot tells of the import", () => {
+    const { kernel, state } = afterTwoTurns();
+    kernel.epoch = 2;
+    const told = kernel.snapshot([user(1, "Other")], { request: "q" });
+    expect(play(state, asked, requested, told)).toMatchObject({ kept, asked: [] });
+  });
+
+  it("stays, and is not offered, when the import is refused", () => {
+    const { kernel, state } = afterTwoTurns();
+    const refused = play(state, asked, kernel.error({ request: "i" }));
+    expect(refused).toMatchObject({ messages: SAID, kept: null });
   });
 });
 

@@ -42,7 +42,7 @@ describe("a prompt whose turns a reset has dropped on their way", () => {
     const { kernel, state } = ready();
     const asked = play(reset(play(state, sent("r1", "Hello"))), kernel.newEpoch("reset"));
     expect(asked).toMatchObject({ epoch: 2, sync: "stale" });
-    const settled = play(asked, requested, kernel.snapshot());
+    const settled = play(asked, requested, kernel.snapshot([], { request: "q" }));
     expect(settled).toMatchObject({ outbox: [], draft: "Hello", sync: "fresh" });
     expect(settled.notice?.text).toBe("Hello");
   });
@@ -100,15 +100,23 @@ describe("snapshot", () => {
 
   it("gives back a prompt that the kernel never got", () => {
     const { kernel, state } = ready();
-    const next = play(state, sent("r1", "Hello"), requested, kernel.snapshot());
+    const answer = kernel.snapshot([], { request: "q" });
+    const next = play(state, sent("r1", "Hello"), requested, answer);
     expect(next).toMatchObject({ draft: "Hello", outbox: [], notice: { retry: "send" } });
   });
 
   it("does not give back a prompt that was sent after it was asked for", () => {
     const { kernel, state } = ready();
-    const next = play(state, requested, sent("r1", "Hello"), kernel.snapshot());
+    const answer = kernel.snapshot([], { request: "q" });
+    const next = play(state, requested, sent("r1", "Hello"), answer);
     expect(next).toMatchObject({ draft: "", notice: null });
     expect(next.outbox).toHaveLength(1);
+  });
+
+  it("that was not asked for here says nothing of what is on its way", () => {
+    const { kernel, state } = ready();
+    const next = play(state, sent("r1", "Hello"), kernel.snapshot([], { request: "theirs" }));
+    expect(next).toMatchObject({ draft: "", asked: [{ id: "r1" }], outbox: [{ id: "r1" }] });
   });
 
   it("that has the prompt settles it", () => {
@@ -249,7 +257,7 @@ describe("error", () => {
     });
   });
 
-  it("never overwrites what is being written: the prompt waits in the notice", () => {
+  it("never overwrites what is being written: the prompt waits beside it", () => {
     const { kernel, state } = ready();
     const next = play(
       state,
@@ -257,7 +265,7 @@ describe("error", () => {
       { type: "drafted", text: "Next" },
       kernel.error({ request: "r1", text: "Hello", retry: "send" }),
     );
-    expect(next).toMatchObject({ draft: "Next", notice: { text: "Hello", retry: "send" } });
+    expect(next).toMatchObject({ draft: "Next", held: [{ text: "Hello" }], notice: null });
   });
 
   it("gives a withdrawn prompt back and takes it off the screen", () => {
