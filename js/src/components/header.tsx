@@ -3,6 +3,7 @@ import { ExportMenu } from "./export-menu";
 import { HelpMenu } from "./help-menu";
 import { GearIcon, HoodIcon, PlusIcon, ResetIcon } from "./icons";
 import type { Drawer } from "./panel";
+import { ariaKeysWith, keysWith } from "./shortcuts";
 
 interface Props {
   hub: PanelHub;
@@ -61,9 +62,11 @@ export function Header({ hub, store, state, drawer, toggle }: Props) {
         type="button"
         class="gn-button gn-button-outline gn-reset"
         aria-disabled={obstacle !== null}
-        aria-keyshortcuts="Alt+R"
+        aria-keyshortcuts={ariaKeysWith("R")}
         data-busy={state.status === "resetting"}
-        title={obstacle ?? "Start a new chat and free the model's memory of this one (Alt+R)"}
+        title={
+          obstacle ?? `Start a new chat and free the model's memory of this one (${keysWith("R")})`
+        }
         onClick={() => store.reset()}
       >
         <ResetIcon />

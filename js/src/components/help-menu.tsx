@@ -1,13 +1,13 @@
 import { KeyboardIcon } from "./icons";
 import { Popover } from "./popover";
-import { SHORTCUTS } from "./shortcuts";
+import { shortcuts } from "./shortcuts";
 
 export function HelpMenu() {
   return (
     <Popover label="Keyboard shortcuts" icon={<KeyboardIcon />}>
       {() => (
         <dl class="gn-keys">
-          {SHORTCUTS.map(([keys, what]) => (
+          {shortcuts().map(([keys, what]) => (
             <div key={keys}>
               <dt>
                 <kbd>{keys}</kbd>

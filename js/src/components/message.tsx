@@ -9,6 +9,7 @@ import { footnote } from "./footnote";
 import { RawIcon, RetryIcon, UndoIcon } from "./icons";
 import { Notice } from "./notice";
 import { Prompt } from "./prompt";
+import { ariaKeysWith, keysWith } from "./shortcuts";
 import { Thinking } from "./thinking";
 import { ToolCalls } from "./tool-calls";
 
@@ -104,8 +105,8 @@ function LatestActions({
         type="button"
         class="gn-button gn-button-quiet gn-back"
         aria-label="Regenerate"
-        aria-keyshortcuts="Alt+G"
-        title={`Answer again${same} (Alt+G)`}
+        aria-keyshortcuts={ariaKeysWith("G")}
+        title={`Answer again${same} (${keysWith("G")})`}
         onClick={() => store.regenerate(turn)}
       >
         <RetryIcon />
@@ -114,8 +115,8 @@ function LatestActions({
         type="button"
         class="gn-button gn-button-quiet gn-back"
         aria-label="Undo"
-        aria-keyshortcuts="Alt+Z"
-        title="Take this turn back, from the model's memory too (Alt+Z)"
+        aria-keyshortcuts={ariaKeysWith("Z")}
+        title={`Take this turn back, from the model's memory too (${keysWith("Z")})`}
         onClick={() => store.undo()}
       >
         <UndoIcon />

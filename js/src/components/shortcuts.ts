@@ -1,16 +1,32 @@
 import type { PanelStore } from "../state";
 
-/** What the keys do; the help shows this list. */
-export const SHORTCUTS: readonly [keys: string, what: string][] = [
-  ["Enter", "Send"],
-  ["Shift+Enter", "New line"],
-  ["↑ / ↓", "Earlier prompts, in the empty message box"],
-  ["Escape", "Stop the reply; close what is open"],
-  ["Alt+R", "Reset chat"],
-  ["Alt+G", "Regenerate the last reply"],
-  ["Alt+P", "Edit the last prompt"],
-  ["Alt+Z", "Undo the last turn"],
-];
+/** What the keys do, for the help. */
+export function shortcuts(): readonly [keys: string, what: string][] {
+  return [
+    ["Enter", "Send"],
+    ["Shift+Enter", "New line"],
+    ["↑ / ↓", "Earlier prompts, in the empty message box"],
+    ["Escape", "Stop the reply; close what is open"],
+    [keysWith("R"), "Reset chat"],
+    [keysWith("G"), "Regenerate the last reply"],
+    [keysWith("P"), "Edit the last prompt"],
+    [keysWith("Z"), "Undo the last turn"],
+  ];
+}
+
+/** The combination for a letter, as people call it. */
+export function keysWith(letter: string): string {
+  return isMac() ? `Ctrl+Option+${letter}` : `Alt+${letter}`;
+}
+
+/** The same, as `aria-keyshortcuts` has it. */
+export function ariaKeysWith(letter: string): string {
+  return isMac() ? `Control+Alt+${letter}` : `Alt+${letter}`;
+}
+
+function isMac(): boolean {
+  return /mac|iphone|ipad/i.test(navigator.platform);
+}
 
 /** Does what a key combination in the panel is for. */
 export function onShortcut(
@@ -23,7 +39,7 @@ export function onShortcut(
     store.stop();
     return;
   }
-  if (!event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  if (!isForPanel(event)) return;
   // The key's place, not its letter: with Alt, a Mac types another one.
   switch (event.code) {
     case "KeyR":
@@ -44,4 +60,15 @@ export function onShortcut(
       return;
   }
   event.preventDefault();
+}
+
+/** On a Mac, Option with a letter types a character: where one can be typed, Control has to be held too. */
+function isForPanel({ altKey, ctrlKey, metaKey, shiftKey, target }: KeyboardEvent): boolean {
+  if (!altKey || metaKey || shiftKey) return false;
+  if (!isMac()) return !ctrlKey;
+  return ctrlKey || !isTextField(target);
+}
+
+function isTextField(target: EventTarget | null): boolean {
+  return target instanceof Element && target.matches("textarea, input:not([type=checkbox])");
 }

@@ -113,6 +113,25 @@ describe("sending", () => {
   });
 });
 
+describe("a prompt that is refused while another is being written", () => {
+  it("is shown until it is sent again", async () => {
+    await panel.box.fill("Hello <b>you</b>");
+    await panel.send.click();
+    const { id, text } = lastSent(panel.transport.sent, "send");
+    await panel.box.fill("Next");
+    panel.tell(panel.kernel.error({ request: id, text, retry: "send" }));
+    const alert = page.getByRole("alert");
+    await expect.element(alert).toHaveTextContent("It failed. “Hello <b>you</b>”");
+    await ask(panel, "Next");
+    await expect.element(alert).toBeVisible();
+    expect(alert.getByRole("button", { name: "Retry" }).elements()).toEqual([]);
+    panel.tell(panel.kernel.end(), panel.kernel.state("idle"));
+    await alert.getByRole("button", { name: "Retry" }).click();
+    expect(sends().map((m) => m.text)).toEqual([text, "Next", text]);
+    await expect.element(alert).not.toBeInTheDocument();
+  });
+});
+
 describe("a reply", () => {
   it("streams, and what looks like HTML in it is text", async () => {
     await ask(panel, "Hello");
