@@ -356,7 +356,6 @@ class Session(TableDisplay, Closable):
             parts=parts,
             response_format=response_format,
             prompted=self._prompted and response_format is None,
-            call_start=self._call_start if response_format is None else "",
         )
 
     def _new_results(self, results: Sequence[ToolResult]) -> Turn:
@@ -388,7 +387,6 @@ class Session(TableDisplay, Closable):
             parts=turn.parts,
             prompted=self._prompted,
             held_to_call=True,
-            call_start=self._call_start,
         )
 
     def _rendered(self, message: str | None) -> Rendered:
@@ -432,7 +430,14 @@ class Session(TableDisplay, Closable):
                 conversation, used, prompt = self._conversation_with_room(turn)
                 limit = self._engine.model.context_limit
                 self._keep_checkpoint(turn)
-                turn.start(conversation, turn_json(turn), used=used, prompt=prompt, limit=limit)
+                turn.start(
+                    conversation,
+                    turn_json(turn),
+                    used=used,
+                    prompt=prompt,
+                    limit=limit,
+                    call_start=self._call_start,
+                )
         except BaseException as error:
             queue.leave(turn)
             if turn.started:  # a Ctrl-C, when the engine had accepted the message

@@ -53,7 +53,6 @@ class Turn:
         response_format: What the reply shall be.
         prompted: Tools are declared in the prompt, and calls read from the reply's text.
         held_to_call: The reply is held to be a call, and read as one.
-        call_start: What the model writes before a call that the engine reads; ``""`` when there are no such calls.
     """
 
     def __init__(
@@ -68,7 +67,6 @@ class Turn:
         response_format: ResponseFormat | None = None,
         prompted: bool = False,
         held_to_call: bool = False,
-        call_start: str = "",
     ) -> None:
         self.message = message
         self.options = options
@@ -87,12 +85,9 @@ class Turn:
         self.restored = False
         self._written: list[str] = []
         self.held_to_call = held_to_call
-        self.call_start = call_start
-        self._calls_in_text: CallReader | CutCallReader | None = None
-        if prompted or held_to_call:
-            self._calls_in_text = CallReader()
-        elif call_start:
-            self._calls_in_text = CutCallReader(call_start)
+        self._calls_in_text: CallReader | CutCallReader | None = (
+            CallReader() if prompted or held_to_call else None
+        )
         self._max_output_tokens = max_output_tokens
         self._driving = threading.Lock()
         self._done = threading.Event()
@@ -136,7 +131,6 @@ class Turn:
             results=results,
             follows=follows,
             prompted=follows.prompted,
-            call_start=follows.call_start,
         )
 
     def __repr__(self) -> str:
@@ -225,15 +219,26 @@ class Turn:
         return (said, answer)
 
     def start(
-        self, conversation: Conversation, message_json: str, *, used: int, prompt: int, limit: int
+        self,
+        conversation: Conversation,
+        message_json: str,
+        *,
+        used: int,
+        prompt: int,
+        limit: int,
+        call_start: str = "",
     ) -> None:
         """Send the message, which adds ``prompt`` tokens to the ``used`` ones of ``limit`` in the KV cache.
+
+        ``call_start`` is what the model writes before a call that the engine reads; ``""`` when there are no such calls.
 
         Raises:
             ClosedError: The handle is closed.
             EngineError: The engine refused the message.
         """
         self._context_before, self._prompt_tokens, self._context_limit = used, prompt, limit
+        if call_start and self._calls_in_text is None and self.response_format is None:
+            self._calls_in_text = CutCallReader(call_start)
         self._conversation = conversation  # from here on a cancel reaches the engine
         try:
             self._generation = conversation.send(message_json, self.options)

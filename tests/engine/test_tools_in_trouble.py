@@ -327,6 +327,16 @@ def test_results_for_a_restored_call_are_its_only_answer(fake, manager):
     assert [message["role"] for message in history(fake)] == ["user", "assistant"]
 
 
+def test_a_call_that_is_never_ended_after_a_restored_one_is_not_shown_either(fake, manager):
+    shutil.copy(resolve_model("tiny"), manager.model.path)
+    call = gn.ToolCall("add", {"a": 1, "b": 1})
+    session = manager.create_session(tools=[add])
+    session.restore([gn.Message("user", "Go."), gn.Message("assistant", "", tool_calls=(call,))])
+    fake.set(chunks=says('So: <tool_call>{"na'))
+    reply = session.send_tool_results([gn.ToolResult(call, 2)])
+    assert (reply.text, reply.finish_reason) == ("So: ", "tool_calls")
+
+
 def test_going_back_behind_a_stopped_call_costs_no_replay(fake, manager, in_thread):
     fake.set(chunk_replies=replies(calls(("add", {"a": 1, "b": 1})), says("One."), says("Two.")))
     chat = manager.create_chat(tools=[add])

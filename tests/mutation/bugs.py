@@ -739,8 +739,8 @@ BUGS = (
     bug(
         "a call that never ends is shown as text",
         TURNS,
-        "        elif call_start:\n",
-        "        elif call_start and held_to_call:\n",
+        "if call_start and self._calls_in_text is None and",
+        "if call_start and self.held_to_call and",
     ),
     bug(
         "a constrained reply thinks",
