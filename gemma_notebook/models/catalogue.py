@@ -20,7 +20,7 @@ from gemma_notebook.models.machine import Machine
 from gemma_notebook.models.store import InstalledModel, Store, checked_name
 
 __all__ = [
-    "ABILITIES", "TABLE_HEADS", "CatalogueModel", "ModelList", "bytes_text", "load_entries", "models", "table_row",
+    "ABILITIES", "TABLE_HEADS", "CatalogueModel", "ModelList", "bytes_text", "load_entries", "made_here", "models", "table_row",
     "unknown_model",
 ]  # fmt: skip
 
@@ -153,20 +153,7 @@ class ModelList(Sequence[CatalogueModel]):
 
 
 def models(*, store: Store | None = None) -> ModelList:
-    """The models that can be loaded or fetched by name, and those that are installed besides.
-
-    Reads files only; nothing is fetched. Safe to call from any thread.
-
-    Args:
-        store: The store to look into; None for the user's.
-
-    Raises:
-        OptionValueError: A catalogue of the user's is wrong; the message says where.
-
-    Example:
-        >>> gn.models()["gemma3-1b"].size_bytes
-        584417280
-    """
+    """What ``gemma_notebook.models()`` gives; its help is there."""
     store = store or Store()
     machine = Machine.here(store)
     entries = load_entries(store)

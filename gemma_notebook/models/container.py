@@ -58,7 +58,8 @@ _MODEL_TYPES = {
 }  # fmt: skip
 # The model types that the engine parses tool calls for without being told how.
 _TOOL_TYPES = ("function_gemma", "gemma4")
-# Where a model type says what its calls begin with, and what the engine takes when it does not.
+# Where a model type says what its calls begin with (llm_model_type.proto of litert-lm-builder 0.18), and what the engine takes
+# when it does not (the text of its library).
 _CALL_STARTS = {
     "function_gemma": (5, "<start_function_call>"),
     "qwen3": (1, "<tool_call>"),
