@@ -136,7 +136,7 @@ def _entry(item: _Fields) -> Entry:
         finish_reason=cast(
             "FinishReason | None", item.one_of("finish_reason", (None, *get_args(FinishReason)))
         ),
-        error=item.optional_text("error"),
+        error=item.optional_text("error") or None,
         trimmed_turns=item.whole("trimmed_turns") or 0,
         usage=_usage(item),
         timing=_timing(item),

@@ -479,9 +479,23 @@ BUGS = (
         "a clone is taken after the message is sent",
         SESSION,
         """                self._keep_checkpoint(turn)
-                turn.start(conversation, turn_json(turn), used=used, prompt=prompt, limit=limit)
+                turn.start(
+                    conversation,
+                    turn_json(turn),
+                    used=used,
+                    prompt=prompt,
+                    limit=limit,
+                    call_start=self._call_start,
+                )
 """,
-        """                turn.start(conversation, turn_json(turn), used=used, prompt=prompt, limit=limit)
+        """                turn.start(
+                    conversation,
+                    turn_json(turn),
+                    used=used,
+                    prompt=prompt,
+                    limit=limit,
+                    call_start=self._call_start,
+                )
                 turn.drain()
                 self._keep_checkpoint(turn)
 """,

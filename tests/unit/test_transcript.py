@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -386,6 +386,7 @@ def test_any_value_in_any_field_is_taken_or_refused_and_never_worse(name, value)
     assert transcript.to_markdown()
 
 
+@example("error", "")
 @given(
     st.sampled_from(
         [
