@@ -5,15 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import anywidget
 
 from gemma_notebook.errors import GemmaNotebookError, OptionTypeError, OptionValueError
 from gemma_notebook.panel.interfaces import PanelChat, PanelManager
+from gemma_notebook.panel.saved_view import KEPT_BELOW, NOTHING_KEPT, keep_at_cell_end, transcripts
 from gemma_notebook.panel.tabs import Tabs
-from gemma_notebook.transcript import Transcript
-from gemma_notebook.transcript.record import TranscribedChat
 
 __all__ = ["ChatPanel"]
 
@@ -21,8 +20,6 @@ _STATIC = Path(__file__).parent / "static"
 
 # They show what a chat is: the second and the third belong together.
 _PROMPTS = ("What can you do?", "My favourite colour is green.", "What do you know about me?")
-
-_GONE = "This chat lives in the kernel, and nothing of it is saved with the notebook. Run the cell to open a panel again."
 
 
 def _built(name: str) -> Path | str:
@@ -41,8 +38,9 @@ class ChatPanel(anywidget.AnyWidget):
         chat: A chat to show, or a session manager, on which the panel then makes a chat of its own.
         chats: Several chats of the manager ``chat``, each in a tab of its own. Users can open more of them.
         prompts: What an empty chat offers to begin with; an empty list for nothing.
-        persist: Let the cell's output keep the chat as it stood when the cell ended, as HTML and Markdown, for
-            those who read the notebook without a kernel. :meth:`Chat.transcript` is an output of its own.
+        persist: Keep the chat as it stood when the cell ended in an output below the panel, as HTML and Markdown,
+            for those who read the notebook without its kernel. JupyterLab hides it while the panel is there. To
+            keep what is said later, end a cell in :meth:`Chat.transcript`.
 
     Raises:
         OptionTypeError: ``chat`` or one of ``chats`` is neither, or a prompt is not a string.
@@ -116,12 +114,8 @@ class ChatPanel(anywidget.AnyWidget):
 
     def _static_view(self) -> dict[str, str]:
         if not self._persist:
-            return {"text/markdown": f"*{_GONE}*", "text/html": f"<p><em>{_GONE}</em></p>"}
-        kept = [Transcript.of(cast("TranscribedChat", chat))._repr_mimebundle_() for chat in self.chats]
-        return {
-            "text/markdown": "\n---\n\n".join(one["text/markdown"] for one in kept),
-            "text/html": "<hr>\n".join(one["text/html"] for one in kept),
-        }
+            return NOTHING_KEPT
+        return KEPT_BELOW if keep_at_cell_end(lambda: self.chats) else transcripts(self.chats)
 
     def _on_message(self, _widget: object, content: Any, buffers: Sequence[Any] | None) -> None:
         self._tabs.handle(content, buffers)

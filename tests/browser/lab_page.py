@@ -110,10 +110,10 @@ class Notebook:
         """Wait until the status bar says that the kernel has nothing to do."""
         self.page.get_by_text(re.compile(r"\| Idle$")).first.wait_for()
 
-    def run_all(self) -> Notebook:
+    def run_all(self, status: str = "Ready") -> Notebook:
         """Run all cells by the menu and wait for the panel."""
         self._click_run_all()
-        expect(self.panel().status).to_have_text("Ready")
+        expect(self.panel().status).to_have_text(status)
         return self
 
     def _click_run_all(self) -> None:

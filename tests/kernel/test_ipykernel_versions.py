@@ -74,6 +74,20 @@ def test_stop_and_reset_of_an_idle_kernel(version: str, route: str, open_view: C
     assert_it_stops_and_resets(open_view(route))
 
 
+@pytest.mark.parametrize("version", ["6.31", "7.3", "7.4"], indirect=True)
+@pytest.mark.parametrize("wait", ["", "import asyncio\nawait asyncio.sleep(0)\n"], ids=["blocking", "await"])
+def test_what_a_panel_keeps_is_among_the_outputs_of_its_cell_and_of_no_other(
+    version: str, wait: str, kernel: LiveKernel
+):
+    cell = kernel.run(
+        f"{wait}panel = gn.ChatPanel(manager, persist=True)\n_ = panel.chat.send('My name is Ada.')\npanel"
+    )
+    panel, kept = cell.data
+    assert "application/vnd.jupyter.widget-view+json" in panel
+    assert kept["text/plain"].endswith("Transcript('tiny', 2 messages)")
+    assert kernel.run("panel.close()").data == []
+
+
 @pytest.mark.parametrize(("version", "route", "kind"), list(ANSWERED), indirect=["version"])
 def test_stop_and_reset_while_a_cell_runs(
     version: str, route: str, kind: str, open_view: Callable[[str], FrontEnd], kernel: LiveKernel, gate: Gate

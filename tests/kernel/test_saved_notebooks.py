@@ -59,27 +59,46 @@ def test_the_output_says_politely_that_the_chat_lives_in_the_kernel(plain):
         assert "This chat lives in the kernel" in data[kind]
 
 
-def test_a_panel_that_persists_is_there_as_html_and_markdown(kept):
+def test_the_panels_own_output_has_nothing_of_the_chat_even_if_it_persists(kept):
     data = kept.cells[-2].outputs[0].data
-    assert "&lt;b onclick=alert(1)&gt;" in data["text/html"]
-    assert "> My name is Ada. &lt;b onclick=alert(1)>x&lt;/b>" in data["text/markdown"]
-    assert data["text/plain"] == "ChatPanel('tiny')"
     assert "application/vnd.jupyter.widget-view+json" in data
+    assert not [trace for trace in TRACES if trace in json.dumps(data)]
+    assert data["text/plain"] == "ChatPanel('tiny')"
+
+
+def test_a_panel_that_persists_leaves_the_chat_as_an_output_that_needs_no_widget(kept):
+    _, output = kept.cells[-2].outputs
+    assert set(output.data) == {"text/plain", "text/markdown", "text/html"}
+    assert "&lt;b onclick=alert(1)&gt;" in output.data["text/html"]
+    assert "> My name is Ada. &lt;b onclick=alert(1)>x&lt;/b>" in output.data["text/markdown"]
+    assert output.data["text/plain"].endswith("Transcript('tiny', 2 messages)")
+
+
+def test_what_is_kept_is_the_chat_as_it_stood_when_the_cell_ended_once(run):
+    show = "panel = gn.ChatPanel(chat, persist=True)\ndisplay(panel)\n"
+    notebook = run(LOAD, show + tell(), "1", tell(), store_widget_state=False)
+    _, output = notebook.cells[1].outputs
+    assert output.data["text/plain"].endswith("2 messages)")
+    assert [len(cell.outputs) for cell in notebook.cells[2:]] == [1, 0]
+
+
+def test_an_empty_chat_says_how_to_keep_what_is_said_later(run):
+    notebook = run(LOAD, "gn.ChatPanel(chat, persist=True)", store_widget_state=False)
+    assert "chat.transcript()" in notebook.cells[-1].outputs[1].data["text/html"]
 
 
 def test_of_several_chats_in_one_panel_each_is_there(run):
     two = "chats = [manager.open_chat() for _ in range(2)]\nfor chat in chats:\n    _ = chat.send(f'I am number {id(chat)}.')"
     show = "gn.ChatPanel(manager, chats=chats, persist=True)"
     notebook = run(LOAD, two, show, store_widget_state=False)
-    data = notebook.cells[-1].outputs[0].data
+    data = notebook.cells[-1].outputs[1].data
     assert len(set(re.findall(r"I am number (\d+)", data["text/html"]))) == 2
     assert len(set(re.findall(r"I am number (\d+)", data["text/markdown"]))) == 2
 
 
 def test_a_transcript_is_an_output_of_its_own(kept):
     assert kept.cells[-1].outputs[0].data["text/plain"] == "Transcript('tiny', 2 messages)"
-    panel, transcript = (kept.cells[i].outputs[0].data["text/html"] for i in (-2, -1))
-    assert panel == transcript
+    assert kept.cells[-1].outputs[0].data["text/html"] in kept.cells[-2].outputs[1].data["text/html"]
 
 
 def test_nbconvert_shows_it_without_a_kernel_and_with_nothing_that_runs(kept):
