@@ -80,7 +80,7 @@ def _publish(chats: Sequence[PanelChat]) -> None:
         said = any(chat.messages for chat in chats)
         parts = (_AS_IT_STOOD, transcripts(chats)) if said else (_NOTHING_SAID,)
         bundle = {kind: "\n".join(part[kind] for part in parts) for kind in _LINES}
-        bundle["text/html"] = f'<div class="gn-kept">\n{bundle["text/html"]}</div>'
+        bundle["text/html"] = f'<div class="gn-saved">\n{bundle["text/html"]}</div>'
         display(bundle, raw=True)  # type: ignore[no-untyped-call]
     except Exception:
         _log.warning("The panel's chat could not be kept in the notebook.", exc_info=True)

@@ -28,8 +28,8 @@ def test_what_a_panel_keeps_is_hidden_beside_it_and_read_when_the_kernel_is_gone
     with new_page(browser, server.url, hosts_own) as page:
         notebook = kind(page, server, path).open().run_all("Reply complete")
         expect(notebook.panel().replies).to_contain_text(SAID[1])
-        expect(page.locator(".gn-kept")).to_have_count(1)
-        expect(page.locator(".gn-kept")).to_be_hidden()
+        expect(page.locator(".gn-saved")).to_have_count(1)
+        expect(page.locator(".gn-saved")).to_be_hidden()
         notebook.save()
     server.shut_kernels_down()
     if not trusted:
@@ -38,7 +38,7 @@ def test_what_a_panel_keeps_is_hidden_beside_it_and_read_when_the_kernel_is_gone
         notebook = kind(page, server, path).open()
         expect(page.get_by_text(NO_MODEL)).to_have_count(1 if trusted else 0)
         for words in SAID:
-            expect(page.locator(".gn-kept").get_by_text(words, exact=True)).to_be_visible()
+            expect(page.locator(".gn-saved").get_by_text(words, exact=True)).to_be_visible()
         expect(notebook.panel().root).to_have_count(0)
     server.shut_kernels_down()
 
