@@ -27,6 +27,8 @@ const alias = Object.fromEntries(
 
 export default defineConfig({
   resolve: { alias },
+  // Where the tests write pictures.
+  server: { fs: { allow: [".", "../tests/artifacts"] } },
   test: {
     // Of a busy machine: what hangs is found all the same.
     testTimeout: 30_000,

@@ -59,6 +59,7 @@ class Tabs:
         self._numbers = itertools.count(1)
         self._tabs: dict[str, _Tab] = {}
         self._worker = Worker()
+        self._opens = 0  # how many chats are being opened
         self._closed = False
         for chat in chats:
             self._add(chat)
@@ -99,11 +100,13 @@ class Tabs:
             return
         match request:
             case OpenChat():
+                with self._lock:
+                    self._opens += 1
                 self._worker.put(lambda: self._open(request))
             case CloseChat():
                 self._close_chat(request)
             case ChatsRequest():
-                self._tell(request.id)
+                self._tell_in_turn(request)
             case _:
                 pass
 
@@ -122,12 +125,24 @@ class Tabs:
             manager: PanelManager = like.chat.manager
             options, tools = like.controller.of_another_chat()
             chat = manager.open_chat(**options)
+            name = self._add(chat, tools)
         except Exception as error:
             self._tell(request.id, error=problem_of(error)["message"])
-            return
-        self._tell(request.id, show=self._add(chat, tools))
+        else:
+            self._tell(request.id, show=name)
+        with self._lock:
+            self._opens -= 1
         if self._closed:
             self.close()
+
+    def _tell_in_turn(self, request: ChatsRequest) -> None:
+        """Tell the chats once those that were asked for before are there, so that it shows what was lost."""
+        with self._lock:
+            opening = self._opens > 0
+        if opening:
+            self._worker.put(lambda: self._tell(request.id))
+        else:
+            self._tell(request.id)
 
     def _close_chat(self, request: CloseChat) -> None:
         with self._lock:

@@ -126,6 +126,10 @@ def test_json_that_is_imported(watched, open_panel, line, fake_manager):
     chosen = {"name": "<img src=x onerror=alert(1)>.json", "mimeType": "application/json", "buffer": file}
     page.get_by_label("File to import").set_input_files(chosen)
     line.carry(page, panel, lambda: shown(page) == len(entries))
+    folds = page.locator(".gn-fold-head[aria-expanded=false]")
+    folds.evaluate_all("heads => heads.forEach((head) => head.click())")
+    expect(folds).to_have_count(0)
+    assert page.locator(".gn-fold-body").count() >= len(entries)  # a thought and a call for each reply
     assert watched.trouble(page, "#root") == []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -65,6 +66,31 @@ def test_a_chat_that_is_opened_is_shown_to_who_asked(
     told = front.wait(type="chats", request=front.ask("open_chat"))
     assert (names(told), told["show"]) == (["1", "2"], "2")
     assert tabs.chats == tuple(manager.chats)
+
+
+def test_what_chats_there_are_is_told_after_those_that_were_asked_for_before(
+    open_tabs: Callable[[int], tuple[Tabs, FrontEnd]],
+    manager: ScriptedManager,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _, front = open_tabs(1)
+    go_on = threading.Event()
+    open_chat = manager.open_chat
+
+    def open_slowly(**options: Any) -> Any:
+        go_on.wait(WAIT_S)
+        return open_chat(**options)
+
+    monkeypatch.setattr(manager, "open_chat", open_slowly)
+    opened, asked = front.ask("open_chat"), front.ask("chats_request")
+    other = front.ask("snapshot_request")
+    front.wait(type="snapshot", request=other)
+    assert not [told for told in front.messages if told.get("request") in (opened, asked)]
+    go_on.set()
+    assert names(front.wait(type="chats", request=asked)) == ["1", "2"]
+    order = [told["request"] for told in front.messages if told.get("request") in (opened, asked)]
+    assert order == [opened, asked]
+    assert names(front.wait(type="chats", request=front.ask("chats_request"))) == ["1", "2"]
 
 
 def test_a_chat_begins_with_the_options_of_the_one_that_it_was_opened_from(

@@ -1,7 +1,7 @@
 import { type Kept, type PanelState, type PanelStore, saveObstacle } from "../state";
 import { CloseIcon } from "./icons";
 
-/** After a reset: the model has forgotten the old chat, and it can still be saved. Nothing of it is shown. */
+/** After a chat was reset or closed: the model has forgotten it, and it can still be saved. Nothing of it is shown. */
 export function KeptOffer({
   store,
   state,
@@ -13,10 +13,11 @@ export function KeptOffer({
 }) {
   if (state.status === "resetting") return null;
   const obstacle = saveObstacle(state);
+  const which = kept.closed ? "closed" : "last";
   return (
     <div class="gn-kept">
       <span class="gn-muted" dir="auto">
-        {kept.saved ? "The last chat was saved." : "The model has forgotten the last chat."}
+        {kept.saved ? `The ${which} chat was saved.` : `The model has forgotten the ${which} chat.`}
       </span>
       {!kept.saved && (
         <button

@@ -1,7 +1,7 @@
 import { type ChatsRequest, parseKernelMessage, type Tab } from "../protocol";
 import { ChatTransport, type Transport } from "../transport";
 import { newId } from "./ids";
-import { PanelStore } from "./store";
+import { LATE_AFTER_MS, PanelStore, SELDOM_MS } from "./store";
 
 /** The chat that a message without a name of its own is about. */
 export const FIRST = "1";
@@ -26,6 +26,9 @@ export class PanelHub {
   private readonly subscribers = new Set<() => void>();
   private readonly unsubscribes: (() => void)[] = [];
   private opens: string | null = null;
+  /** The latest question whether the answer to that was lost. */
+  private inquiry: string | null = null;
+  private timer: ReturnType<typeof setTimeout> | undefined;
   private lost: string | null = null;
 
   constructor(private readonly transport: Transport) {
@@ -75,15 +78,17 @@ export class PanelHub {
     this.opens = newId();
     this.update({ opening: true, error: null });
     this.ask({ type: "open_chat", id: this.opens, like: this.current.active });
+    this.inquireIn(LATE_AFTER_MS);
   }
 
-  /** Closes a chat; the neighbour of one that was seen is seen then. */
+  /** Closes a chat; the neighbour of one that was seen is seen then, and offers to save what was said in it. */
   closeChat(id: string): void {
     const { tabs, active } = this.current;
     if (tabs.length < 2 || this.lost !== null) return;
     const at = tabs.findIndex((tab) => tab.id === id);
     const left = tabs.filter((tab) => tab.id !== id);
     const next = id === active ? (left[Math.min(at, left.length - 1)]?.id ?? active) : active;
+    this.store(next).keep(this.store(id).state.messages);
     this.update({ tabs: left, active: next, error: null });
     this.forget(id);
     this.ask({ type: "close_chat", id: newId(), close: id });
@@ -94,6 +99,7 @@ export class PanelHub {
   }
 
   dispose(): void {
+    clearTimeout(this.timer);
     for (const unsubscribe of this.unsubscribes) unsubscribe();
     for (const id of [...this.stores.keys()]) this.forget(id);
     this.subscribers.clear();
@@ -104,13 +110,15 @@ export class PanelHub {
     const message = parseKernelMessage(raw);
     if (message?.type !== "chats" || message.chats.length === 0) return;
     const mine = message.request !== undefined && message.request === this.opens;
+    // The kernel answers in turn: what it has not answered before a later question was lost.
+    const answered = mine || (message.request !== undefined && message.request === this.inquiry);
     const ids = message.chats.map((tab) => tab.id);
     for (const id of this.stores.keys()) if (!ids.includes(id)) this.forget(id);
     const wanted = mine && message.show !== undefined ? message.show : this.current.active;
     this.update({
       tabs: message.chats,
       active: ids.includes(wanted) ? wanted : (ids[0] ?? FIRST),
-      opening: this.current.opening && !mine,
+      opening: this.current.opening && !answered,
       error: message.error ?? (mine ? null : this.current.error),
     });
     for (const id of ids) this.store(id);
@@ -120,6 +128,17 @@ export class PanelHub {
     this.lost = why;
     for (const store of this.stores.values()) store.lose(why);
     this.update({ opening: false });
+  }
+
+  /** Asks for the chats again, each time after twice as long, while one is being opened. */
+  private inquireIn(ms: number): void {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => {
+      if (!this.current.opening) return;
+      this.inquiry = newId();
+      this.ask({ type: "chats_request", id: this.inquiry });
+      this.inquireIn(Math.min(2 * ms, SELDOM_MS));
+    }, ms);
   }
 
   private forget(id: string): void {

@@ -30,6 +30,11 @@ export function reduce(state: PanelState, event: PanelEvent): PanelState {
         event.id,
         "export",
       );
+    case "kept_given":
+      return {
+        ...state,
+        kept: { messages: event.messages, closed: true, request: null, saved: false },
+      };
     case "kept_dismissed":
       return { ...state, kept: null };
     case "noticed":

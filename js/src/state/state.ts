@@ -47,9 +47,11 @@ export interface Held {
   message: string;
 }
 
-/** A chat that was reset, kept here alone until the user has saved it or does not want it. */
+/** A chat that was reset or closed, kept here alone until the user has saved it or does not want it. */
 export interface Kept {
   messages: readonly ChatMessage[];
+  /** It was another tab's. */
+  closed?: boolean;
   /** The latest request for its file. */
   request: string | null;
   /** The file has come. */
@@ -105,6 +107,7 @@ export type PanelEvent =
   | { type: "asked"; id: string; request: PanelMessage["type"] }
   | { type: "undo_clicked"; id: string }
   | { type: "kept_save_clicked"; id: string }
+  | { type: "kept_given"; messages: readonly ChatMessage[] }
   | { type: "kept_dismissed" }
   | { type: "noticed"; message: string | null }
   | { type: "held_dropped"; id: string }

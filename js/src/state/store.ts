@@ -12,9 +12,10 @@ import { newId } from "./ids";
 import { reduce } from "./reducer";
 import { type Held, initialState, type PanelEvent, type PanelState } from "./state";
 
-const LATE_AFTER_MS = 1500;
+/** An answer that has not come by then is late. */
+export const LATE_AFTER_MS = 1500;
 /** The longest time between two questions whether something was lost. */
-const SELDOM_MS = 600_000;
+export const SELDOM_MS = 600_000;
 
 type Timer = ReturnType<typeof setTimeout>;
 
@@ -187,13 +188,18 @@ export class PanelStore {
     this.request({ type: "export", id: newId(), format });
   }
 
-  /** Saves the chat that was reset last. */
+  /** Saves the chat that was reset, or closed, last. */
   saveKept(): void {
     const { kept } = this.current;
     if (!kept || saveObstacle(this.current)) return;
     const id = newId();
     this.dispatch({ type: "kept_save_clicked", id });
     this.ask({ type: "export", id, format: "markdown", messages: finished(kept.messages) });
+  }
+
+  /** Offers to save a chat that was closed. */
+  keep(messages: readonly ChatMessage[]): void {
+    if (messages.length > 0) this.dispatch({ type: "kept_given", messages });
   }
 
   dismissKept(): void {

@@ -77,6 +77,9 @@ const LIFE = {
   end: "cancelled",
 };
 
+/** To look at: one of each state. */
+const PICTURES = "../../../tests/artifacts/screenshots/states";
+
 /** Every state that a panel can be seen in. */
 const STATES: Record<string, () => unknown> = {
   empty: () => undefined,
@@ -162,6 +165,69 @@ const STATES: Record<string, () => unknown> = {
     panel.tell(panel.kernel.snapshot(chat));
     await page.getByRole("button", { name: "Export" }).click();
   },
+  "after a reset, with the last chat to save": async () => {
+    panel.tell(panel.kernel.snapshot(chat));
+    await panel.reset.click();
+    panel.tell(panel.kernel.newEpoch(lastSent(panel.transport.sent, "reset").id));
+    await expect.element(page.getByRole("button", { name: "Save it" })).toBeVisible();
+  },
+  "after a tab was closed, with its chat to save": async () => {
+    await STATES["with two tabs"]?.();
+    panel.tell({ ...panel.kernel.snapshot(chat), chat: "2", seq: 2 });
+    await page.getByRole("button", { name: "Close tab" }).click();
+    await expect.element(page.getByText("closed chat")).toBeVisible();
+  },
+  "with branches": async () => {
+    const branch = { index: 2, count: 3 };
+    panel.tell(
+      panel.kernel.snapshot([
+        { ...(chat[0] as ChatMessage), branch: { index: 1, count: 2 } },
+        { ...(chat[1] as ChatMessage), branch },
+      ]),
+    );
+    await expect.element(page.getByText("2/3")).toBeVisible();
+  },
+  "while a prompt is edited": async () => {
+    panel.tell(panel.kernel.snapshot(chat));
+    await panel.prompts.hover();
+    await page.getByRole("button", { name: "Edit" }).click();
+    await expect.element(page.getByRole("textbox", { name: "Edited prompt" })).toBeVisible();
+  },
+  "with a prompt that waits beside another": async () => {
+    await panel.box.fill("The first");
+    await panel.send.click();
+    await panel.box.fill("The second");
+    const request = lastSent(panel.transport.sent, "send").id;
+    panel.tell(panel.kernel.error({ request, retry: "send", text: "The first" }));
+    await expect.element(page.getByText("The first")).toBeVisible();
+  },
+  "with old turns forgotten and the next one told": async () => {
+    const full = { context: { tokens: 980, limit: 1024 } };
+    const said = [1, 3, 5].flatMap((turn): ChatMessage[] => [
+      { turn, role: "user", text: `Question ${turn}`, state: "done" },
+      {
+        turn: turn + 1,
+        role: "assistant",
+        text: "An answer.",
+        state: "done",
+        ...(turn === 5 && { trimmed_turns: 1 }),
+      },
+    ]);
+    panel.tell(panel.kernel.snapshot(said, full));
+    await expect.element(page.getByText("Question 5")).toBeVisible();
+  },
+  "while the kernel is busy with a cell": async () => {
+    await STATES.streaming?.();
+    await panel.stop.click();
+    await expect.element(panel.status).toHaveTextContent("busy with a cell");
+  },
+  "of a kernel that has ended": async () => {
+    panel.tell(panel.kernel.snapshot(chat));
+    panel.store.lose("The kernel has ended: the chat can only be read.");
+    await expect.element(panel.status).toHaveTextContent("has ended");
+  },
+  "with the keyboard shortcuts open": () =>
+    page.getByRole("button", { name: "Keyboard shortcuts" }).click(),
   closed: () => panel.tell(panel.kernel.state("closed")),
 };
 
@@ -178,6 +244,8 @@ describe.each(["light", "dark"])("axe finds nothing in a %s panel", (scheme) => 
     document.body.style.background = scheme === "light" ? "#fff" : "#111";
     await STATES[name]?.();
     expect(await findings()).toEqual([]);
+    const path = `${PICTURES}/${scheme}-${name.replaceAll(/[^A-Za-z]+/g, "-")}.png`;
+    await page.screenshot({ path, element: panel.root });
   });
 });
 

@@ -80,6 +80,51 @@ describe("the chats of a panel", () => {
     expect(transport.sent.filter((m) => m.type === "close_chat")).toHaveLength(1);
   });
 
+  it("can be saved when they are closed, by what is shown then", () => {
+    const { transport, hub, chats } = open();
+    chats(["1", "2"]);
+    const said = [
+      { turn: 1, role: "user", text: "A", state: "done" },
+      { turn: 2, role: "assistant", text: "B", state: "streaming" },
+    ] as const;
+    transport.receive({ ...new ScriptedKernel().snapshot([...said]), chat: "2" });
+    hub.closeChat("2");
+    expect(hub.active.state.kept).toMatchObject({ closed: true, messages: said });
+    hub.active.saveKept();
+    const messages = [said[0], { ...said[1], state: "cancelled" }];
+    expect(lastSent(transport.sent, "export")).toMatchObject({ messages });
+    expect(lastSent(transport.sent, "export")).not.toHaveProperty("chat");
+  });
+
+  it("leave nothing to be saved when nothing was said", () => {
+    const { hub, chats } = open();
+    chats(["1", "2"]);
+    hub.closeChat("2");
+    expect(hub.active.state.kept).toBeNull();
+  });
+
+  it("can be opened again when the answer to the last time was lost", () => {
+    vi.useFakeTimers();
+    const { transport, hub, chats } = open();
+    hub.openChat();
+    const asked = () => transport.sent.filter((m) => m.type === "chats_request");
+    vi.advanceTimersByTime(1500 + 3000);
+    expect(asked()).toHaveLength(3);
+    chats(["1"], { request: "another view's" });
+    expect(hub.state.opening).toBe(true);
+    chats(["1", "2"], { request: asked().at(-1)?.id });
+    expect(hub.state).toMatchObject({
+      opening: false,
+      active: "1",
+      tabs: [{ id: "1" }, { id: "2" }],
+    });
+    vi.advanceTimersByTime(600_000);
+    expect(asked()).toHaveLength(3);
+    hub.openChat();
+    expect(transport.sent.filter((m) => m.type === "open_chat")).toHaveLength(2);
+    vi.useRealTimers();
+  });
+
   it("can only be read once the kernel is gone", () => {
     vi.spyOn(console, "warn").mockImplementation(() => {});
     const { transport, hub, chats } = open();
