@@ -1,4 +1,5 @@
 import { useLayoutEffect, useRef } from "preact/hooks";
+import { Gradually } from "../markdown";
 import { fileInfos, forgotten, type PanelState, type PanelStore, sendObstacle } from "../state";
 import { DownIcon } from "./icons";
 import { Message } from "./message";
@@ -12,15 +13,23 @@ export function Conversation({ store, state }: { store: PanelStore; state: Panel
   const log = useRef<HTMLDivElement>(null);
   const { messages } = state;
   const { following, follow, onScroll } = useFollow(log);
-  const { first, earlier, nearTop } = useWindow(messages.length, log, following);
+  const shown = useWindow(messages.length, log, following);
+  // What is above the end must not grow under the eyes of who reads it.
+  const gradually = useRef(following);
+  gradually.current = following;
+  const complete = shown.last === messages.length;
+  const followLatest = () => {
+    shown.latest();
+    follow();
+  };
   const unsent = state.outbox.filter((o) => o.turn === null && o.epoch > state.floor);
 
   // Whoever sends a message, or resets, wants to see what comes of it.
   const newest = unsent.at(-1)?.id;
   useLayoutEffect(() => {
-    if (newest !== undefined) follow();
+    if (newest !== undefined) followLatest();
   }, [newest]);
-  useLayoutEffect(follow, [state.epoch]);
+  useLayoutEffect(followLatest, [state.epoch]);
 
   return (
     <div class="gn-conversation">
@@ -33,17 +42,24 @@ export function Conversation({ store, state }: { store: PanelStore; state: Panel
         tabIndex={0}
         ref={log}
         onScroll={() => {
-          if (onScroll()) nearTop();
+          if (onScroll(complete)) shown.onScroll();
         }}
       >
         <div class="gn-said">
           {messages.length + unsent.length === 0 && <Welcome store={store} state={state} />}
-          {first > 0 && (
-            <button type="button" class="gn-button gn-earlier" onClick={earlier}>
-              {first} earlier messages
+          {shown.first > 0 && (
+            <button type="button" class="gn-button gn-earlier" onClick={shown.earlier}>
+              {shown.first} earlier messages
             </button>
           )}
-          <Messages store={store} state={state} first={first} />
+          <Gradually.Provider value={gradually}>
+            <Messages store={store} state={state} first={shown.first} last={shown.last} />
+          </Gradually.Provider>
+          {!complete && (
+            <button type="button" class="gn-button gn-later" onClick={shown.later}>
+              {messages.length - shown.last} later messages
+            </button>
+          )}
           {unsent.map((o) => (
             <Prompt key={o.id} text={o.text} files={fileInfos(o.files)} />
           ))}
@@ -59,7 +75,7 @@ export function Conversation({ store, state }: { store: PanelStore; state: Panel
         </div>
       </div>
       {!following && (
-        <button type="button" class="gn-button gn-jump" onClick={follow}>
+        <button type="button" class="gn-button gn-jump" onClick={followLatest}>
           <DownIcon />
           Jump to latest
         </button>
@@ -72,15 +88,16 @@ interface MessagesProps {
   store: PanelStore;
   state: PanelState;
   first: number;
+  last: number;
 }
 
-function Messages({ store, state, first }: MessagesProps) {
+function Messages({ store, state, first, last: end }: MessagesProps) {
   const { messages } = state;
   const known = forgotten(messages);
   const last = messages.at(-1);
   return (
     <>
-      {messages.slice(first).flatMap((message, i) => [
+      {messages.slice(first, end).flatMap((message, i) => [
         first + i === known && known > 0 ? (
           <p key="forgotten" class="gn-forgotten gn-muted">
             The model has forgotten what is above, to make room

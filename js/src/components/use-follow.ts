@@ -41,13 +41,14 @@ export function useFollow(element: RefObject<HTMLElement | null>) {
     return () => observer.disconnect();
   }, [element]);
 
-  /** Whether the end is left behind, now that the box was scrolled. */
-  const onScroll = (): boolean => {
+  /** Whether the end is left behind, now that the box was scrolled; not `complete`: its end is not the end of all. */
+  const onScroll = (complete: boolean): boolean => {
     const box = element.current;
     if (!box) return false;
+    const atEnd = complete && isAtEnd(box);
     if (scrolledUp(box)) setFollowing(false);
-    else if (isAtEnd(box)) setFollowing(true);
-    return !isAtEnd(box);
+    else if (atEnd) setFollowing(true);
+    return !atEnd;
   };
 
   const follow = () => {

@@ -1,1 +1,1 @@
-export { Markdown } from "./markdown";
+export { Gradually, Markdown } from "./markdown";

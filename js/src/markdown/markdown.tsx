@@ -1,7 +1,16 @@
-import { Component } from "preact";
+import { Component, createContext } from "preact";
 import { Block } from "./block";
 import { Runs } from "./runs";
 import { type Entry, StreamingDocument } from "./streaming";
+
+/** Of a text that is there at once, so much is rendered in one task. */
+const STEP = 1000;
+
+/**
+ * Whether a long text may come bit by bit, so that the page answers in between. Not where what is below it must
+ * stay in its place. An object that stays the same: that it changes renders nothing.
+ */
+export const Gradually = createContext({ current: false });
 
 interface Props {
   text: string;
@@ -16,11 +25,28 @@ interface Props {
  * fetched. A text that grows costs what is new; blocks that are complete are rendered once.
  */
 export class Markdown extends Component<Props> {
+  static override contextType = Gradually;
+  declare context: { current: boolean };
   private readonly document = new StreamingDocument();
+  /** How much of the text has been rendered. */
+  private end = 0;
+  private timer: ReturnType<typeof setTimeout> | undefined;
 
   override shouldComponentUpdate(next: Props): boolean {
     const { text, streaming, raw } = this.props;
     return next.text !== text || next.streaming !== streaming || next.raw !== raw;
+  }
+
+  override componentDidMount() {
+    this.goOn();
+  }
+
+  override componentDidUpdate() {
+    this.goOn();
+  }
+
+  override componentWillUnmount() {
+    clearTimeout(this.timer);
   }
 
   override render({ text, streaming = false, raw = false }: Props) {
@@ -31,13 +57,29 @@ export class Markdown extends Component<Props> {
         </div>
       );
     }
-    this.document.update(text, streaming);
+    this.end = this.context.current ? nextEnd(text, this.end) : text.length;
+    const whole = this.end === text.length;
+    this.document.update(whole ? text : text.slice(0, this.end), streaming || !whole);
     return (
       <div class="gn-text gn-markdown">
         <Runs nodes={this.document.entries} render={blockOf} />
       </div>
     );
   }
+
+  private goOn() {
+    clearTimeout(this.timer);
+    const { text, raw } = this.props;
+    if (raw || this.end === text.length) return;
+    this.timer = setTimeout(() => this.forceUpdate(), 0);
+  }
+}
+
+/** How much of a text to render when `end` of it was: all that is left, or to the end of a line. */
+function nextEnd(text: string, end: number): number {
+  if (text.length - end <= 2 * STEP) return text.length;
+  const line = text.lastIndexOf("\n", end + STEP) + 1;
+  return line > end ? line : end + STEP;
 }
 
 function blockOf({ key, node }: Entry) {

@@ -452,23 +452,87 @@ describe("the rest", () => {
     expect(interrupt).toHaveBeenCalledOnce();
   });
 
-  it("of a long chat the end is there, and the rest for who asks or scrolls up", async () => {
-    const long = Array.from({ length: 200 }, (_, i) => ({ ...SAID[i % 4], turn: i + 1 }));
-    panel.unmount();
-    panel = mount(long as ChatMessage[]);
-    const shown = () => page.getByRole("article").elements().length;
-    const log = panel.log.element();
-    await expect.poll(shown).toBe(24);
-    await expect
-      .poll(() => log.scrollHeight - log.scrollTop - log.clientHeight)
-      .toBeLessThanOrEqual(1);
-    const top = page.getByRole("article").elements()[0] as Element;
-    log.scrollTop = 100;
-    const where = top.getBoundingClientRect().top;
-    await expect.poll(shown).toBe(48);
-    expect(Math.abs(top.getBoundingClientRect().top - where)).toBeLessThan(2);
-    click("152 earlier messages");
-    await expect.poll(shown).toBe(72);
+  describe("of a long chat", () => {
+    const long = (count: number) =>
+      Array.from({ length: count }, (_, i) => ({ ...SAID[i % 4], turn: i + 1 })) as ChatMessage[];
+    const shown = () => page.getByRole("article").elements();
+    const log = () => panel.log.element();
+    const toEnd = () => log().scrollHeight - log().scrollTop - log().clientHeight;
+
+    /** Scrolls on and on until `done`. */
+    async function scroll(by: number, done: () => boolean) {
+      await expect
+        .poll(
+          () => {
+            log().scrollTop += by;
+            return done();
+          },
+          { interval: 20, timeout: 20_000 },
+        )
+        .toBe(true);
+    }
+
+    beforeEach(() => {
+      panel.unmount();
+      panel = mount(long(200));
+    });
+
+    it("the end is there, and the rest for who asks or scrolls up", async () => {
+      await expect.poll(() => shown().length).toBe(24);
+      await expect.poll(toEnd).toBeLessThanOrEqual(1);
+      const top = shown()[0] as Element;
+      log().scrollTop = 100;
+      const where = top.getBoundingClientRect().top;
+      await expect.poll(() => shown().length).toBeGreaterThanOrEqual(48);
+      expect(Math.abs(top.getBoundingClientRect().top - where)).toBeLessThan(2);
+      const { length } = shown();
+      click(`${200 - length} earlier messages`);
+      await expect.poll(() => shown().length).toBeGreaterThan(length);
+    });
+
+    it("only a part is on the page, wherever one reads", async () => {
+      let most = 0;
+      const watch = (done: boolean) => {
+        most = Math.max(most, shown().length);
+        return done;
+      };
+      const atFirst = () => page.getByText("earlier messages").elements().length === 0;
+      await expect.poll(() => shown().length).toBe(24);
+      await scroll(-200, () => watch(log().scrollTop === 0 && atFirst()));
+      await expect.element(page.getByText("later messages")).toBeInTheDocument();
+      await scroll(200, () => watch(toEnd() < 1));
+      await expect.poll(() => page.getByText("later messages").elements().length).toBe(0);
+      expect(most).toBeLessThan(100);
+    });
+
+    it("who is far up goes back to the end by a click, and by sending", async () => {
+      for (const go of [
+        () => click("Jump to latest"),
+        async () => {
+          await panel.box.fill("And now?");
+          await panel.send.click();
+        },
+      ]) {
+        await expect.poll(() => shown().length).toBeGreaterThanOrEqual(24);
+        await scroll(-200, () => page.getByText("later messages").elements().length > 0);
+        await go();
+        await expect.poll(() => page.getByText("later messages").elements().length).toBe(0);
+        await expect.poll(toEnd).toBeLessThanOrEqual(1);
+      }
+    });
+
+    it("what comes at once while one reads further up moves nothing, and waits below", async () => {
+      await expect.poll(() => shown().length).toBe(24);
+      log().scrollTop = 400;
+      await expect.element(button("Jump to latest")).toBeVisible();
+      const top = shown().at(-1) as Element;
+      const where = top.getBoundingClientRect().top;
+      panel.tell(panel.kernel.snapshot(long(220)));
+      await expect.element(page.getByText("20 later messages")).toBeInTheDocument();
+      expect(Math.abs(top.getBoundingClientRect().top - where)).toBeLessThan(2);
+      await scroll(200, () => toEnd() < 1);
+      await expect.poll(() => page.getByText("later messages").elements().length).toBe(0);
+    });
   });
 });
 

@@ -1,7 +1,7 @@
 import { render } from "preact";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { page } from "vitest/browser";
-import { Markdown } from "../../src/markdown";
+import { Gradually, Markdown } from "../../src/markdown";
 import { Block } from "../../src/markdown/block";
 import "../../src/styles/panel.css";
 import { replyOf } from "../support/replies";
@@ -243,5 +243,48 @@ describe("a reply that streams in", () => {
     await expect.poll(() => other.firstElementChild?.outerHTML).toBe(streamed.outerHTML);
     render(null, other);
     other.remove();
+  });
+});
+
+describe("a long text that is there at once", () => {
+  const text = replyOf(20);
+  const sections = () => root.querySelectorAll("h3").length + root.querySelectorAll("h4").length;
+
+  it("comes whole where what is below it must stay in its place", () => {
+    show(text);
+    expect(sections()).toBe(20);
+  });
+
+  it("comes bit by bit elsewhere, and is the same in the end", async () => {
+    const whole = show(text).innerHTML;
+    render(null, root);
+    render(
+      <Gradually.Provider value={{ current: true }}>
+        <Markdown text={text} />
+      </Gradually.Provider>,
+      root,
+    );
+    expect(sections()).toBeGreaterThan(0);
+    expect(sections()).toBeLessThan(10);
+    await expect.poll(() => root.firstElementChild?.innerHTML, { timeout: 20_000 }).toBe(whole);
+  });
+
+  it("is not waited for when it is short, or grows", () => {
+    const gradually = (said: string) =>
+      render(
+        <Gradually.Provider value={{ current: true }}>
+          <Markdown text={said} streaming />
+        </Gradually.Provider>,
+        root,
+      );
+    for (let end = 0; end < text.length; end += 1000) {
+      gradually(text.slice(0, end));
+      expect(root.textContent).toContain(
+        text
+          .slice(0, end)
+          .match(/Section \d+/g)
+          ?.at(-1) ?? "",
+      );
+    }
   });
 });
