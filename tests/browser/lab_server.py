@@ -70,7 +70,7 @@ class Server:
 
     def use_theme(self, theme: str) -> None:
         """Choose the theme for the pages that are opened from now on."""
-        raw = json.dumps({"theme": f"JupyterLab {theme.capitalize()}"})
+        raw = json.dumps({"theme": f"JupyterLab {theme.title()}"})
         self.api("PUT", "lab/api/settings/@jupyterlab/apputils-extension:themes", {"raw": raw})
 
     def use_subshells(self, *, on: bool) -> None:

@@ -1,4 +1,4 @@
-"""The panel in both themes, wide and narrow: it fits, and there are pictures to look at.
+"""The panel in JupyterLab's themes, wide and narrow: it fits, and there are pictures to look at.
 
 The pictures lie in ``tests/artifacts/screenshots/``. The one for the README is made by
 ``pytest tests/browser/test_looks.py --panel-image notebooks/images/panel.png``.
@@ -27,7 +27,7 @@ VIEWPORTS: dict[str, ViewportSize] = {
 }
 
 
-@pytest.fixture(params=["light", "dark"])
+@pytest.fixture(params=["light", "dark", "dark high contrast"])
 def theme(request: pytest.FixtureRequest, server: Server) -> Iterator[str]:
     server.use_theme(request.param)
     yield request.param
@@ -45,7 +45,7 @@ def take_pictures(panel: Panel, name: str) -> None:
             arg=[frame.element_handle(), width == "narrow"],
         )
         assert_fits(panel, frame)
-        frame.screenshot(path=SCREENSHOTS / f"{name}-{width}.png")
+        frame.screenshot(path=SCREENSHOTS / f"{name}-{width}.png".replace(" ", "-"))
     page.set_viewport_size(VIEWPORTS["wide"])
 
 
@@ -61,13 +61,13 @@ def assert_fits(panel: Panel, frame) -> None:
         assert inner["x"] + inner["width"] <= outer["x"] + outer["width"]
 
 
-def test_the_panel_fits_in_both_themes_wide_and_narrow(
+def test_the_panel_fits_in_every_theme_wide_and_narrow(
     theme: str, page: Page, make_notebook: Callable[..., Notebook]
 ):
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     notebook = make_notebook(LOAD, SHOW, BREAK)
     panel = notebook.panel()
-    expect(page.locator("body")).to_have_attribute("data-jp-theme-name", f"JupyterLab {theme.capitalize()}")
+    expect(page.locator("body")).to_have_attribute("data-jp-theme-name", f"JupyterLab {theme.title()}")
     page.keyboard.press("Control+b")  # the file browser makes room
 
     take_pictures(panel, f"{theme}-1-empty")
@@ -77,7 +77,7 @@ def test_the_panel_fits_in_both_themes_wide_and_narrow(
     panel.click_in_mid_reply("Count to 200.", "Stop")
     expect(panel.replies.last).to_have_attribute("data-state", "cancelled")
     take_pictures(panel, f"{theme}-3-stopped")
-    page.screenshot(path=SCREENSHOTS / f"{theme}-4-jupyterlab.png")
+    page.screenshot(path=SCREENSHOTS / f"{theme}-4-jupyterlab.png".replace(" ", "-"))
     notebook.start_cell(BREAK)
     panel.say("What is my name?")
     expect(panel.log.get_by_role("alert")).to_contain_text("closed")

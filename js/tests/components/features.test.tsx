@@ -425,6 +425,48 @@ describe("the rest", () => {
     expect(panel.transport.buffers.at(-1)?.[0]?.byteLength).toBe(3);
   });
 
+  describe("what is pasted", () => {
+    const paste = (file?: File) => {
+      const clipboardData = new DataTransfer();
+      if (file) clipboardData.items.add(file);
+      else clipboardData.setData("text/plain", "some words");
+      const event = new ClipboardEvent("paste", { bubbles: true, cancelable: true, clipboardData });
+      panel.box.element().dispatchEvent(event);
+      return event;
+    };
+    const take = async (modality: string) => {
+      panel.tell(
+        panel.kernel.snapshot(SAID, { model: { ...MODEL, modalities: ["text", modality] } }),
+      );
+      await expect.element(button("Attach files")).toHaveAttribute("aria-disabled", "false");
+    };
+
+    it("goes with the next prompt when it is a picture or a sound that the model takes", async () => {
+      for (const [modality, type, name] of [
+        ["vision", "image/png", "cat.png"],
+        ["audio", "audio/wav", "cat.wav"],
+      ] as const) {
+        await take(modality);
+        expect(paste(new File(["data"], name, { type })).defaultPrevented).toBe(true);
+        await expect.element(button(`Remove ${name}`)).toBeVisible();
+        await button(`Remove ${name}`).click();
+      }
+    });
+
+    it("is refused with the reason when the model does not take it", async () => {
+      await take("vision");
+      paste(new File(["data"], "cat.wav", { type: "audio/wav" }));
+      await expect.element(page.getByRole("alert")).toHaveTextContent("takes no sound");
+      await expect
+        .element(page.getByRole("list", { name: "Attached files" }))
+        .not.toBeInTheDocument();
+    });
+
+    it("is left to the text field when it is text", () => {
+      expect(paste().defaultPrevented).toBe(false);
+    });
+  });
+
   it("an export is asked for in the format that was chosen", async () => {
     await button("Export").click();
     await button("HTML").click();
