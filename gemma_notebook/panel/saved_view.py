@@ -22,6 +22,9 @@ __all__ = ["KEPT_BELOW", "NOTHING_KEPT", "keep_at_cell_end", "transcripts"]
 
 _log = logging.getLogger(__name__)
 
+# Panels, by their ids, whose transcripts come at the end of a cell.
+_awaited: set[tuple[int, str]] = set()
+
 # What stands between two chats.
 _LINES = {"text/plain": "\n", "text/markdown": "\n---\n\n", "text/html": "<hr>\n"}
 
@@ -47,32 +50,55 @@ def transcripts(chats: Sequence[PanelChat]) -> dict[str, str]:
     return {kind: line.join(one[kind] for one in kept) for kind, line in _LINES.items()}
 
 
-def keep_at_cell_end(chats: Callable[[], Sequence[PanelChat]]) -> bool:
+def keep_at_cell_end(panel: object, chats: Callable[[], Sequence[PanelChat]]) -> bool:
     """Add the transcripts to the outputs of the cell that is running, once it ends.
 
     Args:
+        panel: Whose they are: once in a cell is enough.
         chats: Asked for the chats when the cell ends.
 
     Returns:
-        Whether that will be: outside a Jupyter kernel there is no cell.
+        Whether that will be: not outside a Jupyter kernel, nor in a callback, which belongs to no cell.
     """
     shell: Any = get_ipython()
-    if getattr(shell, "kernel", None) is None:
-        return False
     cell = _running_cell(shell)
+    if cell is None:
+        return False
+    if (id(panel), cell) in _awaited:
+        return True
+    _awaited.add((id(panel), cell))
+    nested = 0  # cells that this one runs, as %rerun does
 
-    def keep(_result: object) -> None:
-        shell.events.unregister("post_run_cell", keep)
-        if _running_cell(shell) == cell:  # else it was shown by a task that outlived its cell
-            _publish(chats())
+    def stop() -> None:
+        _awaited.discard((id(panel), cell))
+        shell.events.unregister("pre_run_cell", begin)
+        shell.events.unregister("post_run_cell", end)
 
-    shell.events.register("post_run_cell", keep)
+    def begin(_info: object) -> None:
+        nonlocal nested
+        nested += 1
+        if _running_cell(shell) != cell:
+            stop()
+
+    def end(_result: object) -> None:
+        nonlocal nested
+        nested -= 1
+        if nested < 0:
+            stop()
+            if _running_cell(shell) == cell:  # else the panel was shown by a task that outlived its cell
+                _publish(chats())
+
+    shell.events.register("pre_run_cell", begin)
+    shell.events.register("post_run_cell", end)
     return True
 
 
-def _running_cell(shell: Any) -> object:
-    """The message that asked for the cell that runs now."""
-    return shell.get_parent().get("header", {}).get("msg_id")
+def _running_cell(shell: Any) -> str | None:
+    """The message that asked for the cell that runs now; None when no cell does."""
+    if getattr(shell, "kernel", None) is None or not hasattr(shell, "get_parent"):
+        return None
+    header: dict[str, Any] = (shell.get_parent() or {}).get("header") or {}
+    return header.get("msg_id") if header.get("msg_type") == "execute_request" else None
 
 
 def _publish(chats: Sequence[PanelChat]) -> None:

@@ -115,7 +115,7 @@ class ChatPanel(anywidget.AnyWidget):
     def _static_view(self) -> dict[str, str]:
         if not self._persist:
             return NOTHING_KEPT
-        return KEPT_BELOW if keep_at_cell_end(lambda: self.chats) else transcripts(self.chats)
+        return KEPT_BELOW if keep_at_cell_end(self, lambda: self.chats) else transcripts(self.chats)
 
     def _on_message(self, _widget: object, content: Any, buffers: Sequence[Any] | None) -> None:
         self._tabs.handle(content, buffers)

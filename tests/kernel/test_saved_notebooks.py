@@ -82,6 +82,29 @@ def test_what_is_kept_is_the_chat_as_it_stood_when_the_cell_ended_once(run):
     assert [len(cell.outputs) for cell in notebook.cells[2:]] == [1, 0]
 
 
+def test_a_panel_that_is_shown_twice_in_a_cell_leaves_the_chat_once(run):
+    show = "panel = gn.ChatPanel(chat, persist=True)\ndisplay(panel)\npanel"
+    notebook = run(LOAD, tell(), show, show, store_widget_state=False)
+    for cell in notebook.cells[2:]:
+        plain = [output.data["text/plain"] for output in cell.outputs]
+        assert [text for text in plain if "Transcript(" in text] == plain[-1:]
+
+
+def test_a_cell_that_a_cell_runs_does_not_end_it(run):
+    nested = "display(gn.ChatPanel(chat, persist=True))\n_ = get_ipython().run_cell('1')\n"
+    notebook = run(LOAD, nested + tell(), store_widget_state=False)
+    assert notebook.cells[1].outputs[-1].data["text/plain"].endswith("2 messages)")
+
+
+def test_a_panel_that_no_cell_shows_keeps_the_chat_in_its_own_output(run):
+    """A callback of a widget, to which the kernel gives the parent of the message that brought it."""
+    pretend = "shell = get_ipython()\nparent = shell.get_parent()\nshell.set_parent({'header': {'msg_type': 'comm_msg'}})"
+    bundle = "data, _ = gn.ChatPanel(chat, persist=True)._repr_mimebundle_()\nshell.set_parent(parent)\ndata['text/html']"
+    notebook = run(LOAD, tell(), f"{pretend}\n{bundle}", store_widget_state=False)
+    (output,) = notebook.cells[-1].outputs
+    assert "&lt;b onclick" in output.data["text/plain"]
+
+
 def test_an_empty_chat_says_how_to_keep_what_is_said_later(run):
     notebook = run(LOAD, "gn.ChatPanel(chat, persist=True)", store_widget_state=False)
     assert "chat.transcript()" in notebook.cells[-1].outputs[1].data["text/html"]

@@ -14,7 +14,6 @@ export function Conversation({ store, state }: { store: PanelStore; state: Panel
   const { messages } = state;
   const { following, follow, onScroll } = useFollow(log);
   const shown = useWindow(messages.length, log, following);
-  // What is above the end must not grow under the eyes of who reads it.
   const gradually = useRef(following);
   gradually.current = following;
   const complete = shown.last === messages.length;

@@ -12,7 +12,7 @@ export function KeptOffer({
   kept: Kept;
 }) {
   if (state.status === "resetting") return null;
-  const obstacle = saveObstacle(state);
+  const obstacle = saveObstacle(state, kept);
   const which = kept.closed ? "closed" : "last";
   return (
     <div class="gn-kept">
@@ -25,7 +25,7 @@ export function KeptOffer({
           class="gn-button gn-button-outline"
           aria-disabled={obstacle !== null}
           title={obstacle ?? undefined}
-          onClick={() => store.saveKept()}
+          onClick={() => store.saveKept(kept)}
         >
           Save it
         </button>
@@ -35,7 +35,7 @@ export function KeptOffer({
         class="gn-button gn-button-quiet"
         aria-label="Dismiss"
         title="Forget it here, too"
-        onClick={() => store.dismissKept()}
+        onClick={() => store.dismissKept(kept)}
       >
         <CloseIcon />
       </button>

@@ -56,7 +56,11 @@ function Reply({ message, store, epoch, modelName, latest, greedy }: Props) {
       </div>
       {thinking !== "" && <Thinking text={thinking} going={streaming && text === ""} />}
       {calls.length > 0 && <ToolCalls calls={calls} ended={!streaming} store={store} />}
-      {waiting ? <Dots /> : text !== "" && <Markdown text={text} streaming={streaming} raw={raw} />}
+      {waiting ? (
+        <Dots />
+      ) : (
+        text !== "" && <Markdown text={text} streaming={streaming} raw={raw} gradual={latest} />
+      )}
       {error && (
         <Notice
           message={error.message}

@@ -61,7 +61,9 @@ export function Panel({ hub }: { hub: PanelHub }) {
         )}
         {drawer === "hood" && <HoodDrawer store={store} state={state} close={close} />}
       </div>
-      {state.kept && <KeptOffer store={store} state={state} kept={state.kept} />}
+      {state.kept.map((kept, i) => (
+        <KeptOffer key={i} store={store} state={state} kept={kept} />
+      ))}
       <Composer key={`composer-${tabs.active}`} store={store} state={state} />
       <StatusBar state={state} interrupt={hub.interrupt} />
     </section>

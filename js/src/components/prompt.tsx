@@ -18,7 +18,8 @@ interface Props {
 
 /** What the user said, and where it can be said otherwise. */
 export function Prompt({ text, message, store, files = message?.files ?? [] }: Props) {
-  const [editing, setEditing] = useState(false);
+  const edit = `${store?.state.epoch}/${message?.turn}`;
+  const [editing, setEditing] = useState(() => store?.edits.has(edit) ?? false);
   const button = useRef<HTMLButtonElement>(null);
   const wasEditing = useRef(false);
   useLayoutEffect(() => {
@@ -34,8 +35,13 @@ export function Prompt({ text, message, store, files = message?.files ?? [] }: P
       {editing && message && store ? (
         <PromptEditor
           text={text}
+          edited={store.edits.get(edit)}
+          note={(t) => store.edits.set(edit, t)}
           save={(t) => store.edit(message.turn, t)}
-          close={() => setEditing(false)}
+          close={() => {
+            store.edits.delete(edit);
+            setEditing(false);
+          }}
         />
       ) : (
         <>
@@ -76,16 +82,21 @@ function toComposer(from: Element | null): void {
 
 interface EditorProps {
   text: string;
+  /** What was written before the message left the page. */
+  edited: string | undefined;
+  note: (text: string) => void;
   /** False if it cannot be done now. */
   save: (text: string) => boolean;
   close: () => void;
 }
 
-function PromptEditor({ text, save, close }: EditorProps) {
-  const [draft, setDraft] = useState(text);
+function PromptEditor({ text, edited, note, save, close }: EditorProps) {
+  const [draft, setDraft] = useState(edited ?? text);
   const box = useRef<HTMLTextAreaElement>(null);
   useGrow(box, draft);
   useEffect(() => {
+    note(draft);
+    if (edited !== undefined) return;
     box.current?.focus();
     box.current?.setSelectionRange(text.length, text.length);
   }, []);
@@ -112,7 +123,10 @@ function PromptEditor({ text, save, close }: EditorProps) {
         rows={1}
         dir="auto"
         value={draft}
-        onInput={(event) => setDraft(event.currentTarget.value)}
+        onInput={(event) => {
+          setDraft(event.currentTarget.value);
+          note(event.currentTarget.value);
+        }}
         onKeyDown={(event) => {
           if (!isSend(event)) return;
           event.preventDefault();

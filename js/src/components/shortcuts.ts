@@ -51,7 +51,7 @@ export function onShortcut(
       break;
     }
     case "KeyP":
-      [...(panel?.querySelectorAll<HTMLElement>(".gn-edit") ?? [])].at(-1)?.click();
+      editLast(panel);
       break;
     case "KeyZ":
       store.undo();
@@ -60,6 +60,21 @@ export function onShortcut(
       return;
   }
   event.preventDefault();
+}
+
+/** Opens the last prompt, which is not on the page while somebody reads far up. */
+function editLast(panel: HTMLElement | null): void {
+  const elsewhere = () => panel?.querySelector(".gn-later") ?? null;
+  const edit = () => {
+    if (elsewhere() !== null) return;
+    [...(panel?.querySelectorAll<HTMLElement>(".gn-edit") ?? [])].at(-1)?.click();
+  };
+  if (elsewhere() === null) {
+    edit();
+  } else {
+    panel?.querySelector<HTMLElement>(".gn-jump")?.click();
+    setTimeout(() => requestAnimationFrame(edit), 0);
+  }
 }
 
 /** On a Mac, Option with a letter types a character: where one can be typed, Control has to be held too. */

@@ -24,15 +24,17 @@ export function useWindow(total: number, box: RefObject<HTMLElement | null>, fol
   const known = useRef(total);
   const before = useRef<{ height: number; top: number } | null>(null);
 
+  const focused = box.current !== null && isFocusIn(box.current);
   let { first, end } = range;
   if (end !== null && (end >= total || following)) end = null;
   let last = end ?? total;
   // Less of the chat than was shown, or much of it at once, as a snapshot has it; or one message after the other came
   // until the beginning can go.
   const less = first > 0 && first > last - 2;
+  const left = range.end !== null && following && total - first > AT_MOST;
   const atOnce = total - known.current > MANY;
   const tooMuch = following && total > known.current && total - first > AT_MOST;
-  if (less || (following && (atOnce || tooMuch))) {
+  if (less || left || (following && (atOnce || tooMuch))) {
     goal.current = { first: Math.max(0, total - AT_ONCE), end: total };
     first = tooMuch && !atOnce ? goal.current.first : Math.max(0, total - STEP);
     [end, last] = [null, total];
@@ -65,12 +67,12 @@ export function useWindow(total: number, box: RefObject<HTMLElement | null>, fol
   };
 
   const earlier = () => {
-    goal.current.first = Math.max(0, first - AT_ONCE);
+    goal.current = { first: Math.max(0, first - AT_ONCE), end: last };
     step();
   };
 
   const later = () => {
-    goal.current.end = last + AT_ONCE;
+    goal.current = { first, end: last + AT_ONCE };
     step();
   };
 
@@ -87,10 +89,19 @@ export function useWindow(total: number, box: RefObject<HTMLElement | null>, fol
     const was = before.current;
     before.current = null;
     if (log && was) log.scrollTop = was.top + log.scrollHeight - was.height;
-  }, [first, box]);
+  });
 
+  // Who had the focus in a message that went can go on with the keys that scroll.
+  useLayoutEffect(() => {
+    if (focused && box.current && !isFocusIn(box.current)) {
+      box.current.focus({ preventScroll: true });
+    }
+  }, [first, last]);
+
+  const latestStep = useRef(step);
+  latestStep.current = step;
   useEffect(() => {
-    const timer = setTimeout(step, 0);
+    const timer = setTimeout(() => latestStep.current(), 0);
     return () => clearTimeout(timer);
   }, [first, last]);
 
@@ -98,14 +109,20 @@ export function useWindow(total: number, box: RefObject<HTMLElement | null>, fol
   const onScroll = () => {
     const log = box.current;
     if (!log) return;
-    if (log.scrollTop < NEAR_PX) {
-      if (first > 0) earlier();
+    if (log.scrollTop < NEAR_PX && first > 0) {
+      earlier();
     } else if (last < total && log.scrollHeight - log.scrollTop - log.clientHeight < NEAR_PX) {
       later();
     }
   };
 
   return { first, last, earlier, later, latest, onScroll };
+}
+
+/** Whether something in the element has the focus. */
+function isFocusIn(element: HTMLElement): boolean {
+  const { activeElement } = element.getRootNode() as Document | ShadowRoot;
+  return activeElement !== element && element.contains(activeElement);
 }
 
 interface Range {

@@ -7,8 +7,8 @@ import { type Entry, StreamingDocument } from "./streaming";
 const STEP = 1000;
 
 /**
- * Whether a long text may come bit by bit, so that the page answers in between. Not where what is below it must
- * stay in its place. An object that stays the same: that it changes renders nothing.
+ * Whether the end is followed, so that a long text there may come bit by bit, and the page answers in between. An
+ * object that stays the same: that it changes renders nothing.
  */
 export const Gradually = createContext({ current: false });
 
@@ -18,6 +18,8 @@ interface Props {
   streaming?: boolean;
   /** Show the text as it was written. */
   raw?: boolean;
+  /** It may come bit by bit when it is there at once: nothing that is read stands below it. */
+  gradual?: boolean;
 }
 
 /**
@@ -49,7 +51,7 @@ export class Markdown extends Component<Props> {
     clearTimeout(this.timer);
   }
 
-  override render({ text, streaming = false, raw = false }: Props) {
+  override render({ text, streaming = false, raw = false, gradual = false }: Props) {
     if (raw) {
       return (
         <div class="gn-text gn-raw" dir="auto">
@@ -57,7 +59,7 @@ export class Markdown extends Component<Props> {
         </div>
       );
     }
-    this.end = this.context.current ? nextEnd(text, this.end) : text.length;
+    this.end = gradual && this.context.current ? nextEnd(text, this.end) : text.length;
     const whole = this.end === text.length;
     this.document.update(whole ? text : text.slice(0, this.end), streaming || !whole);
     return (

@@ -1,5 +1,5 @@
 import type { ChatMessage, PanelMessage } from "../protocol";
-import type { PanelState } from "./state";
+import type { Kept, PanelState } from "./state";
 
 /** What the status line says, and a screen reader with it. */
 export function describeStatus(state: PanelState): string {
@@ -75,10 +75,10 @@ export function resetObstacle(state: PanelState): string | null {
   return null;
 }
 
-/** Why the chat that was reset cannot be saved now; null when it can. */
-export function saveObstacle({ lost, kept, asked }: PanelState): string | null {
+/** Why a chat that was reset or closed cannot be saved now; null when it can. */
+export function saveObstacle({ lost, asked }: PanelState, { request }: Kept): string | null {
   if (lost !== null) return lost;
-  return asked.some((a) => a.id === kept?.request) ? "Its file is on the way." : null;
+  return asked.some((a) => a.id === request) ? "Its file is on the way." : null;
 }
 
 /** The prompt that `reply` answers. */

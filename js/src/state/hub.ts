@@ -76,6 +76,7 @@ export class PanelHub {
   openChat(): void {
     if (this.current.opening || this.lost !== null) return;
     this.opens = newId();
+    this.inquiry = null;
     this.update({ opening: true, error: null });
     this.ask({ type: "open_chat", id: this.opens, like: this.current.active });
     this.inquireIn(LATE_AFTER_MS);
@@ -88,7 +89,7 @@ export class PanelHub {
     const at = tabs.findIndex((tab) => tab.id === id);
     const left = tabs.filter((tab) => tab.id !== id);
     const next = id === active ? (left[Math.min(at, left.length - 1)]?.id ?? active) : active;
-    this.store(next).keep(this.store(id).state.messages);
+    this.store(next).keepOf(this.store(id).state);
     this.update({ tabs: left, active: next, error: null });
     this.forget(id);
     this.ask({ type: "close_chat", id: newId(), close: id });

@@ -56,8 +56,9 @@ function settle(state: PanelState, message: Exclude<KernelMessage, SnapshotMessa
   if (!("request" in message) || message.request === undefined) return state;
   const { request } = message;
   const next = answered(state, request);
-  if (message.type === "exported" && next.kept?.request === request) {
-    return { ...next, kept: { ...next.kept, saved: true } };
+  if (message.type === "exported" && next.kept.some((k) => k.request === request)) {
+    const kept = next.kept.map((k) => (k.request === request ? { ...k, saved: true } : k));
+    return { ...next, kept };
   }
   if (message.type !== "turn") return next;
   const outbox =

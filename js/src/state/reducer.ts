@@ -26,17 +26,19 @@ export function reduce(state: PanelState, event: PanelEvent): PanelState {
       return undoClicked(state, event.id);
     case "kept_save_clicked":
       return asking(
-        { ...state, kept: state.kept && { ...state.kept, request: event.id } },
+        {
+          ...state,
+          kept: state.kept.map((k) =>
+            k.messages === event.messages ? { ...k, request: event.id } : k,
+          ),
+        },
         event.id,
         "export",
       );
     case "kept_given":
-      return {
-        ...state,
-        kept: { messages: event.messages, closed: true, request: null, saved: false },
-      };
+      return { ...state, kept: [...state.kept, ...event.kept] };
     case "kept_dismissed":
-      return { ...state, kept: null };
+      return { ...state, kept: state.kept.filter((k) => k.messages !== event.messages) };
     case "noticed":
       return {
         ...state,

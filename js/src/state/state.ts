@@ -91,7 +91,8 @@ export interface PanelState {
   /** The files that will go with the next prompt. */
   attached: readonly Attached[];
   hood: HoodMessage | null;
-  kept: Kept | null;
+  /** The chat that was reset last, and those whose tabs were closed. */
+  kept: readonly Kept[];
   /** Why there is no kernel behind the panel any more; it can only be read then. */
   lost: string | null;
 }
@@ -106,9 +107,9 @@ export type PanelEvent =
   | { type: "reset_clicked"; id: string }
   | { type: "asked"; id: string; request: PanelMessage["type"] }
   | { type: "undo_clicked"; id: string }
-  | { type: "kept_save_clicked"; id: string }
-  | { type: "kept_given"; messages: readonly ChatMessage[] }
-  | { type: "kept_dismissed" }
+  | { type: "kept_save_clicked"; id: string; messages: readonly ChatMessage[] }
+  | { type: "kept_given"; kept: readonly Kept[] }
+  | { type: "kept_dismissed"; messages: readonly ChatMessage[] }
   | { type: "noticed"; message: string | null }
   | { type: "held_dropped"; id: string }
   | { type: "lost"; why: string }
@@ -159,6 +160,6 @@ export const initialState: PanelState = {
   draft: "",
   attached: [],
   hood: null,
-  kept: null,
+  kept: [],
   lost: null,
 };

@@ -34,10 +34,10 @@ export function giveBack(
   return { ...state, outbox, held: [...state.held, { id, text, files, message }] };
 }
 
-/** What is on the screen, to be kept when it goes; nothing in the place of an empty chat. */
-export function keep(state: PanelState): Kept | null {
-  const { messages, kept } = state;
-  return messages.length > 0 ? { messages, request: null, saved: false } : kept;
+/** What is on the screen, to be kept when it goes, in the place of the chat that went so before. */
+export function keep({ messages, kept }: PanelState): readonly Kept[] {
+  if (messages.length === 0) return kept;
+  return [...kept.filter((k) => k.closed), { messages, request: null, saved: false }];
 }
 
 /** Everything of `epoch` leaves the screen now, before the kernel has answered. */

@@ -10,7 +10,7 @@ import { isReplying, resetObstacle, saveObstacle, sendObstacle } from "./describ
 import { type Attached, attachObstacle, type SavedFile, saveFile } from "./files";
 import { newId } from "./ids";
 import { reduce } from "./reducer";
-import { type Held, initialState, type PanelEvent, type PanelState } from "./state";
+import { type Held, initialState, type Kept, type PanelEvent, type PanelState } from "./state";
 
 /** An answer that has not come by then is late. */
 export const LATE_AFTER_MS = 1500;
@@ -21,6 +21,8 @@ type Timer = ReturnType<typeof setTimeout>;
 
 /** One chat's state and its line to the kernel. Every view of the panel subscribes to the same store. */
 export class PanelStore {
+  /** Prompts that are being edited, by their turn in an epoch: a message that leaves the page must not lose them. */
+  readonly edits = new Map<string, string>();
   private current: PanelState = initialState;
   private readonly subscribers = new Set<() => void>();
   private readonly timers = new Set<Timer>();
@@ -188,22 +190,24 @@ export class PanelStore {
     this.request({ type: "export", id: newId(), format });
   }
 
-  /** Saves the chat that was reset, or closed, last. */
-  saveKept(): void {
-    const { kept } = this.current;
-    if (!kept || saveObstacle(this.current)) return;
+  /** Saves a chat that was reset or closed. */
+  saveKept(kept: Kept): void {
+    if (saveObstacle(this.current, kept)) return;
     const id = newId();
-    this.dispatch({ type: "kept_save_clicked", id });
+    this.dispatch({ type: "kept_save_clicked", id, messages: kept.messages });
     this.ask({ type: "export", id, format: "markdown", messages: finished(kept.messages) });
   }
 
-  /** Offers to save a chat that was closed. */
-  keep(messages: readonly ChatMessage[]): void {
-    if (messages.length > 0) this.dispatch({ type: "kept_given", messages });
+  /** Offers to save what was said in a chat that is closed, and what it offered to save itself. */
+  keepOf({ messages, kept }: PanelState): void {
+    const closed = { closed: true, request: null };
+    const all = kept.filter((k) => !k.saved).map((k) => ({ ...k, ...closed }));
+    if (messages.length > 0) all.push({ messages, saved: false, ...closed });
+    if (all.length > 0) this.dispatch({ type: "kept_given", kept: all });
   }
 
-  dismissKept(): void {
-    this.dispatch({ type: "kept_dismissed" });
+  dismissKept({ messages }: Kept): void {
+    this.dispatch({ type: "kept_dismissed", messages });
   }
 
   private receive(raw: unknown): void {

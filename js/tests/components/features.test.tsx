@@ -557,10 +557,66 @@ describe("the rest", () => {
       ]) {
         await expect.poll(() => shown().length).toBeGreaterThanOrEqual(24);
         await scroll(-200, () => page.getByText("later messages").elements().length > 0);
+        let most = 0;
+        const watch = new MutationObserver(() => {
+          most = Math.max(most, shown().length);
+        });
+        watch.observe(panel.root, { subtree: true, childList: true });
         await go();
         await expect.poll(() => page.getByText("later messages").elements().length).toBe(0);
+        await expect.poll(() => shown().length).toBeGreaterThanOrEqual(24);
         await expect.poll(toEnd).toBeLessThanOrEqual(1);
+        watch.disconnect();
+        expect(most).toBeLessThan(100);
       }
+    });
+
+    it("a prompt that is being edited can leave the page, and is as it was when it comes back", async () => {
+      await expect.poll(() => shown().length).toBe(24);
+      const edit = panel.prompts.last().getByRole("button", { name: "Edit" });
+      (edit.element() as HTMLElement).click();
+      const editor = () => page.getByRole("textbox", { name: "Edited prompt" });
+      await editor().fill("Half written");
+      await scroll(-200, () => editor().elements().length === 0);
+      await scroll(200, () => editor().elements().length === 1);
+      await expect.element(editor()).toHaveValue("Half written");
+    });
+
+    it("Alt+P edits the last prompt, wherever one reads", async () => {
+      const last = { turn: 201, role: "user", text: "The last", state: "done" } as const;
+      panel.tell(panel.kernel.snapshot([...long(200), last]));
+      await expect.poll(() => shown().length).toBeGreaterThanOrEqual(24);
+      await scroll(-200, () => page.getByText("later messages").elements().length > 0);
+      panel.box
+        .element()
+        .dispatchEvent(
+          new KeyboardEvent("keydown", { code: "KeyP", key: "p", altKey: true, bubbles: true }),
+        );
+      await expect
+        .element(page.getByRole("textbox", { name: "Edited prompt" }))
+        .toHaveValue("The last");
+    });
+
+    it("who had the focus in a message that left the page can go on scrolling with the keys", async () => {
+      await expect.poll(() => shown().length).toBe(24);
+      const copy = panel.replies.last().getByRole("button", { name: "Copy" });
+      (copy.element() as HTMLElement).focus();
+      await scroll(
+        -200,
+        () => !log().contains(document.activeElement) || document.activeElement === log(),
+      );
+      expect(document.activeElement).toBe(log());
+    });
+
+    it("who turns round while earlier messages come stays where they are", async () => {
+      await expect.poll(() => shown().length).toBe(24);
+      await scroll(-200, () => page.getByText("later messages").elements().length > 0);
+      log().scrollTop = 0;
+      await expect.poll(() => log().scrollTop).toBeGreaterThan(0);
+      log().scrollTop = log().scrollHeight;
+      const seen = shown().at(-1);
+      await expect.poll(() => shown().at(-1)).not.toBe(seen);
+      expect(seen?.isConnected).toBe(true);
     });
 
     it("what comes at once while one reads further up moves nothing, and waits below", async () => {

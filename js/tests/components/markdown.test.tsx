@@ -239,7 +239,7 @@ describe("a reply that streams in", () => {
     const streamed = show(text);
     await expect.poll(() => streamed.querySelectorAll(".gn-tok-kwd").length).toBeGreaterThan(5);
     const other = document.body.appendChild(document.createElement("div"));
-    render(<Markdown text={text} />, other);
+    render(<Markdown text={text} gradual />, other);
     await expect.poll(() => other.firstElementChild?.outerHTML).toBe(streamed.outerHTML);
     render(null, other);
     other.remove();
@@ -256,24 +256,24 @@ describe("a long text that is there at once", () => {
   });
 
   it("comes bit by bit elsewhere, and is the same in the end", async () => {
-    const whole = show(text).innerHTML;
+    const whole = show(text).textContent;
     render(null, root);
     render(
       <Gradually.Provider value={{ current: true }}>
-        <Markdown text={text} />
+        <Markdown text={text} gradual />
       </Gradually.Provider>,
       root,
     );
     expect(sections()).toBeGreaterThan(0);
     expect(sections()).toBeLessThan(10);
-    await expect.poll(() => root.firstElementChild?.innerHTML, { timeout: 20_000 }).toBe(whole);
+    await expect.poll(() => root.firstElementChild?.textContent, { timeout: 20_000 }).toBe(whole);
   });
 
   it("is not waited for when it is short, or grows", () => {
     const gradually = (said: string) =>
       render(
         <Gradually.Provider value={{ current: true }}>
-          <Markdown text={said} streaming />
+          <Markdown text={said} streaming gradual />
         </Gradually.Provider>,
         root,
       );

@@ -1,5 +1,12 @@
 import { expect, it } from "vitest";
-import { attachObstacle, fileInfos, MOST_BYTES, PanelStore, type SavedFile } from "../../src/state";
+import {
+  attachObstacle,
+  fileInfos,
+  type Kept,
+  MOST_BYTES,
+  PanelStore,
+  type SavedFile,
+} from "../../src/state";
 import { MemoryTransport } from "../../src/transport/memory";
 import { lastSent, MODEL, ScriptedKernel, SETTINGS } from "../support/kernel";
 
@@ -120,7 +127,7 @@ it("the chat that was reset is exported from what was kept of it", () => {
   const { transport, kernel, store } = ready();
   store.reset();
   transport.receive(kernel.newEpoch(lastSent(transport.sent, "reset").id));
-  store.saveKept();
+  store.saveKept(store.state.kept[0] as Kept);
   expect(lastSent(transport.sent, "export").messages).toMatchObject([{ turn: 1, text: "A" }]);
   expect(store.state.messages).toEqual([]);
 });
@@ -130,16 +137,19 @@ it("the chat that was reset is asked for once at a time, and not of a kernel tha
   const exports = () => transport.sent.filter((m) => m.type === "export");
   store.reset();
   transport.receive(kernel.newEpoch(lastSent(transport.sent, "reset").id));
-  store.saveKept();
-  store.saveKept();
+  store.saveKept(store.state.kept[0] as Kept);
+  store.saveKept(store.state.kept[0] as Kept);
   expect(exports()).toHaveLength(1);
   transport.receive(kernel.error({ request: exports()[0]?.id }));
-  store.saveKept();
+  store.saveKept(store.state.kept[0] as Kept);
   expect(exports()).toHaveLength(2);
   store.lose("The kernel has ended.");
-  store.saveKept();
+  store.saveKept(store.state.kept[0] as Kept);
   expect(exports()).toHaveLength(2);
-  expect(store.state).toMatchObject({ kept: { saved: false }, notice: { message: "It failed." } });
+  expect(store.state).toMatchObject({
+    kept: [{ saved: false }],
+    notice: { message: "It failed." },
+  });
 });
 
 it("options that shall begin at once reset the chat when they were accepted, not before", () => {

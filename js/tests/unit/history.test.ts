@@ -150,48 +150,66 @@ describe("a chat that was reset", () => {
   it("is kept here, to be saved, until it is dismissed", () => {
     const { kernel, state } = afterTwoTurns();
     const reset = play(state, click, kernel.newEpoch("x"));
-    expect(reset).toMatchObject({ messages: [], kept: { messages: SAID, saved: false } });
-    expect(play(reset, { type: "kept_dismissed" }).kept).toBeNull();
+    expect(reset).toMatchObject({ messages: [], kept: [{ messages: SAID, saved: false }] });
+    const dismiss: PanelEvent = { type: "kept_dismissed", messages: state.messages };
+    expect(play(reset, dismiss).kept).toEqual([]);
   });
 
-  const save: PanelEvent = { type: "kept_save_clicked", id: "e" };
+  const save = ({ messages }: PanelState): PanelEvent => ({
+    type: "kept_save_clicked",
+    id: "e",
+    messages,
+  });
   const exported = (kernel: ScriptedKernel, request: string) =>
     kernel.next("exported", { name: "a.md", media_type: "text/markdown", text: "", request });
 
   it("is saved when its file is there, and not before", () => {
     const { kernel, state } = afterTwoTurns();
-    const asked = play(state, click, kernel.newEpoch("x"), save);
-    expect(asked.kept?.saved).toBe(false);
-    expect(play(asked, exported(kernel, "another's")).kept?.saved).toBe(false);
-    expect(play(asked, exported(kernel, "e"))).toMatchObject({ kept: { saved: true }, asked: [] });
+    const asked = play(state, click, kernel.newEpoch("x"), save(state));
+    expect(asked.kept).toMatchObject([{ saved: false }]);
+    expect(play(asked, exported(kernel, "another's")).kept).toMatchObject([{ saved: false }]);
+    expect(play(asked, exported(kernel, "e"))).toMatchObject({
+      kept: [{ saved: true }],
+      asked: [],
+    });
   });
 
   it("is offered on when it could not be saved", () => {
     const { kernel, state } = afterTwoTurns();
-    const asked = play(state, click, kernel.newEpoch("x"), save);
-    expect(play(asked, kernel.error({ request: "e" })).kept?.saved).toBe(false);
+    const asked = play(state, click, kernel.newEpoch("x"), save(state));
+    expect(play(asked, kernel.error({ request: "e" })).kept).toMatchObject([{ saved: false }]);
     const failed: PanelEvent = { type: "request_failed", id: "e", message: "No kernel." };
-    expect(play(asked, failed).kept).toMatchObject({ messages: SAID, saved: false });
+    expect(play(asked, failed).kept).toMatchObject([{ messages: SAID, saved: false }]);
   });
 
   it("is saved whatever was missed before its file came", () => {
     const { kernel, state } = afterTwoTurns();
-    const asked = play(state, click, kernel.newEpoch("x"), save);
+    const asked = play(state, click, kernel.newEpoch("x"), save(state));
     kernel.state("idle");
     const saved = play(asked, exported(kernel, "e"));
-    expect(saved).toMatchObject({ kept: { saved: true }, sync: "stale" });
+    expect(saved).toMatchObject({ kept: [{ saved: true }], sync: "stale" });
+  });
+
+  it("takes the place of the one before, and not of those whose tabs were closed", () => {
+    const { kernel, state } = afterTwoTurns();
+    const closed = { messages: [user(1, "A")], closed: true, request: null, saved: false };
+    const given: PanelEvent = { type: "kept_given", kept: [closed] };
+    const once = play(state, given, click, kernel.newEpoch("x"), kernel.snapshot([user(1, "B")]));
+    expect(once.kept).toMatchObject([closed, { messages: SAID }]);
+    const twice = play(once, { type: "reset_clicked", id: "y" });
+    expect(twice.kept).toMatchObject([closed, { messages: [user(1, "B")] }]);
   });
 
   it("is not forgotten for an empty one", () => {
     const { kernel, state } = afterTwoTurns();
     const again = play(state, click, kernel.newEpoch("x"), { type: "reset_clicked", id: "y" });
-    expect(again.kept?.messages).toEqual(SAID);
+    expect(again.kept).toMatchObject([{ messages: SAID }]);
   });
 });
 
 describe("a chat that an import takes the place of", () => {
   const asked: PanelEvent = { type: "asked", id: "i", request: "import" };
-  const kept = { messages: SAID, saved: false };
+  const kept = [{ messages: SAID, saved: false }];
 
   it("is kept here, to be saved", () => {
     const { kernel, state } = afterTwoTurns();
@@ -212,7 +230,7 @@ describe("a chat that an import takes the place of", () => {
   it("stays, and is not offered, when the import is refused", () => {
     const { kernel, state } = afterTwoTurns();
     const refused = play(state, asked, kernel.error({ request: "i" }));
-    expect(refused).toMatchObject({ messages: SAID, kept: null });
+    expect(refused).toMatchObject({ messages: SAID, kept: [] });
   });
 });
 

@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from "vitest";
-import { PanelHub } from "../../src/state";
+import { type Kept, PanelHub } from "../../src/state";
 import { MemoryTransport } from "../../src/transport/memory";
 import { lastSent, ScriptedKernel } from "../support/kernel";
 
@@ -89,18 +89,32 @@ describe("the chats of a panel", () => {
     ] as const;
     transport.receive({ ...new ScriptedKernel().snapshot([...said]), chat: "2" });
     hub.closeChat("2");
-    expect(hub.active.state.kept).toMatchObject({ closed: true, messages: said });
-    hub.active.saveKept();
+    expect(hub.active.state.kept).toMatchObject([{ closed: true, messages: said }]);
+    hub.active.saveKept(hub.active.state.kept[0] as Kept);
     const messages = [said[0], { ...said[1], state: "cancelled" }];
     expect(lastSent(transport.sent, "export")).toMatchObject({ messages });
     expect(lastSent(transport.sent, "export")).not.toHaveProperty("chat");
+  });
+
+  it("hand on what they offered to save themselves", () => {
+    const { transport, hub, chats } = open();
+    chats(["1", "2", "3"]);
+    for (const id of ["2", "3"]) {
+      const said = [{ turn: 1, role: "user", text: id, state: "done" }] as const;
+      transport.receive({ ...new ScriptedKernel().snapshot([...said]), chat: id });
+    }
+    hub.show("3");
+    hub.closeChat("3");
+    hub.closeChat("2");
+    const texts = hub.active.state.kept.map((kept) => kept.messages[0]?.text);
+    expect(texts).toEqual(["3", "2"]);
   });
 
   it("leave nothing to be saved when nothing was said", () => {
     const { hub, chats } = open();
     chats(["1", "2"]);
     hub.closeChat("2");
-    expect(hub.active.state.kept).toBeNull();
+    expect(hub.active.state.kept).toEqual([]);
   });
 
   it("can be opened again when the answer to the last time was lost", () => {
