@@ -562,6 +562,8 @@ describe("the rest", () => {
           most = Math.max(most, shown().length);
         });
         watch.observe(panel.root, { subtree: true, childList: true });
+        log().scrollTop = 0; // while earlier ones come
+        await new Promise(requestAnimationFrame);
         await go();
         await expect.poll(() => page.getByText("later messages").elements().length).toBe(0);
         await expect.poll(() => shown().length).toBeGreaterThanOrEqual(24);
@@ -614,6 +616,7 @@ describe("the rest", () => {
       log().scrollTop = 0;
       await expect.poll(() => log().scrollTop).toBeGreaterThan(0);
       log().scrollTop = log().scrollHeight;
+      await new Promise((done) => log().addEventListener("scroll", done, { once: true }));
       const seen = shown().at(-1);
       await expect.poll(() => shown().at(-1)).not.toBe(seen);
       expect(seen?.isConnected).toBe(true);
