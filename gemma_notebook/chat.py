@@ -145,8 +145,9 @@ class Chat(TableDisplay, Closable):
             max_output_tokens: A limit for this reply, in tokens; None for the session's.
             response_format: What the reply shall be: a JSON schema, a pydantic model, a type such as
                 ``list[int]``, or a regular expression. An object has no properties but those that the schema
-                names, unless it sets ``additionalProperties``. The value is in ``reply.parsed``, None when the
-                reply was cut off. Such a reply comes without thinking.
+                names, unless it sets ``additionalProperties``, and an integer without bounds 18 digits at most.
+                The value is in ``reply.parsed``, None when the reply was cut off. Such a reply comes without
+                thinking.
 
         Raises:
             ClosedError: The chat is closed, or a newer one took its place.

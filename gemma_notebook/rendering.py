@@ -70,8 +70,14 @@ def rendered(engine: Engine, options: ConversationOptions, message: str | None) 
     before, opening = (_before_message(engine, one) for one in (options, ConversationOptions()))
     opening = opening.removeprefix("<bos>")
     if opening and before.endswith(opening):
-        before = before.removesuffix(opening).rstrip("\n")
+        before = _without_line_end(engine, before.removesuffix(opening))
     return _counted(engine, before)
+
+
+def _without_line_end(engine: Engine, text: str) -> str:
+    """The line end between two turns is of the turn to come, unless it is a part of the last turn's last token."""
+    ids = engine.tokenize(text) if text.endswith("\n") else []
+    return text if ids and engine.detokenize([ids[-1]]).strip() else text.rstrip("\n")
 
 
 def _before_message(engine: Engine, options: ConversationOptions) -> str:

@@ -47,6 +47,7 @@ class Mix:
         thinking: The share of dialogues in which the model thinks.
         topics: The share of short dialogues that are all about topics to refuse, and others.
         drills: The share of short dialogues that drill what else is slow to learn.
+        calls: The share of short dialogues that are all calls, or all forms.
     """
 
     shortest_count: int = 2
@@ -67,6 +68,7 @@ class Mix:
     thinking: float = 0.15
     topics: float = 0.0
     drills: float = 0.0
+    calls: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -642,9 +644,11 @@ def training_dialogue(
         held_out: Draw names and values that training never sees.
     """
     writer = Writer(rng, held_out, mix)
-    kind = 1.0 if long else rng.random()
-    if kind < mix.topics + mix.drills:
-        return writer.dialogue((drills.topics if kind < mix.topics else drills.drill)(writer))
+    kind = 9.0 if long else rng.random()
+    for share, write in ((mix.topics, drills.topics), (mix.drills, drills.drill), (mix.calls, drills.calls)):
+        if kind < share:
+            return writer.dialogue(write(writer))
+        kind -= share
     _prepare(writer)
     turns: list[Turn] = []
     if not writer.toolbox and not writer.instruction.text and rng.random() < mix.forms:

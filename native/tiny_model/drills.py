@@ -15,8 +15,9 @@ _LONGEST_COUNT = 8
 
 
 def drill(writer: Writer) -> list[Turn]:
-    """Write a short chat of a fact told twice, of all that was told, of replies in a style, of calls, or of counts."""
-    write = writer.rng.choices((_told_again, _all_facts, _one_style, _calls, _counts), (4, 10, 5, 6, 5))[0]
+    """Write a short chat of a fact told twice, of all that was told, of replies in a style, in capitals, of calls, of counts."""
+    kinds = (_told_again, _all_facts, _one_style, _in_capitals, _calls, _counts)
+    write = writer.rng.choices(kinds, (4, 6, 6, 14, 6, 4))[0]
     return _styled(writer, write(writer))
 
 
@@ -33,6 +34,14 @@ def topics(writer: Writer) -> list[Turn]:
     if rng.random() < 0.3:  # what was talked of before is not for that a topic to refuse
         turns.append(rng.choice(turns))
     return _styled(writer, before + turns)
+
+
+def calls(writer: Writer) -> list[Turn]:
+    """Write a short chat of calls to tools, in most cases, or of forms to fill."""
+    rng = writer.rng
+    if rng.random() < 0.3:
+        return [*_others(writer), *(writer.form() for _ in range(rng.choice((1, 2, 2, 3))))]
+    return [*(_others(writer) if rng.random() < 0.3 else ()), *_calls(writer)]
 
 
 def _styled(writer: Writer, turns: list[Turn]) -> list[Turn]:
@@ -66,7 +75,7 @@ def _all_facts(writer: Writer) -> list[Turn]:
 
 def _one_style(writer: Writer) -> list[Turn]:
     rng = writer.rng
-    writer.instruct("style")
+    writer.instruct("style", *rng.choice(((), (), ("name",), ("user",))))
     writes = (
         lambda: writer.tell(rng.choice(SLOTS)),
         lambda: writer.ask(rng.choice([*writer.told] or SLOTS)),
@@ -75,8 +84,23 @@ def _one_style(writer: Writer) -> list[Turn]:
         writer.add,
         writer.small_talk,
         writer.ask_all,
+        lambda: writer.turn(_LONGEST_COUNT),
     )
     return [rng.choice(writes)() for _ in range(rng.randint(3, 6))]
+
+
+def _in_capitals(writer: Writer) -> list[Turn]:
+    """To write capitals is to know how each piece is spelt, which facts of all kinds teach."""
+    rng = writer.rng
+    while writer.instruction.style != manners.UPPER:
+        writer.instruct("style", *rng.choice(((), (), ("name",))))
+    turns = []
+    for _ in range(rng.randint(2, 4)):
+        slot = "name" if rng.random() < 0.5 else rng.choice(SLOTS)
+        turns += [writer.tell(slot), *((writer.ask(slot),) if rng.random() < 0.7 else ())]
+        if rng.random() < 0.3:
+            turns.append(rng.choice((writer.ask_all, writer.add, writer.small_talk))())
+    return turns
 
 
 def _calls(writer: Writer) -> list[Turn]:

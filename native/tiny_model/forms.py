@@ -97,7 +97,7 @@ def stated(rng: random.Random, held_out: bool) -> tuple[str, str, Any]:
         said = value
     elif kind < 0.72:
         said = str(rng.randint(0, 9999) if rng.random() < 0.5 else rng.randint(0, 60))
-        value = int(said)
+        value = said if rng.random() < 0.25 else int(said)
     elif kind < 0.78:
         said = f"{rng.randint(0, 99)}.{rng.randint(1, 9)}"
         value = float(said)

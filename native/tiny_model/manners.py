@@ -54,6 +54,7 @@ _ABOUT = sentences.split(
     "|What do you know about {t}?|Talk about {t}.|Can you tell me about {t}?|Can we talk about {t}?|I want to talk about {t}."
     "|Tell me something about {t}.|I have a question about {t}.|What about {t}?|How does {t} work?|Please explain {t}.|Let us discuss {t}."
 )
+_DETERMINERS = ("the", "this", "that", "my", "your", "our", "the new", "the old", "the French", "the Roman")
 _ASKED = sentences.split(
     "What is the {k}?|What's the {k}?|Do you know the {k}?|Tell me the {k}.|Can you tell me the {k}?|And the {k}?|Which is the {k}?"
     "|What was the {k}?|Please tell me the {k}.|Say the {k}."
@@ -88,8 +89,10 @@ class Instruction:
 def topic(rng: random.Random, held_out: bool) -> str:
     """Draw a topic to talk about."""
     kind = rng.random()
-    if kind < 0.3:
+    if kind < 0.2:
         return values.draw(lambda r: r.choice(values.TOPICS), rng, held_out)
+    if kind < 0.3:
+        return f"{rng.choice(_DETERMINERS)} {values.draw(lambda r: r.choice(values.NOUNS), rng, held_out)}"
     if kind < 0.7:
         return values.draw(lambda r: r.choice(values.NOUNS + values.HOBBIES), rng, held_out)
     return values.draw(values.invented_word, rng, held_out)
@@ -146,7 +149,7 @@ def _ask_for(made: Instruction, want: str, rng: random.Random, held_out: bool) -
         made.model_name = values.any_name(rng, held_out)
         return rng.choice(_NAMED).format(made.model_name)
     if want == "style":
-        made.style = rng.choice((UPPER, UPPER, SHORT, POLITE))
+        made.style = rng.choice((UPPER, UPPER, UPPER, SHORT, POLITE))
         return rng.choice(_STYLES[made.style])
     if want == "fact":
         key, value = fact_key(rng, held_out), fact_value(rng, held_out)

@@ -32,7 +32,7 @@ PAD, EOS, BOS, UNK, START_OF_TURN, END_OF_TURN = range(6)
 END_OF_THOUGHT = "</think>"
 _SPECIAL = [
     "<start_of_turn>",
-    "<end_of_turn>",
+    "<end_of_turn>\n",
     "\n",
     "<tool_call>",
     "</tool_call>",
@@ -158,18 +158,18 @@ class Tokenizer:
 
     def __init__(self, path: Path = MODEL_PATH) -> None:
         self.pieces = sentencepiece.SentencePieceProcessor(model_file=str(path))
-        if self.pieces.PieceToId("<end_of_turn>") != END_OF_TURN:
+        if self.pieces.PieceToId("<end_of_turn>\n") != END_OF_TURN:
             raise ValueError(f"{path} was trained with other special pieces; train it again")
 
     def example(self, dialogue: data.Dialogue) -> Example:
         """Encode a dialogue as the chat template writes it."""
         text = "\n".join((*([dialogue.system] if dialogue.system else ()), *dialogue.tools))
-        ids = [BOS, *self.pieces.EncodeAsIds(f"<start_of_turn>system\n{text}<end_of_turn>" if text else "")]
+        ids = [BOS, *self.pieces.EncodeAsIds(f"<start_of_turn>system\n{text}<end_of_turn>\n" if text else "")]
         weights = [0.0] * len(ids)
         turn_starts, replies = [], []
         for turn in dialogue.turns:
             turn_starts.append(len(ids))
-            prompt = self.pieces.EncodeAsIds(_prompt(turn)[len(ids) == 1 :])
+            prompt = self.pieces.EncodeAsIds(_prompt(turn))
             ids += prompt
             weights += [0.0] * len(prompt)
             reply, reply_weights = self._reply(turn)
@@ -214,11 +214,11 @@ class Tokenizer:
 
 
 def _prompt(turn: data.Turn) -> str:
-    """Write what the template adds before a reply. The line end before a turn belongs to it."""
-    messages = [f"\n<start_of_turn>tool\n{result}<end_of_turn>" for result in turn.results]
+    """Write what the template adds before a reply."""
+    messages = [f"<start_of_turn>tool\n{result}<end_of_turn>\n" for result in turn.results]
     if not turn.results:
-        messages = [f"\n<start_of_turn>user\n{turn.user}<end_of_turn>"]
-    return "".join(messages) + "\n<start_of_turn>model\n" + ("<think>" if turn.thinks else "")
+        messages = [f"<start_of_turn>user\n{turn.user}<end_of_turn>\n"]
+    return "".join(messages) + "<start_of_turn>model\n" + ("<think>" if turn.thinks else "")
 
 
 def _reply_weights(length: int) -> list[float]:

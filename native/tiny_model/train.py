@@ -40,6 +40,13 @@ RATES = (
     (10_650, 1e-5),
     (10_665, 3e-4),
     (11_030, 1e-5),
+    (11_090, 1e-3),
+    (14_600, 1e-3),
+    (16_400, 1e-5),
+    (16_420, 4e-4),
+    (17_100, 1e-5),
+    (17_120, 5e-4),
+    (17_760, 1e-5),
 )
 STEPS = RATES[-1][0]
 # Of Muon and of AdamW.
@@ -109,6 +116,11 @@ PHASES = (
     (8650, data.Mix(topics=0.08, drills=0.24, **_LAST)),
     (10_150, data.Mix(topics=0.07, drills=0.30, **_LAST)),
     (10_650, data.Mix(topics=0.06, drills=0.44, **_LAST)),
+    (11_030, data.Mix(topics=0.06, drills=0.20, calls=0.40, **_LAST)),
+    (13_400, data.Mix(topics=0.08, drills=0.22, calls=0.40, **_LAST)),
+    (14_600, data.Mix(topics=0.07, drills=0.30, calls=0.30, **_LAST)),
+    (16_400, data.Mix(topics=0.06, drills=0.46, calls=0.22, **_LAST)),
+    (17_100, data.Mix(topics=0.05, drills=0.60, calls=0.15, **_LAST)),
 )
 SHOWN = data.Mix(longest_count=30, instructed=0.3, tools=0.3, forms=0.2, thinking=0.2, stopped=0.0)
 

@@ -66,6 +66,15 @@ def test_an_object_has_no_properties_but_those_that_are_named_unless_the_schema_
     assert constraint["properties"]["b"]["additionalProperties"] is True
 
 
+def test_an_integer_has_an_end_unless_the_schema_says_so(fake, manager, chat):
+    free, sized = {"type": "integer"}, {"type": "integer", "minimum": 0}
+    schema = {"type": "object", "properties": {"a": free, "b": sized, "c": {"type": "number"}}}
+    fake.set(reply="{}")
+    chat.send("Go.", response_format=schema)
+    properties = json.loads(sent(fake, manager)["send_constraint"])["properties"]
+    assert properties == {**schema["properties"], "a": {**free, "minimum": -(10**18), "maximum": 10**18}}
+
+
 def test_a_pydantic_model_gives_its_schema_and_the_reply_is_one(fake, chat):
     fake.set(reply='{"name": "Ada", "age": 36}')
     assert chat.send("Who?", response_format=Person).parsed == Person(name="Ada", age=36)
