@@ -139,6 +139,21 @@ describe("the chats of a panel", () => {
     vi.useRealTimers();
   });
 
+  it("are opened one after the other, whatever is still answered of the one before", () => {
+    vi.useFakeTimers();
+    const { transport, hub, chats } = open();
+    hub.openChat();
+    vi.advanceTimersByTime(1500);
+    const inquiry = lastSent(transport.sent, "chats_request").id;
+    chats(["1", "2"], { request: lastSent(transport.sent, "open_chat").id, show: "2" });
+    hub.openChat();
+    chats(["1", "2"], { request: inquiry });
+    expect(hub.state.opening).toBe(true);
+    chats(["1", "2", "3"], { request: lastSent(transport.sent, "open_chat").id, show: "3" });
+    expect(hub.state).toMatchObject({ opening: false, active: "3" });
+    vi.useRealTimers();
+  });
+
   it("can only be read once the kernel is gone", () => {
     vi.spyOn(console, "warn").mockImplementation(() => {});
     const { transport, hub, chats } = open();
