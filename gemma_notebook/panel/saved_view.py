@@ -18,7 +18,7 @@ from gemma_notebook.panel.interfaces import PanelChat
 from gemma_notebook.transcript import Transcript
 from gemma_notebook.transcript.record import TranscribedChat
 
-__all__ = ["KEPT_BELOW", "NOTHING_KEPT", "keep_at_cell_end", "transcripts"]
+__all__ = ["KEPT_APART", "NOTHING_KEPT", "keep_at_cell_end", "transcripts"]
 
 _log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ NOTHING_KEPT = _remark(
     "This chat lives in the kernel, and nothing of it is saved with the notebook. "
     "Run the cell to open a panel again."
 )
-KEPT_BELOW = _remark("This panel lives in the kernel. Run the cell to open it again.")
+KEPT_APART = _remark("This panel lives in the kernel. Run the cell to open it again.")
 _AS_IT_STOOD = _remark("The chat as it stood when the cell ended:")
 _NOTHING_SAID = _remark(
     "Nothing had been said when the cell ended. Run chat.transcript() in a cell of its own to keep what was said later."

@@ -11,7 +11,7 @@ import anywidget
 
 from gemma_notebook.errors import GemmaNotebookError, OptionTypeError, OptionValueError
 from gemma_notebook.panel.interfaces import PanelChat, PanelManager
-from gemma_notebook.panel.saved_view import KEPT_BELOW, NOTHING_KEPT, keep_at_cell_end, transcripts
+from gemma_notebook.panel.saved_view import KEPT_APART, NOTHING_KEPT, keep_at_cell_end, transcripts
 from gemma_notebook.panel.tabs import Tabs
 
 __all__ = ["ChatPanel"]
@@ -115,7 +115,7 @@ class ChatPanel(anywidget.AnyWidget):
     def _static_view(self) -> dict[str, str]:
         if not self._persist:
             return NOTHING_KEPT
-        return KEPT_BELOW if keep_at_cell_end(self, lambda: self.chats) else transcripts(self.chats)
+        return KEPT_APART if keep_at_cell_end(self, lambda: self.chats) else transcripts(self.chats)
 
     def _on_message(self, _widget: object, content: Any, buffers: Sequence[Any] | None) -> None:
         self._tabs.handle(content, buffers)

@@ -72,7 +72,7 @@ def test_an_integer_has_an_end_unless_the_schema_says_so(fake, manager, chat):
     fake.set(reply="{}")
     chat.send("Go.", response_format=schema)
     properties = json.loads(sent(fake, manager)["send_constraint"])["properties"]
-    assert properties == {**schema["properties"], "a": {**free, "minimum": -(10**18), "maximum": 10**18}}
+    assert properties == {**schema["properties"], "a": {**free, "minimum": 1 - 10**18, "maximum": 10**18 - 1}}
 
 
 def test_a_pydantic_model_gives_its_schema_and_the_reply_is_one(fake, chat):

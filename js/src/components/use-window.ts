@@ -20,7 +20,7 @@ export function useWindow(total: number, box: RefObject<HTMLElement | null>, fol
     first: Math.max(0, total - STEP),
     end: null,
   }));
-  const goal = useRef({ first: Math.max(0, total - AT_ONCE), end: total });
+  const goal = useRef(endOf(total));
   const known = useRef(total);
   const before = useRef<{ height: number; top: number } | null>(null);
 
@@ -35,7 +35,7 @@ export function useWindow(total: number, box: RefObject<HTMLElement | null>, fol
   const atOnce = total - known.current > MANY;
   const tooMuch = following && total > known.current && total - first > AT_MOST;
   if (less || left || (following && (atOnce || tooMuch))) {
-    goal.current = { first: Math.max(0, total - AT_ONCE), end: total };
+    goal.current = endOf(total);
     first = tooMuch && !atOnce ? goal.current.first : Math.max(0, total - STEP);
     [end, last] = [null, total];
   } else if (atOnce && end === null) {
@@ -79,7 +79,7 @@ export function useWindow(total: number, box: RefObject<HTMLElement | null>, fol
   /** Shows the end again, whatever was shown. */
   const latest = () => {
     if (last === total) return;
-    goal.current = { first: Math.max(0, total - AT_ONCE), end: total };
+    goal.current = endOf(total);
     setRange({ first: Math.max(0, total - STEP), end: null });
   };
 
@@ -117,6 +117,11 @@ export function useWindow(total: number, box: RefObject<HTMLElement | null>, fol
   };
 
   return { first, last, earlier, later, latest, onScroll };
+}
+
+/** What of a chat is shown to who follows its end. */
+function endOf(total: number) {
+  return { first: Math.max(0, total - AT_ONCE), end: total };
 }
 
 /** Whether something in the element has the focus. */
