@@ -131,7 +131,17 @@ class LiveKernel:
         elif kind == "error":
             cell.error = content["ename"], content["evalue"]
         elif kind == "status" and content["execution_state"] == "idle":
+            self._await_reply(cell)
             cell.done = True
+
+    def _await_reply(self, cell: Cell) -> None:
+        """Read the kernel's reply to a cell, which it sends before it says that it is idle.
+
+        A request that meets a reply on its way is lost with ipykernel 7.0 to 7.3 (ipython/ipykernel#1529): until
+        another client connects, the kernel reads no more requests.
+        """
+        while self.client.get_shell_msg(timeout=WAIT_S)["parent_header"].get("msg_id") != cell.request:
+            pass
 
 
 class FrontEnd:

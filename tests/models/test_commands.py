@@ -340,6 +340,13 @@ def test_the_doctor_finds_this_environment_in_health(command: Command, mine: Pat
     assert "✗" not in done.stdout
 
 
+def test_the_doctor_warns_of_an_ipykernel_that_stalls(command: Command):
+    older = Path(sys.prefix) / "ipykernel-7.3"
+    assert older.is_dir(), "`make test-python` installs the ipykernel that this test needs"
+    assert "ipykernel>=7.4" in command("doctor", "--no-kernel", PYTHONPATH=older).stdout
+    assert "ipykernel>=7.4" not in command("doctor", "--no-kernel").stdout
+
+
 def test_the_doctor_as_json_is_for_scripts(command: Command):
     report = json.loads(command("doctor", "--no-kernel", "--json").stdout)
     assert report["ok"] is True

@@ -185,6 +185,9 @@ class _Kernel:
     def _wait_until_idle(self, request: str) -> None:
         if not self._wait_for(lambda message: _is_status(message, request, "idle")):
             raise RuntimeError(f"the kernel was not done with a cell in {_START_S:.0f} s")
+        # Before the next request: one that meets a reply on its way is lost with ipykernel 7.0 to 7.3.
+        while self._client.get_shell_msg(timeout=_START_S)["parent_header"].get("msg_id") != request:
+            pass
 
     def _wait_for(self, is_it: Callable[[dict[str, Any]], bool], timeout_s: float = _START_S) -> bool:
         deadline = time.monotonic() + timeout_s

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from importlib import metadata
 
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 import gemma_notebook
 from gemma_notebook.cli.doctor.findings import Finding
@@ -27,6 +28,10 @@ _AROUND = {
     "jupyter-client": "",
 }
 
+# https://github.com/ipython/ipykernel/pull/1529: seen here on Linux in one of some twenty runs of cells that follow each
+# other at once.
+_STALLING_IPYKERNEL = SpecifierSet(">=7,<7.4")
+
 
 def look_at_versions() -> Iterator[Finding]:
     """Python, this package, what it needs, and what stands around it."""
@@ -37,7 +42,15 @@ def look_at_versions() -> Iterator[Finding]:
         yield _needed(requirement)
     for name, purpose in _AROUND.items():
         version = _version(name)
-        if version is not None:
+        if (
+            name == "ipykernel"
+            and version is not None
+            and _STALLING_IPYKERNEL.contains(version, prereleases=True)
+        ):
+            words = f"{version}, whose kernels now and then answer no more cells until they are restarted"
+            advice = 'for kernels that do not stall: python -m pip install --upgrade "ipykernel>=7.4"'
+            yield Finding(name, "note", words, advice, {name: version})
+        elif version is not None:
             yield Finding(name, "ok", version, facts={name: version})
         elif purpose:
             yield Finding(name, "note", f"not installed here ({purpose})", facts={name: None})
