@@ -147,6 +147,8 @@ class Calls:
 
     def _call(self, pending: _Pending, tool: Tool, arguments: dict[str, Any]) -> Any:
         with self._changed:
+            if pending.result is not None:  # stopped while the user was asked
+                raise ToolError("stopped")
             pending.timeout_s = tool.timeout_s
             pending.overdue_at = time.monotonic() + tool.timeout_s
             self._changed.notify_all()  # whoever waits has to wait no longer than this

@@ -153,8 +153,9 @@ class Chat(TableDisplay, Closable):
             ClosedError: The chat is closed, or a newer one took its place.
             ContextFullError: The message does not fit, and the policy is ``"error"`` or nothing is left to drop.
             EngineError: The engine refused, or broke off the reply.
-            ResponseFormatError: The reply does not fit ``response_format``.
-            ToolError: ``tool_choice="required"``, and the model calls nothing.
+            ResponseFormatError: The reply does not fit ``response_format``, or the engine cannot hold one to it.
+            ToolError: ``tool_choice="required"``, and the model calls nothing, or the engine cannot hold it to the
+                arguments of the tools.
             UnsupportedError: The model cannot do what was asked; nothing was sent.
         """
         with self.stream(
@@ -216,7 +217,7 @@ class Chat(TableDisplay, Closable):
     ) -> AsyncReplyStream:
         """:meth:`stream` for ``async for``."""
         session, turn = self._new_turn(message, (), max_output_tokens, response_format)
-        if attachments:  # read where the turn is started, off the loop
+        if _are_given(attachments):  # read where the turn is started, off the loop
             turn.attach = partial(self._parts, attachments)
         return self._astream(session, turn)
 
@@ -516,7 +517,7 @@ class Chat(TableDisplay, Closable):
                 "Ask in two steps: with the tools first, then in another chat without them, which goes on from here "
                 "after other_chat.restore(chat.messages)"
             )
-        parts = self._parts(attachments) if attachments else ()
+        parts = self._parts(attachments) if _are_given(attachments) else ()
         return session, session._new_turn(message, max_output_tokens, parts=parts, response_format=wanted)
 
     def _turn_like(self, said: Turn, message: str, max_output_tokens: int | None) -> tuple[Session, Turn]:
@@ -533,6 +534,13 @@ class Chat(TableDisplay, Closable):
                 f"the tokenizer of the model {self.manager.model.name!r} does not go with constrained decoding (its "
                 "pieces carry marks for spaces or bytes that the engine's grammar cannot match); leave "
                 "response_format out and ask for the format in words"
+            )
+        wanted = turn.response_format
+        if wanted is not None and not wanted.is_ascii and not session._engine.can_constrain_beyond_ascii:
+            raise UnsupportedError(
+                f"the tokenizer of the model {self.manager.model.name!r} writes letters that are not ASCII byte by byte, "
+                "which the engine's grammar cannot match; spell out nothing but ASCII in response_format (what it leaves "
+                "open, such as a string, may be anything)"
             )
 
     def _with_required_call(self, session: Session, turn: Turn) -> Turn:
@@ -630,3 +638,8 @@ def _ask_each(askers: list[Callable[[ToolCall], bool | None]], call: ToolCall) -
 def _tell_all(watchers: list[Callable[[], None]]) -> None:
     for changed in tuple(watchers):
         changed()
+
+
+def _are_given(attachments: object) -> bool:
+    """Whether there are any. What is no list is looked at later: an array has no truth, and an empty text is a mistake."""
+    return attachments is not None and not (isinstance(attachments, list | tuple) and not attachments)

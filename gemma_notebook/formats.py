@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 from gemma_notebook.errors import OptionTypeError, OptionValueError, ResponseFormatError
@@ -29,6 +30,11 @@ class ResponseFormat:
     kind: Literal["regex", "json_schema"]
     constraint: str
     read: Callable[[str], Any]
+
+    @property
+    def is_ascii(self) -> bool:
+        """Whether all that the constraint spells out is ASCII: others may be several pieces of a tokenizer."""
+        return self.constraint.isascii() and "\\u" not in self.constraint
 
     @classmethod
     def of(cls, wanted: object) -> ResponseFormat | None:
@@ -64,21 +70,27 @@ class ResponseFormat:
             raise OptionValueError(
                 f"response_format={pattern!r} matches nothing that can be read; give {_HINT}"
             )
-        return cls("regex", pattern, str)
+        return cls("regex", pattern, partial(_matching, pattern))
 
     @classmethod
     def _of_type(cls, wanted: Any) -> ResponseFormat:
         import pydantic
+        import pydantic_core
 
         if inspect.isroutine(wanted):  # pydantic would take it, and check calls of it
             raise OptionTypeError(f"response_format must be {_HINT}, not the function {wanted.__name__!r}")
         try:
             adapter: Any = pydantic.TypeAdapter(wanted)
             schema = adapter.json_schema()
-        except (pydantic.PydanticUserError, TypeError, NameError) as error:
+        except (pydantic.PydanticUserError, pydantic_core.SchemaError, TypeError, NameError) as error:
             reason = str(error).partition("\n")[0]
             raise OptionTypeError(f"response_format must be {_HINT}, not {wanted!r} ({reason})") from None
-        return cls("json_schema", _schema_json(schema), adapter.validate_json)
+        return cls.checked_by(schema, adapter.validate_json)
+
+    @classmethod
+    def checked_by(cls, schema: Mapping[str, Any], read: Callable[[str], Any]) -> ResponseFormat:
+        """A schema that ``read`` checks, too: what the engine's grammar has not is left to that."""
+        return cls("json_schema", _schema_json(_without_checks(schema)), read)
 
     def parsed(self, text: str) -> Any:
         """The value that a whole reply is.
@@ -101,27 +113,85 @@ _LAYOUT = {"whitespace_flexible": False, "key_separator": ": ", "item_separator"
 # Of 18 digits: the least integers of 64 bits end the engine's grammar compiler (measured with 0.18.1).
 _MOST = 10**18 - 1
 _SIZES = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "enum", "const"}
+# Of these keys the values are schemas by name, data, words for people, and schemas of the same value as this one.
+_NAMED = {"properties", "patternProperties", "$defs", "definitions"}
+_DATA = {"const", "enum"}
+_WORDS = {"title", "description", "default", "examples", "$comment", "deprecated", "readOnly", "writeOnly"}
+_TOGETHER = {"allOf", "anyOf", "oneOf", "not", "if", "then", "else"}
+# What the engine's grammar knows how to write (measured with 0.18.1); others it refuses.
+_FORMATS = {"date-time", "date", "time", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"}
 
 
 def _closed(schema: Any) -> Any:
     """With no properties but those that are named, and integers of 18 digits, where the schema leaves that open: a model
     would go on and on.
+
+    An object that has several schemas stays open: each would forbid what the others name.
     """
+    return _Closing(schema).closed(schema)
+
+
+class _Closing:
+    def __init__(self, root: Any) -> None:
+        self._open: set[str] = set()  # the definitions that others are added to
+        known = -1
+        while known < len(self._open):
+            known = len(self._open)
+            self.closed(root)
+
+    def closed(self, schema: Any, *, is_open: bool = False) -> Any:
+        if isinstance(schema, list | tuple):
+            return [self.closed(one, is_open=is_open) for one in schema]
+        if not isinstance(schema, Mapping):
+            return schema
+        together = _TOGETHER & schema.keys()
+        is_open |= bool(together) and ("properties" in schema or "allOf" in together)
+        if is_open and isinstance(schema.get("$ref"), str):
+            self._open.add(schema["$ref"])
+        closed = {key: self._value(key, value, is_open) for key, value in schema.items() if key not in _WORDS}
+        kind = closed.get("type")
+        if (
+            kind == "integer" or (isinstance(kind, list) and "integer" in kind)
+        ) and not _SIZES & closed.keys():
+            closed = {"minimum": -_MOST, "maximum": _MOST, **closed}
+        return {"additionalProperties": False, **closed} if "properties" in closed and not is_open else closed
+
+    def _value(self, key: str, value: Any, is_open: bool) -> Any:
+        if key in _NAMED and isinstance(value, Mapping):
+            return {
+                name: self.closed(one, is_open=f"#/{key}/{name}" in self._open) for name, one in value.items()
+            }
+        if key in _DATA:
+            return value
+        return self.closed(value, is_open=is_open and key in _TOGETHER)
+
+
+def _without_checks(schema: Any) -> Any:
+    """Without what the engine's grammar has not, and pydantic checks: that items differ, and what addresses and paths are."""
     if isinstance(schema, list | tuple):
-        return [_closed(one) for one in schema]
+        return [_without_checks(one) for one in schema]
     if not isinstance(schema, Mapping):
         return schema
-    closed = {
-        key: {name: _closed(one) for name, one in value.items()}
-        if key in {"properties", "$defs", "definitions"} and isinstance(value, Mapping)
+    return {
+        key: {name: _without_checks(one) for name, one in value.items()}
+        if key in _NAMED and isinstance(value, Mapping)
         else value
-        if key in {"const", "enum", "default", "examples"}
-        else _closed(value)
+        if key in _DATA
+        else _without_checks(value)
         for key, value in schema.items()
+        if key != "uniqueItems" and not (key == "format" and value not in _FORMATS)
     }
-    if closed.get("type") == "integer" and not _SIZES & closed.keys():
-        return {"minimum": -_MOST, "maximum": _MOST, **closed}
-    return {"additionalProperties": False, **closed} if "properties" in closed else closed
+
+
+def _matching(pattern: str, text: str) -> str:
+    """The text, which is all of what the expression asks for.
+
+    Raises:
+        ValueError: It is not. The engine ends a reply early where its tokenizer cannot write on (measured).
+    """
+    if re.fullmatch(pattern, text) is None:
+        raise ValueError(f"{pattern!r} does not match it")
+    return text
 
 
 def _schema_json(schema: Mapping[str, Any]) -> str:

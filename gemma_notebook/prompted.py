@@ -23,14 +23,24 @@ _RULE = (
     "or in a list of such objects to invoke several.\n"
     "You SHOULD NOT include any other text in the response if you call a function.\n"
 )
-_FENCE = re.compile(r"```(?:json|tool_code|tool_call)?\s*(.*?)\s*(?:```)?", re.DOTALL)
-_KEYS = ("name", "parameters", "arguments")  # in whatever order a model writes them
-_HEADS = tuple(f'{begin}"{key}"' for begin in ("{", "[{") for key in _KEYS)
-_FENCED_HEADS = tuple(
-    f"```{label}{head}" for label in ("", "json", "tool_code", "tool_call") for head in _HEADS
+_LABELS = ("", "json", "tool_code", "tool_call")
+_OPENING = re.compile(rf"(?:```(?:{'|'.join(_LABELS[1:])})?|<tool_call>)\s*", re.IGNORECASE)
+_KEYS = (
+    '"name"',
+    '"parameters"',
+    '"arguments"',
+    '"type":"function"',
+)  # in whatever order a model writes them
+_BARE_HEADS = tuple(f"{begin}{key}" for begin in ("{", "[{") for key in _KEYS)
+_HEADS = tuple(
+    f"{opening}{head}"
+    for opening in ("", *(f"```{label}" for label in _LABELS), "<tool_call>")
+    for head in _BARE_HEADS
 )
+_BEGINNINGS = re.compile(r"(?<!\s)\s*(?:[{\[`<]|\Z)")
 
 _DEFINITIONS = "#/$defs/"
+_DECODER = json.JSONDecoder()
 
 
 def instruction(system_instruction: str | None, tools: Mapping[str, Tool]) -> str:
@@ -58,9 +68,8 @@ def calls_format(tools: Mapping[str, Tool]) -> ResponseFormat:
                 "additionalProperties": False,
             }
         )
-    wanted = ResponseFormat.of({"anyOf": forms, "$defs": shared} if shared else {"anyOf": forms})
-    assert wanted is not None
-    return wanted
+    schema = {"anyOf": forms, "$defs": shared} if shared else {"anyOf": forms}
+    return ResponseFormat.checked_by(schema, json.loads)
 
 
 def _with_definitions_named(schema: Any, prefix: str) -> Any:
@@ -88,31 +97,36 @@ def results_text(results: Sequence[ToolResult]) -> str:
 
 
 class CallReader:
-    """Tells a reply that is a call from one that is text, while it streams. Not thread-safe.
+    """Tells calls from the text of a reply, while it streams. Not thread-safe.
 
-    Text is held back only for as long as it may become a call.
+    Text is held back only for as long as it may become a call. What follows a call is dropped: the model goes on as if
+    it had an answer.
     """
 
     def __init__(self) -> None:
-        self._held: str | None = ""
+        self._held = ""
 
     def feed(self, text: str) -> str:
         """Take more of the reply; what of it is to be shown."""
-        if self._held is None:
-            return text
         self._held += text
-        if _may_become_call(self._held):
-            return ""
-        shown, self._held = self._held, None
-        return shown
+        for begin in _BEGINNINGS.finditer(self._held):
+            if _may_become_call(self._held[begin.start() :]):
+                return self._show(begin.start())
+        return self._show(len(self._held))
 
     def end(self) -> tuple[list[ToolCall], str]:
         """The calls that the reply was, and what is left to be shown when it was none."""
-        held, self._held = self._held or "", None
-        calls = _calls(held)
-        if calls or _is_broken_call(held):
-            return calls or [ToolCall("", held.strip())], ""
+        held, self._held = self._held, ""
+        for begin in _BEGINNINGS.finditer(held):
+            rest = held[begin.start() :]
+            calls = _calls(rest)
+            if calls or _is_broken_call(rest):
+                return calls or [ToolCall("", rest.strip())], held[: begin.start()]
         return [], held
+
+    def _show(self, end: int) -> str:
+        shown, self._held = self._held[:end], self._held[end:]
+        return shown
 
 
 class CutCallReader:
@@ -146,33 +160,41 @@ class CutCallReader:
 
 def _may_become_call(text: str) -> bool:
     begun = _without_space(text)
-    return any(head.startswith(begun) or begun.startswith(head) for head in (*_HEADS, *_FENCED_HEADS))
+    return any(head.startswith(begun) or begun.startswith(head) for head in _HEADS)
 
 
 def _is_broken_call(text: str) -> bool:
     begun = _without_space(text)
-    return any(begun.startswith(head) for head in (*_HEADS, *_FENCED_HEADS)) and (
-        '"parameters"' in begun or '"arguments"' in begun
-    )
+    return begun.startswith(_HEADS) and ('"parameters"' in begun or '"arguments"' in begun)
 
 
 def _without_space(text: str) -> str:
-    return "".join(text[:400].split())  # longer than any head with its white space
+    return "".join(text[:400].split()).lower()  # longer than any head with its white space
 
 
 def _calls(text: str) -> list[ToolCall]:
-    fenced = _FENCE.fullmatch(text.strip())
-    try:
-        value = json.loads(fenced[1] if fenced else text)
-        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()  # Python reads more than JSON has
-    except (ValueError, RecursionError):
-        return []
-    found = [_call(one) for one in (value if isinstance(value, list) else [value])]
+    """The calls that the text begins with: a list, or objects one after the other."""
+    text = text.lstrip()
+    opening = _OPENING.match(text)
+    place, values = opening.end() if opening else 0, []
+    while place < len(text) and text[place] in "{[":
+        try:
+            value, place = _DECODER.raw_decode(text, place)
+            # Python reads more than JSON has.
+            json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+        except (ValueError, RecursionError):
+            return []
+        values += value if isinstance(value, list) else [value]
+        while place < len(text) and text[place] in " \t\r\n,;":
+            place += 1
+    found = [_call(one) for one in values]
     calls = [one for one in found if one is not None]
     return calls if len(calls) == len(found) else []
 
 
 def _call(value: Any) -> ToolCall | None:
+    if isinstance(value, dict) and isinstance(value.get("function"), dict):
+        value = value["function"]
     if not isinstance(value, dict) or not isinstance(value.get("name"), str):
         return None
     for key in ("parameters", "arguments"):

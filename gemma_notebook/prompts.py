@@ -70,12 +70,12 @@ def user_json(text: str) -> str:
 def history_json(turns: Sequence[Turn], *, keep_thinking: bool = False) -> str | None:
     """Finished turns as the messages to start a conversation from; their control tokens are defused.
 
-    A turn without a reply is left out, with its message: chat templates want the roles to alternate. A call
-    that was never answered is answered here, for the same reason.
+    A turn without a reply is left out, with its message: chat templates want the roles to alternate. One that came
+    to thoughts alone has an empty reply. A call that was never answered is answered here, for the same reason.
     """
     messages: list[dict[str, Any]] = []
     for turn, following in itertools.zip_longest(turns, turns[1:]):
-        if not turn.done or not (turn.raw_text or turn.tool_calls or turn.results):
+        if not turn.done or not (turn.raw_text or turn.thinking or turn.tool_calls or turn.results):
             continue
         messages += _as_list(json.loads(turn_json(turn)))
         messages.append(_reply(turn, keep_thinking=keep_thinking))

@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 import itertools
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from gemma_notebook.errors import ContextFullError
 from gemma_notebook.turns import Turn
 
-__all__ = ["context_full", "reply_reserve", "turns_to_drop"]
+__all__ = ["context_full", "media_tokens", "reply_reserve", "turns_to_drop"]
+
+# What the models have for an image (Gemma 4 up to 280 unless told otherwise, Gemma 3 and 3n 256) and for a second of
+# sound (Gemma 4 25, Gemma 3n 6), and the bytes of that second as it is sent. (read)
+_IMAGE_TOKENS, _SECOND_TOKENS, _SECOND_BYTES = 280, 25, 32_000
+
+
+def media_tokens(parts: Iterable[Mapping[str, Any]]) -> int:
+    """About how many tokens images and sounds take at most: the engine counts only the text around them."""
+    tokens = 0
+    for part in parts:
+        seconds = len(str(part.get("blob", ""))) * 3 / 4 / _SECOND_BYTES
+        tokens += _IMAGE_TOKENS if part.get("type") == "image" else math.ceil(seconds * _SECOND_TOKENS)
+    return tokens
 
 
 def reply_reserve(max_output_tokens: int | None, limit: int) -> int:

@@ -35,7 +35,7 @@ from gemma_notebook.options import SEEDS, ContextPolicy, SendOptions, SessionOpt
 from gemma_notebook.prompted import calls_format, instruction
 from gemma_notebook.prompts import check_message, history_json, system_json, turn_json, turns_of
 from gemma_notebook.rendering import Rendered, rendered
-from gemma_notebook.room import context_full, reply_reserve, turns_to_drop
+from gemma_notebook.room import context_full, media_tokens, reply_reserve, turns_to_drop
 from gemma_notebook.streams import AsyncReplyStream, ReplyStream
 from gemma_notebook.tools import declarations_json, jsonable, tools_of
 from gemma_notebook.turns import Turn
@@ -377,8 +377,13 @@ class Session(TableDisplay, Closable):
         return Turn.follow_up(asked, given)
 
     def _held_to_call(self, turn: Turn) -> Turn:
-        """``turn``, whose reply can be nothing but a call of one of the tools."""
+        """``turn``, whose reply can be nothing but a call of one of the tools, if a grammar can spell them out. Reads what is
+        attached.
+        """
+        turn.read_attachments()
         wanted = calls_format(self._tools)
+        if not wanted.is_ascii and not self._engine.can_constrain_beyond_ascii:
+            return turn
         options = replace(turn.options, constraint_type=wanted.kind, constraint=wanted.constraint)
         return Turn(
             turn.message,
@@ -468,10 +473,20 @@ class Session(TableDisplay, Closable):
     def _keep_checkpoint(self, turn: Turn) -> None:
         if turn.follows is not None:  # one goes back to what the user said
             return
-        conversation = self._holding.conversation
+        conversation, before = self._holding.conversation, self._turns[: self._turns.index(turn)]
+        if not self.keeps_checkpoints or conversation is None or self._has_thoughts_to_drop(before):
+            return
         # A sampler's state is not in a clone, and what is fresh costs no more to replay.
-        if self.keeps_checkpoints and self.options.greedy and conversation and not conversation.fresh:
-            self._holding.keep_checkpoint(self._turns[: self._turns.index(turn)])
+        if self.options.greedy and not conversation.fresh:
+            self._holding.keep_checkpoint(before)
+
+    def _has_thoughts_to_drop(self, turns: Sequence[Turn]) -> bool:
+        """Whether the next message takes thoughts out of the KV cache: a clone of the handle would keep them for good (measured
+        with 0.18.1).
+        """
+        if self.options.keep_thinking or not turns:
+            return False
+        return any(turn.thinking for turn in turns[turns.index(turns[-1].first) :])
 
     def _rewind_before(self, turn: Turn, *, again: bool = False) -> None:
         """Forget ``turn`` and all after it; nothing when it was forgotten meanwhile, as by a reset.
@@ -491,6 +506,7 @@ class Session(TableDisplay, Closable):
                 or conversation.fresh
                 or not self.options.greedy
                 or self._turns != list(turns)
+                or self._has_thoughts_to_drop(turns)
             ):
                 return None
             return conversation.clone()
@@ -648,6 +664,13 @@ class Session(TableDisplay, Closable):
         while True:
             conversation = self._usable_conversation(turn)
             used, prompt = self._measure(conversation, turn)
+            media = list(turn.parts)
+            if conversation.fresh:
+                media += [
+                    part for one in self._turns[: self._turns.index(turn)] if one.done for part in one.parts
+                ]
+            turn.media_tokens = media_tokens(media)
+            prompt += turn.media_tokens
             needed = prompt + reserve
             if limit <= 0 or used + needed <= limit:
                 return conversation, used, prompt

@@ -6,6 +6,7 @@ The schema comes from the function's signature, by pydantic; the descriptions fr
 from __future__ import annotations
 
 import copy
+import functools
 import inspect
 import json
 import re
@@ -62,14 +63,31 @@ class Tool:
         self.timeout_s = timeout_s
         said = _docstring(function)
         self.description = description if description is not None else _summary(said)
-        self._arguments = _arguments_adapter(self.name, function, said)
-        self.parameters = _tidy(self._arguments.json_schema())
+        self._arguments, schema = _arguments_adapter(self.name, function, said)
+        self.parameters = _tidy(schema)
+        try:
+            json.dumps(self.declaration, ensure_ascii=False, allow_nan=False).encode()
+        except ValueError as error:  # the engine would drop the declarations of all tools
+            raise ToolError(f"the declaration of the tool {self.name!r} is no JSON: {error}") from None
 
     def __repr__(self) -> str:
         return f"Tool({self.name!r})"
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         return self.function(*arguments, **named)
+
+    def __get__(self, instance: object, owner: type | None = None) -> Tool:
+        """The tool of an object whose class has it as a method."""
+        bind = getattr(self.function, "__get__", None)
+        if instance is None or bind is None:
+            return self
+        return Tool(
+            bind(instance, owner),
+            name=self.name,
+            description=self.description,
+            needs_approval=self.needs_approval,
+            timeout_s=self.timeout_s,
+        )
 
     @property
     def declaration(self) -> dict[str, Any]:
@@ -224,7 +242,14 @@ def _checked_name(name: object, function: object) -> str:
 def _docstring(function: Callable[..., Any]) -> Docstring:
     import docstring_parser
 
-    return docstring_parser.parse(inspect.getdoc(function) or "")
+    return docstring_parser.parse(inspect.getdoc(_behind_partials(function)) or "")
+
+
+def _behind_partials(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function whose documentation and types a partial has."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return function
 
 
 def _summary(said: Docstring) -> str:
@@ -232,9 +257,12 @@ def _summary(said: Docstring) -> str:
     return " ".join(lines)
 
 
-def _arguments_adapter(name: str, function: Callable[..., Any], said: Docstring) -> Any:
-    """What checks the arguments. A TypedDict: a model's fields may not be called ``json`` or ``_x``."""
+def _arguments_adapter(
+    name: str, function: Callable[..., Any], said: Docstring
+) -> tuple[Any, dict[str, Any]]:
+    """What checks the arguments, and their schema. A TypedDict: a model's fields may not be called ``json`` or ``_x``."""
     import pydantic
+    import pydantic_core
     import typing_extensions
 
     descriptions = {one.arg_name: one.description for one in said.params}
@@ -250,8 +278,9 @@ def _arguments_adapter(name: str, function: Callable[..., Any], said: Docstring)
     # As pydantic reads it of a TypedDict.
     arguments.__pydantic_config__ = pydantic.ConfigDict(extra="forbid")  # type: ignore[attr-defined]
     try:
-        return pydantic.TypeAdapter(arguments)
-    except (pydantic.PydanticUserError, TypeError) as error:
+        adapter = pydantic.TypeAdapter(arguments)
+        return adapter, adapter.json_schema()
+    except (pydantic.PydanticUserError, pydantic_core.SchemaError, TypeError, NameError) as error:
         reason = str(error).partition("\n")[0]
         raise ToolError(
             f"the tool {name!r} has an argument of a type that has no JSON schema ({reason}); "
@@ -266,13 +295,14 @@ def _parameters(name: str, function: Callable[..., Any]) -> Iterable[tuple[inspe
     except (TypeError, ValueError):
         raise ToolError(f"the tool {name!r} has no signature that can be read; wrap it in a def") from None
     try:
-        home = function if inspect.isroutine(function) else type(function).__call__
+        home = _behind_partials(function)
+        home = home if inspect.isroutine(home) else type(home).__call__
         hints = typing.get_type_hints(inspect.unwrap(home), include_extras=True)
-    except NameError as error:
+    except (NameError, AttributeError, SyntaxError) as error:
         raise ToolError(
             f"the tool {name!r} has an annotation that is not defined ({error}); import what it names"
         ) from None
-    except TypeError:  # a partial, or a callable without annotations
+    except TypeError:  # a callable without annotations
         hints = {}
     for parameter in signature.parameters.values():
         if parameter.kind in {parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD}:
@@ -283,20 +313,26 @@ def _parameters(name: str, function: Callable[..., Any]) -> Iterable[tuple[inspe
                 "remove the '/' from its signature"
             )
         hint = hints.get(parameter.name, parameter.annotation)
-        yield parameter, Any if hint is inspect.Parameter.empty or isinstance(hint, str) else hint
+        if hint is inspect.Parameter.empty or isinstance(hint, str):
+            hint = Any
+        elif parameter.default is None:  # `x: int = None`, for which models send the null
+            hint = hint | None
+        yield parameter, hint
 
 
 def _tidy(schema: Any) -> Any:
-    """Without pydantic's titles, which only cost tokens."""
+    """Without pydantic's titles and defaults, which only cost tokens: a default is what the function does without."""
     if isinstance(schema, list):
         return [_tidy(one) for one in schema]
     if not isinstance(schema, dict):
         return schema
     tidied = {}
     for key, value in schema.items():
-        if key == "title" and isinstance(value, str):
+        if (key == "title" and isinstance(value, str)) or key == "default":
             continue
-        if key in {"properties", "$defs"}:  # here the keys are names, and "title" may be one
+        if key in {"const", "enum", "examples"}:
+            tidied[key] = value
+        elif key in {"properties", "$defs"}:  # here the keys are names, and "title" may be one
             tidied[key] = {name: _tidy(one) for name, one in value.items()}
         else:
             tidied[key] = _tidy(value)

@@ -16,7 +16,13 @@ from typing import Any
 from gemma_notebook._determinism import clock_is_fixed
 from gemma_notebook.chunks import deltas_in
 from gemma_notebook.engine import Conversation, Generation
-from gemma_notebook.errors import ClosedError, EngineError, GemmaNotebookError, ResponseFormatError
+from gemma_notebook.errors import (
+    ClosedError,
+    EngineError,
+    GemmaNotebookError,
+    ResponseFormatError,
+    ToolError,
+)
 from gemma_notebook.formats import ResponseFormat
 from gemma_notebook.messages import Delta, FinishReason, Message, Reply, Timing, ToolCall, ToolResult, Usage
 from gemma_notebook.options import SendOptions
@@ -38,6 +44,7 @@ _STATUS_CODES = {
 
 # What the engine ends a reply with whose tool call it cannot read.
 _BAD_CALL = "Failed to parse tool calls"
+_NO_CONSTRAINT = "Failed to create LLGuidance constraint"
 
 
 class Turn:
@@ -82,6 +89,9 @@ class Turn:
         self.deltas: list[Delta] = []
         self.rendered = ""
         self.trimmed_turns = 0
+        self.media_tokens = (
+            0  # an estimate: the engine counts what it puts in for images and sounds only as it does so
+        )
         self.restored = False
         self._written: list[str] = []
         self.held_to_call = held_to_call
@@ -235,6 +245,8 @@ class Turn:
         Raises:
             ClosedError: The handle is closed.
             EngineError: The engine refused the message.
+            ResponseFormatError: The engine cannot hold a reply to the format.
+            ToolError: The engine cannot hold a call to the tools' arguments.
         """
         self._context_before, self._prompt_tokens, self._context_limit = used, prompt, limit
         if call_start and self._calls_in_text is None and self.response_format is None:
@@ -242,8 +254,10 @@ class Turn:
         self._conversation = conversation  # from here on a cancel reaches the engine
         try:
             self._generation = conversation.send(message_json, self.options)
-        except BaseException:
+        except BaseException as error:
             self._generation = conversation.generation  # a Ctrl-C, after the engine had accepted
+            if isinstance(error, EngineError) and _NO_CONSTRAINT in str(error):
+                raise self._no_constraint(str(error).partition(_NO_CONSTRAINT)[2].strip(" :")) from error
             raise
         if self._cancel_requested:  # it came while the message was being sent
             conversation.cancel(self._generation)
@@ -372,7 +386,11 @@ class Turn:
         context = self._context_after(conversation, chunks)
         # A chunk is a token, save where several make one character. The KV cache has them all, the
         # end-of-turn token included.
-        output = max(chunks, context - self._context_before - self._prompt_tokens)
+        added = context - self._context_before
+        if self.media_tokens:
+            output, self._prompt_tokens = chunks, max(0, added - chunks)
+        else:
+            output = max(chunks, added - self._prompt_tokens)
         reason = self._finish_reason(generation.error, output, context)
         self._end_of_text(reason)
         if reason == "stop" and self.tool_calls:
@@ -417,6 +435,16 @@ class Turn:
         except ResponseFormatError as error:
             self.error = error
             return reply
+
+    def _no_constraint(self, why: str) -> GemmaNotebookError:
+        if self.response_format is None:
+            return ToolError(
+                f'tool_choice="required" holds the reply to the arguments of the tools, and the engine cannot: {why}; '
+                'give them simpler types, or use tool_choice="auto"'
+            )
+        return ResponseFormatError(
+            f"the engine cannot hold a reply to this response_format: {why}; write it without that"
+        )
 
     def _broken_off(self, error: str) -> GemmaNotebookError:
         name = error.partition(":")[0]

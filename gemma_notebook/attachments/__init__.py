@@ -133,23 +133,30 @@ def _of_path(given: str | os.PathLike[Any], place: str, takes: _Takes) -> Conten
         raise OptionValueError(
             f"{shown} is an address, and nothing is fetched here; download it, attach the file"
         )
+    if str(given).startswith("data:"):
+        raise OptionValueError(
+            f"{shown} is a data URL; attach the bytes that it holds: base64.b64decode(url.partition(',')[2])"
+        )
     path = Path(os.fsdecode(given))
     with contextlib.suppress(RuntimeError):  # a home of nobody: then it is a name that begins with a tilde
         path = path.expanduser()
     takes.check(guess_kind(path.name), shown)
-    if path.is_dir():
-        raise OptionValueError(f"{shown} is a directory; attach the files in it one by one")
-    if not path.exists():
-        raise OptionValueError(f"there is no file {shown} in {str(Path.cwd())!r}; check the path")
-    if not path.is_file():
-        raise OptionValueError(f"{shown} is no ordinary file; attach an image or sound file")
     try:
-        if path.stat().st_size <= _MOST_BYTES:
+        if path.is_dir():
+            raise OptionValueError(f"{shown} is a directory; attach the files in it one by one")
+        if not path.exists():
+            raise OptionValueError(f"there is no file {shown} in {str(Path.cwd())!r}; check the path")
+        if not path.is_file():
+            raise OptionValueError(f"{shown} is no ordinary file; attach an image or sound file")
+        size = path.stat().st_size
+        if size <= _MOST_BYTES:
             return _of_bytes(path.read_bytes(), path.name, shown, takes)
     except OSError as error:
-        raise OptionValueError(f"{shown} cannot be read ({error.strerror}); check its permissions") from error
+        raise OptionValueError(
+            f"{shown} cannot be read ({error.strerror}); check the path and its permissions"
+        ) from None
     raise OptionValueError(
-        f"{shown} has {path.stat().st_size:,} bytes and {_MOST_BYTES:,} can be read; attach a smaller one"
+        f"{shown} has {size:,} bytes and {_MOST_BYTES:,} can be read; attach a smaller one"
     )
 
 

@@ -126,6 +126,10 @@ def _upright(image: Any) -> Any:
 
 def _opaque(image: Any, shown: str) -> Any:
     """Grey or RGB, with white where it was transparent, as a page would show it."""
+    if image.mode == "I;16B":  # big-endian, which Pillow cannot scale
+        from PIL import Image
+
+        image = Image.frombytes("I;16", image.size, image.tobytes(), "raw", "I;16B")
     if image.mode.startswith("I;16"):
         image = image.point(lambda value: value * (1 / 256)).convert("L")
     if image.mode in {"I", "F"}:

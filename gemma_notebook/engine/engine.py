@@ -36,7 +36,7 @@ _SAMPLER_NAMES = {0: "unspecified", 1: "top_k", _TOP_P: "top_p", 3: "greedy"}
 _LL_GUIDANCE = 1
 
 # An expression that needs what some tokenizers cannot match: a space, a brace, a quotation mark.
-_PROBE = r'\{"a b": 1\}'
+_PROBES = {"ascii": r'\{"a b": 1\}', "beyond ascii": "é"}
 
 # The word for "keep no compiled weights": without it the engine writes a cache beside the model file.
 _NO_CACHE = ":nocache"
@@ -83,7 +83,7 @@ class Engine:
         self._conversations: set[Conversation] = set()
         self._quiet = threading.Condition(self.lock)
         self._wanting_quiet = 0
-        self._can_constrain: bool | None = None
+        self._constrains: dict[str, bool] = {}
         self._closing = False
         self._pid = os.getpid()
         self._pointer: Any = None
@@ -255,28 +255,40 @@ class Engine:
         Raises:
             ClosedError: The engine is closed.
         """
-        if (
-            self._can_constrain is None
-        ):  # without the lock: while another chat generates, this waits for its end
-            self._can_constrain = self._try_constraint()
-        return self._can_constrain
+        return self._lets_through("ascii")
 
-    def _try_constraint(self) -> bool:
+    @property
+    def can_constrain_beyond_ascii(self) -> bool:
+        """Whether a constraint may spell out letters that are not ASCII: pieces for single bytes do not match them.
+
+        Raises:
+            ClosedError: The engine is closed.
+        """
+        return self._lets_through("beyond ascii")
+
+    def _lets_through(self, probe: str) -> bool:
+        if (
+            probe not in self._constrains
+        ):  # without the lock: while another chat generates, this waits for its end
+            self._constrains[probe] = self._try_constraint(probe)
+        return self._constrains[probe]
+
+    def _try_constraint(self, probe: str) -> bool:
         library, lib = self.library, self.library.lib
         strings = CStrings(library)
         native = self._native_options(ConversationOptions(constrained=True, max_output_tokens=64), strings)
         options = library.ffi.new("gn_send_options *")
-        options.constraint_type, options.constraint = 1, strings.text(_PROBE)
+        options.constraint_type, options.constraint = 1, strings.text(_PROBES[probe])
         error = library.new_error()
         message = json.dumps({"role": "user", "content": [{"type": "text", "text": "Hello"}]})
         with self._passing_conversation(native, "try a constraint") as conversation:
-            if self._can_constrain is not None:  # somebody has tried meanwhile
-                return self._can_constrain
+            if probe in self._constrains:  # somebody has tried meanwhile
+                return self._constrains[probe]
             reply = lib.gn_conversation_send(library.api, conversation, message.encode(), options, error)
         if reply == library.ffi.NULL:
             return False
         try:
-            return _PROBE.replace("\\", "") in str(json.loads(library.text(reply)).get("content"))
+            return _PROBES[probe].replace("\\", "") in str(json.loads(library.text(reply)).get("content"))
         except ValueError:
             return False
         finally:

@@ -16,7 +16,7 @@ from PIL import Image
 import gemma_notebook as gn
 from gemma_notebook import attachments
 from gemma_notebook.attachments import content_parts
-from gemma_notebook.errors import OptionTypeError, OptionValueError, UnsupportedError
+from gemma_notebook.errors import ContextFullError, OptionTypeError, OptionValueError, UnsupportedError
 
 
 def test_a_model_without_encoders_refuses_before_a_file_is_read(real_manager, monkeypatch):
@@ -178,3 +178,63 @@ def test_what_is_no_part_of_a_message_is_not_restored(seeing, part):
     chat = seeing.create_chat()
     with pytest.raises(OptionTypeError, match="parts must be"):
         chat.restore([gn.Message("user", "What is this?", parts=(part,))])
+
+
+@pytest.mark.parametrize("attachments", [np.zeros((2, 2), "uint8"), "", b"", np.array([])])
+def test_attachments_that_are_no_list_are_refused_in_words(fake, seeing, attachments):
+    chat = seeing.create_chat()
+    for send in (chat.send, lambda *given, **more: asyncio.run(chat.asend(*given, **more))):
+        with pytest.raises(OptionTypeError, match=r"write attachments=\[…\] around it"):
+            send("Look.", attachments=attachments)
+    assert chat.messages == ()
+
+
+@pytest.mark.parametrize("given", ["data:image/png;base64," + "A" * 5000, "A" * 5000])
+def test_the_content_of_a_file_is_no_path_and_is_not_quoted(seeing, given):
+    with pytest.raises(OptionValueError) as refused:
+        seeing.create_chat().send("Look.", attachments=[given])
+    assert len(str(refused.value)) < 400
+    assert "data URL" in str(refused.value) or "cannot be read" in str(refused.value)
+
+
+def test_a_required_call_is_asked_for_with_the_attachments(fake, seeing):
+    def note(text: str) -> str:
+        """Note it."""
+        return text
+
+    seeing._engine._constrains["ascii"] = True
+    fake.set(reply='{"name": "note", "arguments": {"text": "a"}}')
+    chat = seeing.create_chat(tools=[note], tool_choice="required", max_tool_turns=1)
+    asyncio.run(chat.asend("Look.", attachments=[png(2, 2)]))
+    last = int(fake.log[-1].split()[1])
+    assert json.loads(fake.options("conversation", last)["messages"])[0]["content"][0]["type"] == "image"
+    with pytest.raises(OptionValueError, match="no file"):
+        asyncio.run(chat.asend("Look.", attachments=["missing.png"]))
+
+
+def test_what_the_engine_puts_in_for_an_image_is_of_the_prompt_and_not_of_the_reply(fake, seeing):
+    fake.set(reply="A cat.")
+    chat = seeing.create_chat()
+    usage = chat.send("What is it?", attachments=[png(2, 2)], max_output_tokens=100).usage
+    assert chat.send("Thank you.", max_output_tokens=100).finish_reason == "stop"
+    assert usage.output_tokens < 10
+    assert usage.prompt_tokens > 256
+    chat.session._holding.conversation.retire("for the test")
+    replayed = chat.send("Thank you.", max_output_tokens=100)
+    assert (replayed.finish_reason, replayed.usage.output_tokens < 10) == ("stop", True)
+
+
+def test_images_that_do_not_fit_into_the_context_are_told_before_the_send(fake, seeing):
+    chat = seeing.create_chat()
+    with pytest.raises(ContextFullError):
+        chat.send("What are these?", attachments=[png(2, 2)] * 8)
+    assert fake.count("conversation_send_message_stream") == 0
+
+
+@pytest.mark.parametrize("mode", ["I;16", "I;16B"])
+def test_images_of_16_bits_are_scaled_whichever_end_comes_first(seeing, mode):
+    order = "<u2" if mode == "I;16" else ">u2"
+    pixels = np.array([[0, 0xFF00], [0x8000, 0x4000]], order)
+    image = Image.frombytes(mode, (2, 2), pixels.tobytes())
+    (part,) = content_parts([image], model=seeing.model, vision=True, audio=False)
+    assert np.asarray(Image.open(io.BytesIO(part.data))).tolist() == [[0, 255], [128, 64]]

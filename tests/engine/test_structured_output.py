@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import datetime as dt
+import ipaddress
 import json
 import re
+import uuid
+from pathlib import Path
+from typing import Literal
 
 import pydantic
 import pytest
@@ -170,3 +176,73 @@ def test_what_is_no_format_is_refused_before_the_send(fake, chat, wanted, error,
     with pytest.raises(error, match=why):
         chat.send("Go.", response_format=wanted)
     assert fake.count("conversation_send_message_stream") == 0
+
+
+def test_schemas_that_are_met_together_do_not_forbid_what_the_others_name(real_manager):
+    named = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
+    counted = {"type": "object", "properties": {"n": {"type": ["integer", "null"]}}, "required": ["n"]}
+    chat = real_manager.create_chat()
+    for schema in (
+        {"allOf": [{"$ref": "#/$defs/Named"}, counted], "$defs": {"Named": named}},
+        {**named, "anyOf": [counted]},
+    ):
+        parsed = chat.send(
+            "My name is Ada. The n is 3.", response_format=schema, max_output_tokens=300
+        ).parsed
+        assert {"name", "n"} <= parsed.keys()
+
+
+@pytest.mark.parametrize("wanted", [set[bool], Path, bytes, pydantic.HttpUrl, pydantic.SecretStr])
+def test_what_a_grammar_has_no_words_for_is_left_to_pydantic(fake, manager, chat, wanted):
+    fake.set(reply='"x"')
+    with contextlib.suppress(ResponseFormatError):  # of what the stub says, not of the format
+        chat.send("Who?", response_format=wanted)
+    constraint = sent(fake, manager)["send_constraint"]
+    assert "uniqueItems" not in constraint
+    assert '"format"' not in constraint
+
+
+@pytest.mark.parametrize(
+    "kind", [dt.date, dt.datetime, dt.time, dt.timedelta, uuid.UUID, ipaddress.IPv4Address]
+)
+def test_formats_that_the_engine_knows_are_kept(real_manager, kind):
+    try:
+        reply = real_manager.create_chat().send("Who?", response_format=kind, max_output_tokens=60)
+    except ResponseFormatError as error:  # a second of 60, which RFC 3339 has and Python has not
+        assert "does not fit" in str(error)
+    else:
+        assert reply.finish_reason == "length" or isinstance(reply.parsed, kind)
+
+
+def test_a_schema_that_the_engine_has_no_words_for_is_named_and_the_chat_goes_on(real_manager):
+    chat = real_manager.create_chat()
+    with pytest.raises(
+        ResponseFormatError, match="cannot hold a reply to this response_format: .*uniqueItems"
+    ):
+        chat.send("Who?", response_format={"type": "array", "uniqueItems": True})
+    assert chat.messages == ()
+    assert chat.send("My name is Ada.").text == "Nice to meet you, Ada."
+
+
+def test_a_reply_that_ends_before_the_expression_does_is_an_error(fake, chat):
+    fake.set(reply="ye")
+    with pytest.raises(ResponseFormatError, match="'yes|no' does not match it"):
+        chat.send("Well?", response_format="yes|no")
+
+
+@pytest.mark.parametrize("wanted", ["é|日本", Literal["Zürich", "Oslo"], {"const": "日本"}])
+def test_letters_that_the_tokenizer_writes_byte_by_byte_are_told_before_the_send(real_manager, wanted):
+    chat = real_manager.create_chat()
+    with pytest.raises(UnsupportedError, match="spell out nothing but ASCII"):
+        chat.send("Where?", response_format=wanted)
+    assert chat.messages == ()
+
+
+def test_words_about_a_schema_are_for_people_and_may_be_any(real_manager):
+    class City(pydantic.BaseModel):
+        """Eine Stadt, schön."""
+
+        name: str = pydantic.Field(description="größer")
+
+    reply = real_manager.create_chat().send("I live in Oslo.", response_format=City, max_output_tokens=100)
+    assert reply.text.startswith('{"name": "')

@@ -75,3 +75,33 @@ def test_thinking_can_be_switched_off_by_a_reset_whatever_belongs_to_it(fake, ma
 def test_a_model_without_thinking_refuses_to(make_fake_manager):
     with pytest.raises(UnsupportedError, match="has no thinking"):
         make_fake_manager().create_chat(enable_thinking=True)
+
+
+@pytest.mark.parametrize("go_on", ["undo and send", "regenerate", "edit", "fork and send"])
+def test_going_back_leaves_no_more_thoughts_in_the_kv_cache_than_going_on(real_manager, go_on):
+    chat = real_manager.create_chat(enable_thinking=True)
+    assert chat.send("My name is Ada.").thinking
+    assert chat.send("What is my name?").thinking
+    straight = chat.send("Thank you.")
+    assert straight.thinking
+    if go_on == "regenerate":
+        again = chat.regenerate()
+    elif go_on == "edit":
+        again = chat.edit(4, "Thank you.")
+    else:
+        other = chat.fork() if go_on == "fork and send" else chat
+        other.undo()
+        again = other.send("Thank you.")
+    assert again.text == straight.text
+    assert again.usage.context_tokens == straight.usage.context_tokens
+
+
+def test_a_turn_that_came_to_thoughts_alone_is_not_forgotten(fake, manager):
+    fake.set(chunks=thinks("Hm."))
+    chat = manager.create_chat(enable_thinking=True)
+    chat.send("My name is Ada.", max_output_tokens=1)
+    fake.set(chunks=says("Hello."))
+    chat.send("Hi")
+    created = [int(line.split()[1]) for line in fake.log if line.startswith("create ")]
+    history = json.loads(fake.options("conversation", created[-1])["messages"])
+    assert [message["role"] for message in history] == ["user", "assistant"]

@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import threading
+from pathlib import Path
 
 import pytest
 from support import WAIT_S, wait_until
@@ -74,7 +75,7 @@ def test_a_call_that_the_model_never_ends_is_answered_and_not_shown(fake, manage
 
 def test_a_call_that_is_never_ended_after_a_required_one_is_not_shown_either(fake, manager):
     shutil.copy(resolve_model("tiny"), manager.model.path)
-    manager._engine._can_constrain = True
+    manager._engine._constrains["ascii"] = True
     fake.set(
         chunk_replies=replies(
             says('{"name": "add", "arguments": {"a": 1, "b": 2}}'), says('<tool_call>{"na'), says("3.")
@@ -466,3 +467,81 @@ def test_a_session_takes_results_of_any_type_that_json_has_and_nothing_else(fake
         session.send_tool_results([gn.ToolResult(call, object())])
     assert session.send_tool_results([gn.ToolResult(call, {1})]).text == "2"
     assert last_sent(fake)["content"][0]["response"] == [1]
+
+
+def test_a_call_that_was_stopped_while_the_user_was_asked_is_not_carried_out(fake, manager, in_thread):
+    asked, answer, carried_out = threading.Event(), threading.Event(), []
+
+    def delete(name: str) -> None:
+        carried_out.append(name)
+
+    def approve(call: gn.ToolCall) -> bool:
+        asked.set()
+        return answer.wait(WAIT_S)
+
+    fake.set(chunk_replies=replies(calls(("delete", {"name": "a"}))))
+    chat = manager.create_chat(tools=[delete], approve_tool=approve)
+    reply = in_thread(chat.send, "Go.")
+    assert asked.wait(WAIT_S)
+    chat.stop()
+    assert [one.outcome for one in reply.result(WAIT_S).tool_results] == ["stopped"]
+    answer.set()
+    for thread in threading.enumerate():
+        if thread.name.startswith("gemma_notebook tool"):
+            thread.join(WAIT_S)
+    assert carried_out == []
+
+
+@pytest.mark.parametrize(
+    ("written", "shown", "names"),
+    [
+        (
+            ["I will.\n\n", "```JSON\n", '{"name": "add", "parameters": {"a": 2, "b": 3}}', "\n```"],
+            "I will.",
+            ["add"],
+        ),
+        (["Sure. ", '{"na', 'me": "add", "arguments": {"a": 2, "b": 3}} It is 6.'], "Sure.", ["add"]),
+        (['<tool_call>{"name": "add", "arguments": {"a": 2, "b": 3}}', "</tool_call>"], "", ["add"]),
+        (['{"type": "function", "name": "add", "parameters": {"a": 2, "b": 3}}'], "", ["add"]),
+        (['{"type":"function","function":{"name":"add","arguments":{"a": 2, "b": 3}}}'], "", ["add"]),
+        (
+            ['{"name": "add", "parameters": {"a": 2, "b": 3}}\n', '{"name": "no", "parameters": {}}'],
+            "",
+            ["add", "no"],
+        ),
+    ],
+)
+def test_without_native_calls_a_call_beside_text_never_shows(fake, make_fake_manager, written, shown, names):
+    fake.set(chunk_replies=replies([says(piece) for piece in written], says("It is 5.")))
+    chat = make_fake_manager().create_chat(tools=[add])
+    stream = chat.stream("Add 2 and 3.")
+    assert "".join(delta.text for delta in stream) == f"{shown}\n\nIt is 5.".lstrip()
+    assert [one.name for one in stream.reply.tool_calls] == names
+    assert stream.reply.tool_results[0].value == 5
+
+
+def test_without_native_calls_text_is_held_back_no_longer_than_it_may_be_a_call(fake, make_fake_manager):
+    written = ["if (a) ", "{ b[0] = ", "`x`; }", " <b>"]
+    fake.set(chunk_replies=replies([says(piece) for piece in written]))
+    stream = make_fake_manager().create_chat(tools=[add]).stream("Go.")
+    assert [delta.text for delta in stream] == ["if (a)", " { b[0] =", " `x`; }", " <b>"]
+
+
+def test_a_required_call_takes_arguments_that_the_grammar_has_no_words_for(real_manager):
+    def note(tags: set[str], where: Path) -> str:
+        """Note something."""
+        return f"{sorted(tags)} {where}"
+
+    chat = real_manager.create_chat(tools=[note], tool_choice="required", max_tool_turns=1)
+    [result] = chat.send("Note the tags red and blue.", max_output_tokens=200).tool_results
+    assert result.call.name == "note"
+
+
+def test_a_schema_that_the_engine_cannot_hold_a_call_to_is_named(fake, manager):
+    manager._engine._constrains["ascii"] = True
+    fake.set(
+        fail_conversation_send_message_stream="1:13:INTERNAL: Failed to create LLGuidance constraint: no such thing"
+    )
+    chat = manager.create_chat(tools=[add], tool_choice="required")
+    with pytest.raises(ToolError, match="and the engine cannot: no such thing.*; give them simpler types"):
+        chat.send("Go.")

@@ -45,6 +45,24 @@ void fe_add_turn(LiteRtLmConversation *conversation, const char *role, const cha
     conversation->turns = turns;
 }
 
+/* What the engine puts in for images and sounds, which no rendering shows. */
+static long media_tokens(const char *content)
+{
+    long tokens = 0;
+    if (content == NULL || *content != '[') {
+        return 0;
+    }
+    for (const char *part = fe_json_first(content); part != NULL; part = fe_json_next(part)) {
+        const char *value = fe_json_get(part, "type");
+        char *type = value != NULL ? fe_json_string(value) : NULL;
+        if (type != NULL && (strcmp(type, "image") == 0 || strcmp(type, "audio") == 0)) {
+            tokens += fe_number("media_tokens", 256);
+        }
+        free(type);
+    }
+    return tokens;
+}
+
 static void add_message(LiteRtLmConversation *conversation, const char *message)
 {
     const char *role_value = fe_json_get(message, "role");
@@ -59,7 +77,7 @@ static void add_message(LiteRtLmConversation *conversation, const char *message)
     fe_text rendered = {0};
     fe_render(role != NULL ? role : "user", text.data, &rendered);
     fe_pieces pieces = fe_split(rendered.data);
-    conversation->pending_tokens += (long)pieces.count;
+    conversation->pending_tokens += (long)pieces.count + media_tokens(content);
     fe_free_pieces(&pieces);
     fe_clear(&rendered);
     fe_clear(&text);

@@ -503,8 +503,8 @@ BUGS = (
     bug(
         "a chat that samples goes back by clones",
         SESSION,
-        "if self.keeps_checkpoints and self.options.greedy and",
-        "if self.keeps_checkpoints and",
+        "if self.options.greedy and not conversation.fresh:",
+        "if not conversation.fresh:",
     ),
     bug(
         "a fork shares its parent's handle",
@@ -712,7 +712,9 @@ BUGS = (
         "if dropped >= tokens and (following is None or following.follows is None):",
         "if dropped >= tokens:",
     ),
-    bug("a call is shown as text", PROMPTED, "        if _may_become_call(self._held):", "        if False:"),
+    bug(
+        "a call is shown as text", PROMPTED, "if _may_become_call(self._held[begin.start() :]):", "if False:"
+    ),
     bug(
         "an undo takes back the answer alone",
         CHAT,
@@ -761,6 +763,30 @@ BUGS = (
         SESSION,
         "thinking = options.enable_thinking and not constrained",
         "thinking = options.enable_thinking",
+    ),
+    bug(
+        "a clone keeps the thoughts that a replay has not",
+        SESSION,
+        "        if self.options.keep_thinking or not turns:\n",
+        "        if True:\n",
+    ),
+    bug(
+        "a turn that only thought is not replayed",
+        PROMPTS,
+        "turn.raw_text or turn.thinking or",
+        "turn.raw_text or",
+    ),
+    bug(
+        "a call that was answered while one was asked is made all the same",
+        CALLING,
+        "if pending.result is not None:  # stopped",
+        "if False:  # stopped",
+    ),
+    bug(
+        "a required call is asked for without what is attached",
+        SESSION,
+        "        turn.read_attachments()\n        wanted",
+        "        wanted",
     ),
 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import functools
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -25,6 +26,12 @@ class Unit(enum.Enum):
 class Place:
     name: str
     height: float = 0.0
+
+
+@dataclass
+class Range:
+    low: float = float("-inf")
+    high: float = float("inf")
 
 
 def test_types_and_defaults_become_a_schema_without_titles():
@@ -158,3 +165,71 @@ def test_tools_with_different_classes_of_one_name_keep_each_their_own_in_the_for
     forms = [form["properties"]["arguments"]["properties"]["place"]["$ref"] for form in schema["anyOf"]]
     defined = [schema["$defs"][ref.removeprefix("#/$defs/")] for ref in forms]
     assert [list(one["properties"]) for one in defined] == [["street"], ["planet"]]
+
+
+def test_a_default_that_json_has_not_costs_no_tool_its_declaration():
+    def within(bounds: Range, default: int = 1) -> None: ...
+
+    declared = gn.Tool(within)
+    assert "Infinity" not in json.dumps(declared.declaration)
+    assert "default" in declared.parameters["properties"]
+
+    def below(x: Annotated[float, pydantic.Field(json_schema_extra={"maximum": float("inf")})]) -> None: ...
+
+    with pytest.raises(ToolError, match="'below' is no JSON"):
+        gn.Tool(below)
+
+
+def test_a_method_made_a_tool_in_its_class_is_one_of_the_object():
+    class Account:
+        def __init__(self, money: int) -> None:
+            self.money = money
+
+        @gn.tool(name="pay", needs_approval=True, timeout_s=5)
+        def spend(self, amount: int) -> int:
+            """Spend."""
+            return self.money - amount
+
+    tool = Account(5).spend
+    assert list(tool.parameters["properties"]) == ["amount"]
+    assert (tool.name, tool.needs_approval, tool.timeout_s) == ("pay", True, 5)
+    assert tool(amount=2) == 3
+    assert isinstance(Account.spend, gn.Tool)
+
+
+def test_a_partial_has_the_words_and_types_of_its_function():
+    def scale(value: float, factor: int) -> float:
+        """Scale a value.
+
+        Args:
+            value: What to scale.
+        """
+        return value * factor
+
+    declared = gn.Tool(functools.partial(scale, factor=2), name="double")
+    assert declared.description == "Scale a value."
+    assert declared.parameters["properties"]["value"] == {"description": "What to scale.", "type": "number"}
+
+
+def test_a_default_of_none_makes_null_an_argument():
+    def find(name: str, limit: int = None) -> None: ...  # type: ignore[assignment]  # noqa: RUF013
+
+    declared = gn.Tool(find)
+    assert declared.checked({"name": "Ada", "limit": None}) == {"name": "Ada", "limit": None}
+    assert {"type": "null"} in declared.parameters["properties"]["limit"]["anyOf"]
+
+
+@pytest.mark.parametrize("annotation", ["math.no_such", "a b", "NoSuch"])
+def test_an_annotation_that_cannot_be_read_is_named(annotation):
+    def odd(x): ...
+
+    odd.__annotations__["x"] = annotation
+    with pytest.raises(ToolError, match="the tool 'odd' has an annotation that is not defined"):
+        gn.Tool(odd)
+
+
+def test_an_argument_that_has_no_schema_says_which_to_use():
+    def run(what: Callable[[int], int]) -> None: ...
+
+    with pytest.raises(ToolError, match="the tool 'run' has an argument of a type that has no JSON schema"):
+        gn.Tool(run)
