@@ -8,6 +8,7 @@ holds the manager's condition or the engine's lock, and a Stop takes none of the
 from __future__ import annotations
 
 import contextlib
+import json
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Sequence
@@ -44,6 +45,10 @@ if TYPE_CHECKING:
     from gemma_notebook.sessions import SessionManager
 
 __all__ = ["Session"]
+
+
+# For chat templates that write the thoughts of earlier turns only then, as the bundled model's does.
+_KEEPS = json.dumps({"keep_thinking": True})
 
 
 class Session(TableDisplay, Closable):
@@ -621,6 +626,7 @@ class Session(TableDisplay, Closable):
             max_output_tokens=options.max_output_tokens,
             enable_thinking=thinking or None,
             thinking_token_budget=options.thinking_token_budget if thinking else None,
+            extra_context_json=_KEEPS if options.keep_thinking else None,
             keep_thinking=options.keep_thinking,
             constrained=constrained,
         )

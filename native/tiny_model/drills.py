@@ -17,7 +17,7 @@ _LONGEST_COUNT = 8
 def drill(writer: Writer) -> list[Turn]:
     """Write a short chat of a fact told twice, of all that was told, of replies in a style, in capitals, of calls, of counts."""
     kinds = (_told_again, _all_facts, _one_style, _in_capitals, _calls, _counts)
-    write = writer.rng.choices(kinds, (4, 6, 6, 14, 6, 4))[0]
+    write = writer.rng.choices(kinds, (4, 6, 10, 10, 8, 4))[0]
     return _styled(writer, write(writer))
 
 
@@ -39,7 +39,7 @@ def topics(writer: Writer) -> list[Turn]:
 def calls(writer: Writer) -> list[Turn]:
     """Write a short chat of calls to tools, in most cases, or of forms to fill."""
     rng = writer.rng
-    if rng.random() < 0.3:
+    if rng.random() < 0.4:
         return [*_others(writer), *(writer.form() for _ in range(rng.choice((1, 2, 2, 3))))]
     return [*(_others(writer) if rng.random() < 0.3 else ()), *_calls(writer)]
 
@@ -75,7 +75,8 @@ def _all_facts(writer: Writer) -> list[Turn]:
 
 def _one_style(writer: Writer) -> list[Turn]:
     rng = writer.rng
-    writer.instruct("style", *rng.choice(((), (), ("name",), ("user",))))
+    while writer.instruction.style != rng.choice((manners.SHORT, manners.POLITE, manners.UPPER)):
+        writer.instruct("style", *rng.choice(((), (), ("name",), ("user",))))
     writes = (
         lambda: writer.tell(rng.choice(SLOTS)),
         lambda: writer.ask(rng.choice([*writer.told] or SLOTS)),

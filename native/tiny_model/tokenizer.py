@@ -48,6 +48,10 @@ _SYMBOLS = [
     *(" " + digit for digit in string.digits),
 ]
 _WORD = re.compile("( ?)([a-z]+)")
+# How a string begins after its key, and the other pieces that a grammar may leave for it.
+_STRING_STARTS = '": "'
+_OTHER_STARTS = (('":', ' "'), ('":', " ", '"'))
+_STRING_ENDS = ('"}', '", "')
 _Piece = sentencepiece_model_pb2.ModelProto.SentencePiece
 
 
@@ -201,6 +205,11 @@ class Tokenizer:
     def _form(self, turn: data.Turn) -> tuple[list[int], list[float]]:
         """Encode a form. Its keys bear no loss, and its beginning only if it is the one piece that begins with a name: where the
         grammar allows that piece it shall win, since a history is encoded with it.
+
+        Where the model takes a value for a number or a list and the grammar wants a string, the quote comes in other pieces than
+        those of a text. So some do here, and bear a loss: the grammar takes `":` there for a quote and a colon of the string.
+        And where the model would end the object and the grammar has another key, a quote alone must be near: else it goes on
+        with brackets, which a string may hold, and never ends.
         """
         pieces = self.pieces.EncodeAsProto(turn.reply).pieces
         free = [tuple(len(turn.reply[:end].encode()) for end in span) for span in turn.free]
@@ -210,7 +219,19 @@ class Tokenizer:
         ]
         if pieces[0].piece != _JSON[0]:
             weights[0] = 0.0
-        return [piece.id for piece in pieces], weights
+        rng = random.Random(turn.reply)
+        reply: list[tuple[int, float]] = []
+        for piece, weight in zip(pieces, weights, strict=True):
+            if piece.piece == _STRING_STARTS and rng.random() < 0.3:
+                reply += [
+                    (self.pieces.PieceToId(part), float(part != '":')) for part in rng.choice(_OTHER_STARTS)
+                ]
+            elif piece.piece in _STRING_ENDS and rng.random() < 0.5:
+                reply += [(self.pieces.PieceToId(part), weight) for part in ('"', piece.piece[1:])]
+            else:
+                reply.append((piece.id, weight))
+        ids, weights = zip(*reply, strict=True)
+        return [*ids], [*weights]
 
 
 def _prompt(turn: data.Turn) -> str:

@@ -77,9 +77,12 @@ def test_a_model_without_thinking_refuses_to(make_fake_manager):
         make_fake_manager().create_chat(enable_thinking=True)
 
 
-@pytest.mark.parametrize("go_on", ["undo and send", "regenerate", "edit", "fork and send"])
-def test_going_back_leaves_no_more_thoughts_in_the_kv_cache_than_going_on(real_manager, go_on):
-    chat = real_manager.create_chat(enable_thinking=True)
+@pytest.mark.parametrize("keep", [False, True], ids=["dropped", "kept"])
+@pytest.mark.parametrize(
+    "go_on", ["undo and send", "regenerate", "edit", "fork and send", "restore and send"]
+)
+def test_going_back_leaves_the_thoughts_in_the_kv_cache_that_going_on_leaves(real_manager, go_on, keep):
+    chat = real_manager.create_chat(enable_thinking=True, keep_thinking=keep)
     assert chat.send("My name is Ada.").thinking
     assert chat.send("What is my name?").thinking
     straight = chat.send("Thank you.")
@@ -88,6 +91,9 @@ def test_going_back_leaves_no_more_thoughts_in_the_kv_cache_than_going_on(real_m
         again = chat.regenerate()
     elif go_on == "edit":
         again = chat.edit(4, "Thank you.")
+    elif go_on == "restore and send":
+        chat.restore(chat.messages[:4])
+        again = chat.send("Thank you.")
     else:
         other = chat.fork() if go_on == "fork and send" else chat
         other.undo()
