@@ -17,7 +17,7 @@ _LONGEST_COUNT = 8
 def drill(writer: Writer) -> list[Turn]:
     """Write a short chat of a fact told twice, of all that was told, of replies in a style, in capitals, of calls, of counts."""
     kinds = (_told_again, _all_facts, _one_style, _in_capitals, _calls, _counts)
-    write = writer.rng.choices(kinds, (4, 6, 10, 10, 8, 4))[0]
+    write = writer.rng.choices(kinds, (4, 6, 8, 15, 6, 4))[0]
     return _styled(writer, write(writer))
 
 

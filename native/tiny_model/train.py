@@ -49,6 +49,8 @@ RATES = (
     (17_760, 1e-5),
     (17_780, 5e-4),
     (18_700, 1e-5),
+    (18_715, 4e-4),
+    (19_200, 1e-5),
 )
 STEPS = RATES[-1][0]
 # Of Muon and of AdamW.
@@ -124,6 +126,7 @@ PHASES = (
     (16_400, data.Mix(topics=0.06, drills=0.46, calls=0.22, **_LAST)),
     (17_100, data.Mix(topics=0.05, drills=0.60, calls=0.15, **_LAST)),
     (17_760, data.Mix(topics=0.06, drills=0.42, calls=0.36, **_LAST)),
+    (18_700, data.Mix(topics=0.05, drills=0.58, calls=0.19, **_LAST)),
 )
 SHOWN = data.Mix(longest_count=30, instructed=0.3, tools=0.3, forms=0.2, thinking=0.2, stopped=0.0)
 
