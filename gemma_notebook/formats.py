@@ -90,7 +90,7 @@ class ResponseFormat:
     @classmethod
     def checked_by(cls, schema: Mapping[str, Any], read: Callable[[str], Any]) -> ResponseFormat:
         """A schema that ``read`` checks, too: what the engine's grammar has not is left to that."""
-        return cls("json_schema", _schema_json(_without_checks(schema)), read)
+        return cls("json_schema", _schema_json(schema, checked=True), read)
 
     def parsed(self, text: str) -> Any:
         """The value that a whole reply is.
@@ -122,17 +122,19 @@ _TOGETHER = {"allOf", "anyOf", "oneOf", "not", "if", "then", "else"}
 _FORMATS = {"date-time", "date", "time", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"}
 
 
-def _closed(schema: Any) -> Any:
+def _closed(schema: Any, *, checked: bool = False) -> Any:
     """With no properties but those that are named, and integers of 18 digits, where the schema leaves that open: a model
     would go on and on.
 
-    An object that has several schemas stays open: each would forbid what the others name.
+    An object that has several schemas stays open: each would forbid what the others name. Where somebody else checks the
+    reply, what the engine's grammar has not is left out: that items differ, and what addresses and paths are.
     """
-    return _Closing(schema).closed(schema)
+    return _Closing(schema, checked=checked).closed(schema)
 
 
 class _Closing:
-    def __init__(self, root: Any) -> None:
+    def __init__(self, root: Any, *, checked: bool) -> None:
+        self._checked = checked
         self._open: set[str] = set()  # the definitions that others are added to
         known = -1
         while known < len(self._open):
@@ -148,13 +150,21 @@ class _Closing:
         is_open |= bool(together) and ("properties" in schema or "allOf" in together)
         if is_open and isinstance(schema.get("$ref"), str):
             self._open.add(schema["$ref"])
-        closed = {key: self._value(key, value, is_open) for key, value in schema.items() if key not in _WORDS}
+        closed = {
+            key: self._value(key, value, is_open)
+            for key, value in schema.items()
+            if not self._is_left_out(key, value)
+        }
         kind = closed.get("type")
         if (
             kind == "integer" or (isinstance(kind, list) and "integer" in kind)
         ) and not _SIZES & closed.keys():
             closed = {"minimum": -_MOST, "maximum": _MOST, **closed}
         return {"additionalProperties": False, **closed} if "properties" in closed and not is_open else closed
+
+    def _is_left_out(self, key: str, value: Any) -> bool:
+        unknown = key == "uniqueItems" or (key == "format" and value not in _FORMATS)
+        return key in _WORDS or (self._checked and unknown)
 
     def _value(self, key: str, value: Any, is_open: bool) -> Any:
         if key in _NAMED and isinstance(value, Mapping):
@@ -164,23 +174,6 @@ class _Closing:
         if key in _DATA:
             return value
         return self.closed(value, is_open=is_open and key in _TOGETHER)
-
-
-def _without_checks(schema: Any) -> Any:
-    """Without what the engine's grammar has not, and pydantic checks: that items differ, and what addresses and paths are."""
-    if isinstance(schema, list | tuple):
-        return [_without_checks(one) for one in schema]
-    if not isinstance(schema, Mapping):
-        return schema
-    return {
-        key: {name: _without_checks(one) for name, one in value.items()}
-        if key in _NAMED and isinstance(value, Mapping)
-        else value
-        if key in _DATA
-        else _without_checks(value)
-        for key, value in schema.items()
-        if key != "uniqueItems" and not (key == "format" and value not in _FORMATS)
-    }
 
 
 def _matching(pattern: str, text: str) -> str:
@@ -194,9 +187,9 @@ def _matching(pattern: str, text: str) -> str:
     return text
 
 
-def _schema_json(schema: Mapping[str, Any]) -> str:
+def _schema_json(schema: Mapping[str, Any], *, checked: bool = False) -> str:
     try:
-        written = json.dumps({"x-guidance": _LAYOUT, **_closed(dict(schema))})
+        written = json.dumps({"x-guidance": _LAYOUT, **_closed(dict(schema), checked=checked)})
         written.encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise OptionValueError(f"response_format is no JSON schema: {error}; give {_HINT}") from None

@@ -670,13 +670,6 @@ class Session(TableDisplay, Closable):
         while True:
             conversation = self._usable_conversation(turn)
             used, prompt = self._measure(conversation, turn)
-            media = list(turn.parts)
-            if conversation.fresh:
-                media += [
-                    part for one in self._turns[: self._turns.index(turn)] if one.done for part in one.parts
-                ]
-            turn.media_tokens = media_tokens(media)
-            prompt += turn.media_tokens
             needed = prompt + reserve
             if limit <= 0 or used + needed <= limit:
                 return conversation, used, prompt
@@ -694,14 +687,17 @@ class Session(TableDisplay, Closable):
             self._holding.drop_checkpoints()  # nobody can go back to what was forgotten
             conversation.retire("trimmed")
 
-    @staticmethod
-    def _measure(conversation: Conversation, turn: Turn) -> tuple[int, int]:
+    def _measure(self, conversation: Conversation, turn: Turn) -> tuple[int, int]:
         """The tokens in the KV cache, and those that the turn adds."""
-        # On a fresh handle the rendering holds the replayed turns as well: they are not in the KV cache yet.
         measure = conversation.measure(turn_json(turn))
         turn.rendered = measure.rendered
-        begin = 1 if conversation.fresh else 0  # the begin-of-sequence token
-        return measure.context_tokens, measure.message_tokens + begin
+        prompt, told = measure.message_tokens, [turn]
+        if conversation.fresh:
+            # The rendering holds the replayed turns as well: they are not in the KV cache yet.
+            prompt += 1  # the begin-of-sequence token
+            told += [one for one in self._turns[: self._turns.index(turn)] if one.done]
+        turn.media_tokens = media_tokens(part for one in told for part in one.parts)
+        return measure.context_tokens, prompt + turn.media_tokens
 
     def _require_open(self) -> None:
         if self.closed:

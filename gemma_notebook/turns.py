@@ -89,9 +89,8 @@ class Turn:
         self.deltas: list[Delta] = []
         self.rendered = ""
         self.trimmed_turns = 0
-        self.media_tokens = (
-            0  # an estimate: the engine counts what it puts in for images and sounds only as it does so
-        )
+        # An estimate: the engine counts what it puts in for images and sounds only as it does so.
+        self.media_tokens = 0
         self.restored = False
         self._written: list[str] = []
         self.held_to_call = held_to_call

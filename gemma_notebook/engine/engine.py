@@ -35,7 +35,7 @@ _SAMPLER_NAMES = {0: "unspecified", 1: "top_k", _TOP_P: "top_p", 3: "greedy"}
 
 _LL_GUIDANCE = 1
 
-# An expression that needs what some tokenizers cannot match: a space, a brace, a quotation mark.
+# Expressions that need what some tokenizers cannot match: a space, a brace, a quotation mark; a letter of several bytes.
 _PROBES = {"ascii": r'\{"a b": 1\}', "beyond ascii": "é"}
 
 # The word for "keep no compiled weights": without it the engine writes a cache beside the model file.
@@ -267,9 +267,8 @@ class Engine:
         return self._lets_through("beyond ascii")
 
     def _lets_through(self, probe: str) -> bool:
-        if (
-            probe not in self._constrains
-        ):  # without the lock: while another chat generates, this waits for its end
+        if probe not in self._constrains:
+            # Without the lock: while another chat generates, this waits for its end.
             self._constrains[probe] = self._try_constraint(probe)
         return self._constrains[probe]
 
