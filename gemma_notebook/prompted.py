@@ -25,12 +25,8 @@ _RULE = (
 )
 _LABELS = ("", "json", "tool_code", "tool_call")
 _OPENING = re.compile(rf"(?:```(?:{'|'.join(_LABELS[1:])})?|<tool_call>)\s*", re.IGNORECASE)
-_KEYS = (
-    '"name"',
-    '"parameters"',
-    '"arguments"',
-    '"type":"function"',
-)  # in whatever order a model writes them
+# In whatever order a model writes them.
+_KEYS = ('"name"', '"parameters"', '"arguments"', '"type":"function"')
 _BARE_HEADS = tuple(f"{begin}{key}" for begin in ("{", "[{") for key in _KEYS)
 _HEADS = tuple(
     f"{opening}{head}"
