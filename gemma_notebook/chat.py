@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from gemma_notebook._closing import Closable
 from gemma_notebook._threads import in_thread
 from gemma_notebook.displays import Table, TableDisplay
-from gemma_notebook.errors import ClosedError, OptionValueError, UnsupportedError
+from gemma_notebook.errors import ClosedError, GemmaNotebookError, OptionValueError, UnsupportedError
 from gemma_notebook.exchange import Exchange, Line, ToolPolicy
 from gemma_notebook.formats import ResponseFormat
 from gemma_notebook.messages import Context, Message, Reply, Timing, ToolCall
@@ -22,6 +23,7 @@ from gemma_notebook.options import SendOptions, SessionOptions, checked_context_
 from gemma_notebook.prompts import check_history
 from gemma_notebook.rendering import Rendered
 from gemma_notebook.streams import AsyncReplyStream, ReplyStream
+from gemma_notebook.turns import copies_of
 
 if TYPE_CHECKING:
     from gemma_notebook.sessions import Session, SessionManager
@@ -43,7 +45,7 @@ class Chat(TableDisplay, Closable):
     that begins with an a, as ``asend``.
 
     Example:
-        >>> chat = manager.create_chat(system_instruction="Be brief.")
+        >>> chat = manager.create_chat()
         >>> chat.send("My name is Ada.").text
         'Nice to meet you, Ada.'
         >>> chat.reset()
@@ -114,7 +116,9 @@ class Chat(TableDisplay, Closable):
 
     @property
     def messages(self) -> tuple[Message, ...]:
-        """The messages so far."""
+        """The messages so far, as the model remembers them: without those that were dropped to make room, which
+        :meth:`transcript` has.
+        """
         return self._session.messages
 
     @property
@@ -221,16 +225,23 @@ class Chat(TableDisplay, Closable):
             turn.attach = partial(self._parts, attachments)
         return self._astream(session, turn)
 
-    def _astream(self, session: Session, turn: Turn) -> AsyncReplyStream:
+    def _astream(
+        self,
+        session: Session,
+        turn: Turn,
+        within: contextlib.AbstractContextManager[None] | None = None,
+    ) -> AsyncReplyStream:
         if not session._tools:
             turn.ended = self._tell_watchers
-            return AsyncReplyStream(turn, lambda: self._start(session, turn), session)
+            return AsyncReplyStream(
+                turn, partial(_within, within, partial(self._start, session, turn)), session
+            )
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:  # read later, on whichever loop
             loop = None
         exchange = self._exchange(session, turn, loop)
-        return AsyncReplyStream(exchange, exchange.start, self)
+        return AsyncReplyStream(exchange, partial(_within, within, exchange.start), self)
 
     def _start(self, session: Session, turn: Turn) -> None:
         try:
@@ -328,6 +339,7 @@ class Chat(TableDisplay, Closable):
         return self._take_back().messages[0]
 
     def _take_back(self, *, again: bool = False) -> Turn:
+        """Take back the last turn; the one with its message."""
         session = self._usable_session()
         turns = session.turns
         if not turns:
@@ -345,21 +357,28 @@ class Chat(TableDisplay, Closable):
         """Take back the last reply and answer its message again, with all that was sent with it.
 
         Greedy (``top_k=1``, the default), that gives the same reply; else the sampler begins with the next
-        seed, and the replies that come of it are the same each time this is done.
+        seed, and the replies that come of it are the same each time this is done. A message that cannot be sent
+        again leaves the chat as it was.
+
+        Args:
+            max_output_tokens: A limit for the reply, in tokens; None for the one that the message was sent with.
 
         Raises:
             OptionValueError: There is no reply yet.
+            ContextFullError, EngineError: As :meth:`send`; nothing is forgotten then.
         """
-        self._check_again(max_output_tokens)
+        session, turns = self._before_again(max_output_tokens)
         said = self._take_back(again=True)
-        with self._stream(*self._turn_like(said, said.message, max_output_tokens)) as stream:
+        with self._or_put_back(session, turns):
+            stream = self._stream(*self._turn_like(said, said.message, max_output_tokens))
+        with stream:
             return stream.reply
 
     async def aregenerate(self, *, max_output_tokens: int | None = None) -> Reply:
         """:meth:`regenerate` without blocking the event loop."""
-        self._check_again(max_output_tokens)
+        session, turns = self._before_again(max_output_tokens)
         said = await in_thread(self._take_back, again=True)
-        return await self._astream(*self._turn_like(said, said.message, max_output_tokens)).areply()
+        return await self._asend_again(session, turns, said, said.message, max_output_tokens)
 
     def edit(self, index: int, message: str, *, max_output_tokens: int | None = None) -> Reply:
         """Replace the text of one of the user's messages, forget all that came after it, and answer.
@@ -367,26 +386,53 @@ class Chat(TableDisplay, Closable):
         Args:
             index: Its place in :attr:`messages`.
             message: The new text.
-            max_output_tokens: A limit for the reply, in tokens.
+            max_output_tokens: A limit for the reply, in tokens; None for the one that the message was sent with.
 
         Raises:
             OptionValueError: There is no message of the user's at ``index``.
+            ContextFullError, EngineError: As :meth:`send`; nothing is forgotten then.
         """
-        self._check_again(max_output_tokens)
+        session, turns = self._before_again(max_output_tokens)
         said = self._rewind_to(index, message, max_output_tokens)
-        with self._stream(*self._turn_like(said, message, max_output_tokens)) as stream:
+        with self._or_put_back(session, turns):
+            stream = self._stream(*self._turn_like(said, message, max_output_tokens))
+        with stream:
             return stream.reply
 
     async def aedit(self, index: int, message: str, *, max_output_tokens: int | None = None) -> Reply:
         """:meth:`edit` without blocking the event loop."""
-        self._check_again(max_output_tokens)
+        session, turns = self._before_again(max_output_tokens)
         said = await in_thread(self._rewind_to, index, message, max_output_tokens)
-        return await self._astream(*self._turn_like(said, message, max_output_tokens)).areply()
+        return await self._asend_again(session, turns, said, message, max_output_tokens)
 
-    def _check_again(self, max_output_tokens: int | None) -> None:
-        """Raise for what cannot be sent, before anything is forgotten for it."""
+    def _before_again(self, max_output_tokens: int | None) -> tuple[Session, tuple[Turn, ...]]:
+        """The session and its turns, before some are taken back. Raises for what cannot be sent."""
         SendOptions(max_output_tokens=max_output_tokens)
         self._line.require_outside()
+        session = self._usable_session()
+        return session, tuple(turn for turn in session.turns if turn.done)
+
+    @contextlib.contextmanager
+    def _or_put_back(self, session: Session, turns: Sequence[Turn]) -> Iterator[None]:
+        """What was taken back comes back when what follows cannot be sent."""
+        try:
+            yield
+        except GemmaNotebookError:
+            with contextlib.suppress(GemmaNotebookError):
+                session._put_back(turns)
+            self._tell_watchers()
+            raise
+
+    async def _asend_again(
+        self,
+        session: Session,
+        turns: Sequence[Turn],
+        said: Turn,
+        message: str,
+        max_output_tokens: int | None,
+    ) -> Reply:
+        again = self._turn_like(said, message, max_output_tokens)
+        return await self._astream(*again, within=self._or_put_back(session, turns)).areply()
 
     def _rewind_to(self, index: int, message: str, max_output_tokens: int | None) -> Turn:
         session = self._usable_session()
@@ -407,7 +453,9 @@ class Chat(TableDisplay, Closable):
         """
         parent = self._usable_session()
         turns = [turn for turn in parent.turns if turn.done]
-        session = self.manager._open(parent.options, turns, lambda: parent._clone(turns))
+        # Copies: a turn that is stopped in one of the two goes on in the other.
+        session = self.manager._open(parent.options, copies_of(turns), lambda: parent._clone(turns))
+        session._dropped = list(parent.dropped_turns)
         return Chat(
             self.manager,
             self.options,
@@ -524,7 +572,10 @@ class Chat(TableDisplay, Closable):
         """A turn with what was sent with another one."""
         session = self._usable_session()
         return session, session._new_turn(
-            message, max_output_tokens, parts=said.parts, response_format=said.response_format
+            message,
+            max_output_tokens or said.options.max_output_tokens,
+            parts=said.parts,
+            response_format=said.response_format,
         )
 
     def _check_constraint(self, session: Session, turn: Turn) -> None:
@@ -638,6 +689,11 @@ def _ask_each(askers: list[Callable[[ToolCall], bool | None]], call: ToolCall) -
 def _tell_all(watchers: list[Callable[[], None]]) -> None:
     for changed in tuple(watchers):
         changed()
+
+
+def _within(context: contextlib.AbstractContextManager[None] | None, call: Callable[[], None]) -> None:
+    with context or contextlib.nullcontext():
+        call()
 
 
 def _are_given(attachments: object) -> bool:

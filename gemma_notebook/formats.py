@@ -82,7 +82,13 @@ class ResponseFormat:
         try:
             adapter: Any = pydantic.TypeAdapter(wanted)
             schema = adapter.json_schema()
-        except (pydantic.PydanticUserError, pydantic_core.SchemaError, TypeError, NameError) as error:
+        except (
+            pydantic.PydanticUserError,
+            pydantic_core.SchemaError,
+            TypeError,
+            NameError,
+            AttributeError,
+        ) as error:
             reason = str(error).partition("\n")[0]
             raise OptionTypeError(f"response_format must be {_HINT}, not {wanted!r} ({reason})") from None
         return cls.checked_by(schema, adapter.validate_json)
@@ -112,7 +118,8 @@ _LAYOUT = {"whitespace_flexible": False, "key_separator": ": ", "item_separator"
 
 # Of 18 digits: the least integers of 64 bits end the engine's grammar compiler (measured with 0.18.1).
 _MOST = 10**18 - 1
-_SIZES = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "enum", "const"}
+_LEAST, _GREATEST = {"minimum", "exclusiveMinimum"}, {"maximum", "exclusiveMaximum"}
+_CHOSEN = {"multipleOf", "enum", "const"}
 # Of these keys the values are schemas by name, data, words for people, and schemas of the same value as this one.
 _NAMED = {"properties", "patternProperties", "$defs", "definitions"}
 _DATA = {"const", "enum"}
@@ -147,7 +154,8 @@ class _Closing:
         if not isinstance(schema, Mapping):
             return schema
         together = _TOGETHER & schema.keys()
-        is_open |= bool(together) and ("properties" in schema or "allOf" in together)
+        refers = "$ref" in schema and "properties" in schema
+        is_open |= refers or (bool(together) and ("properties" in schema or "allOf" in together))
         if is_open and isinstance(schema.get("$ref"), str):
             self._open.add(schema["$ref"])
         closed = {
@@ -156,10 +164,8 @@ class _Closing:
             if not self._is_left_out(key, value)
         }
         kind = closed.get("type")
-        if (
-            kind == "integer" or (isinstance(kind, list) and "integer" in kind)
-        ) and not _SIZES & closed.keys():
-            closed = {"minimum": -_MOST, "maximum": _MOST, **closed}
+        if kind == "integer" or (isinstance(kind, list) and "integer" in kind):
+            closed = _bounded(closed)
         return {"additionalProperties": False, **closed} if "properties" in closed and not is_open else closed
 
     def _is_left_out(self, key: str, value: Any) -> bool:
@@ -174,6 +180,15 @@ class _Closing:
         if key in _DATA:
             return value
         return self.closed(value, is_open=is_open and key in _TOGETHER)
+
+
+def _bounded(integer: dict[str, Any]) -> dict[str, Any]:
+    """The schema of an integer with both bounds, where it says nothing else of which there are."""
+    if _CHOSEN & integer.keys():
+        return integer
+    least = {} if _LEAST & integer.keys() else {"minimum": -_MOST}
+    greatest = {} if _GREATEST & integer.keys() else {"maximum": _MOST}
+    return {**least, **greatest, **integer}
 
 
 def _matching(pattern: str, text: str) -> str:

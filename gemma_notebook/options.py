@@ -126,7 +126,11 @@ class SessionOptions:
         _whole_number("thinking_token_budget", self.thinking_token_budget, 1, optional=True)
         _boolean("keep_thinking", self.keep_thinking)
         if self.system_instruction is not None:
-            encodable_text("system_instruction", self.system_instruction)
+            said = encodable_text("system_instruction", self.system_instruction)
+            if "\0" in said:
+                raise OptionValueError(
+                    "the system_instruction contains a NUL character, which the engine would cut it at; remove it"
+                )
         _whole_number("max_output_tokens", self.max_output_tokens, 1, optional=True)
 
 

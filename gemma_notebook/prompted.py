@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from gemma_notebook.formats import ResponseFormat
@@ -23,16 +23,21 @@ _RULE = (
     "or in a list of such objects to invoke several.\n"
     "You SHOULD NOT include any other text in the response if you call a function.\n"
 )
-_LABELS = ("", "json", "tool_code", "tool_call")
-_OPENING = re.compile(rf"(?:```(?:{'|'.join(_LABELS[1:])})?|<tool_call>)\s*", re.IGNORECASE)
+# A fence with whatever word for the language, or Qwen's mark.
+_FENCE = "```"
+_OPENING = re.compile(rf"(?:{_FENCE}[\w+#.-]{{0,20}}|<tool_call>)\s*", re.IGNORECASE)
 # In whatever order a model writes them.
-_KEYS = ('"name"', '"parameters"', '"arguments"', '"type":"function"')
-_BARE_HEADS = tuple(f"{begin}{key}" for begin in ("{", "[{") for key in _KEYS)
-_HEADS = tuple(
-    f"{opening}{head}"
-    for opening in ("", *(f"```{label}" for label in _LABELS), "<tool_call>")
-    for head in _BARE_HEADS
+_KEYS = (
+    '"name"',
+    '"parameters"',
+    '"arguments"',
+    '"type":"function"',
+    '"function":{',
+    '"tool_calls":[',
+    '"id"',
 )
+_HEADS = tuple(f"{begin}{key}" for begin in ("{", "[{") for key in _KEYS)
+_OPENINGS = (_FENCE, "<tool_call>")
 _BEGINNINGS = re.compile(r"(?<!\s)\s*(?:[{\[`<]|\Z)")
 
 _DEFINITIONS = "#/$defs/"
@@ -101,27 +106,36 @@ class CallReader:
 
     def __init__(self) -> None:
         self._held = ""
+        self._shown = ""
 
     def feed(self, text: str) -> str:
         """Take more of the reply; what of it is to be shown."""
         self._held += text
-        for begin in _BEGINNINGS.finditer(self._held):
-            if _may_become_call(self._held[begin.start() :]):
-                return self._show(begin.start())
+        for begin in self._beginnings(self._held):
+            if _may_become_call(self._held[begin:]):
+                return self._show(begin)
         return self._show(len(self._held))
 
     def end(self) -> tuple[list[ToolCall], str]:
         """The calls that the reply was, and what is left to be shown when it was none."""
         held, self._held = self._held, ""
-        for begin in _BEGINNINGS.finditer(held):
-            rest = held[begin.start() :]
+        for begin in self._beginnings(held):
+            rest = held[begin:]
             calls = _calls(rest)
             if calls or _is_broken_call(rest):
-                return calls or [ToolCall("", rest.strip())], held[: begin.start()]
+                return calls or [ToolCall("", rest.strip())], held[:begin]
         return [], held
+
+    def _beginnings(self, held: str) -> Iterator[int]:
+        """Where in what is held a call may begin: not at the end of a block of something else."""
+        for begin in _BEGINNINGS.finditer(held):
+            is_open = (self._shown + held[: begin.start()]).count(_FENCE) % 2 == 1
+            if not (is_open and begin[0].endswith("`")):
+                yield begin.start()
 
     def _show(self, end: int) -> str:
         shown, self._held = self._held[:end], self._held[end:]
+        self._shown += shown
         return shown
 
 
@@ -155,17 +169,20 @@ class CutCallReader:
 
 
 def _may_become_call(text: str) -> bool:
-    begun = _without_space(text)
-    return any(head.startswith(begun) or begun.startswith(head) for head in _HEADS)
+    begun = _without_opening(text)
+    return any(head.startswith(begun) or begun.startswith(head) for head in (*_HEADS, *_OPENINGS))
 
 
 def _is_broken_call(text: str) -> bool:
-    begun = _without_space(text)
+    begun = _without_opening(text)
     return begun.startswith(_HEADS) and ('"parameters"' in begun or '"arguments"' in begun)
 
 
-def _without_space(text: str) -> str:
-    return "".join(text[:400].split()).lower()  # longer than any head with its white space
+def _without_opening(text: str) -> str:
+    """The beginning of what stands in a fence, without its white space."""
+    text = text[:400].lstrip().lower()  # longer than any head with its white space
+    opening = _OPENING.match(text)
+    return "".join(text[opening.end() if opening else 0 :].split())
 
 
 def _calls(text: str) -> list[ToolCall]:
@@ -180,6 +197,8 @@ def _calls(text: str) -> list[ToolCall]:
             json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
         except (ValueError, RecursionError):
             return []
+        if isinstance(value, dict) and isinstance(value.get("tool_calls"), list):
+            value = value["tool_calls"]
         values += value if isinstance(value, list) else [value]
         while place < len(text) and text[place] in " \t\r\n,;":
             place += 1

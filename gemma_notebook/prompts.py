@@ -10,16 +10,18 @@ import itertools
 import json
 import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, get_args
 
 from gemma_notebook.engine import Engine
 from gemma_notebook.errors import OptionTypeError, OptionValueError, UnsupportedError
-from gemma_notebook.messages import Message, ModelInfo, Reply, Timing, ToolResult, Usage
+from gemma_notebook.messages import FinishReason, Message, ModelInfo, Reply, Timing, ToolResult, Usage
 from gemma_notebook.options import encodable_text
 from gemma_notebook.prompted import results_text
+from gemma_notebook.tools import DEEPEST, is_nested_deeper
 from gemma_notebook.turns import Turn
 
 __all__ = [
+    "ENCODERS",
     "check_history",
     "check_message",
     "history_json",
@@ -29,11 +31,19 @@ __all__ = [
     "user_json",
 ]
 
-# The markers of Gemma's chat templates. Typed by a user they would end the turn or open another one.
+# The markers of the chat templates of Gemma, Gemma 4 and FunctionGemma. Typed by a user they would end the turn or open
+# another one.
 _CONTROL_TOKENS = re.compile(
     r"<(?=\|?/?(?:start_of_turn|end_of_turn|turn|channel|bos|eos|pad|unk|mask|start_of_image|end_of_image|"
-    r"image_soft_token|start_of_audio|end_of_audio|tool_call|tool_response|tool|think)\|?>)"
+    r"image_soft_token|start_of_audio|end_of_audio|tool_call|tool_response|tool|think|"
+    r"(?:start|end)_function_(?:call|response|declaration)|escape)\|?>"
+    r'|\|(?:"|image|audio|video)\|>)'  # without the bars some are tags of HTML
 )
+# What a model needs to take a part of a message.
+ENCODERS = {"image": "vision", "audio": "audio"}
+# The engine reads whole numbers of 64 bits. It rounds larger ones, and drops all messages where one has no double (measured
+# with 0.18.1).
+_LEAST_INTEGER, _GREATEST_INTEGER = -(2**63), 2**64 - 1
 
 
 def check_message(message: object) -> None:
@@ -70,12 +80,14 @@ def user_json(text: str) -> str:
 def history_json(turns: Sequence[Turn], *, keep_thinking: bool = False) -> str | None:
     """Finished turns as the messages to start a conversation from; their control tokens are defused.
 
-    A turn without a reply is left out, with its message: chat templates want the roles to alternate. One that came
-    to thoughts alone has an empty reply. A call that was never answered is answered here, for the same reason.
+    A turn that failed before there was a reply is left out, with its message: chat templates want the roles to alternate.
+    One that was stopped before its first word, or came to thoughts alone, has an empty reply. A call that was never answered
+    is answered here, for the same reason.
     """
     messages: list[dict[str, Any]] = []
     for turn, following in itertools.zip_longest(turns, turns[1:]):
-        if not turn.done or not (turn.raw_text or turn.thinking or turn.tool_calls or turn.results):
+        has_reply = turn.reply is not None or turn.raw_text or turn.thinking or turn.tool_calls
+        if not turn.done or not (has_reply or turn.results):
             continue
         messages += _as_list(json.loads(turn_json(turn)))
         messages.append(_reply(turn, keep_thinking=keep_thinking))
@@ -134,9 +146,13 @@ def _as_list(value: Any) -> list[Any]:
 
 
 def _defused(value: Any) -> Any:
-    """``value`` with a space after the ``<`` of every control token in it, and no NUL, which would cut the prompt."""
+    """``value`` with a space after the ``<`` of every control token in it, no NUL, which would cut the prompt, and integers
+    that the engine cannot read as text.
+    """
     if isinstance(value, str):
         return _CONTROL_TOKENS.sub("< ", value).replace("\0", "\N{REPLACEMENT CHARACTER}")
+    if isinstance(value, int) and not _LEAST_INTEGER <= value <= _GREATEST_INTEGER:
+        return str(value)
     if isinstance(value, list | tuple):
         return [_defused(one) for one in value]
     if isinstance(value, dict):
@@ -164,6 +180,10 @@ def _turns(messages: Iterable[Message], model: ModelInfo, tokens_in: Callable[[s
     turns: list[Turn] = []
     context = 0
     prompted = not model.supports_tools
+    if not isinstance(messages, Iterable):
+        raise OptionTypeError(
+            f"messages must be a list of Message, not {type(messages).__name__}; give chat.messages, or transcript.messages"
+        )
     for place, message in enumerate(messages):
         if not isinstance(message, Message):
             raise OptionTypeError(f"messages[{place}] must be a Message, not {type(message).__name__}")
@@ -179,7 +199,7 @@ def _turns(messages: Iterable[Message], model: ModelInfo, tokens_in: Callable[[s
                 Turn.of_the_past("", None, results=message.tool_results, follows=last, prompted=prompted)
             )
         elif message.role == "assistant" and last is not None and last.reply is None:
-            _check_reply(message.text)
+            _check_reply(f"messages[{place}]", message)
             prompt = tokens_in(last.message or json.dumps([one.value for one in last.results]))
             output = tokens_in(message.text)
             context += prompt + output
@@ -213,14 +233,13 @@ def _reply_of(message: Message, usage: Usage) -> Reply:
 
 def _check_parts(where: str, message: Message, model: ModelInfo) -> None:
     """Raise for what is no image or sound of a message, and for what the model cannot take."""
-    encoders = {"image": "vision", "audio": "audio"}
     for part in message.parts:
         kind = part.get("type") if isinstance(part, dict) else None
-        if kind not in encoders or not isinstance(part.get("blob"), str):
+        if kind not in ENCODERS or not isinstance(part.get("blob"), str):
             raise OptionTypeError(
                 f'{where}.parts must be of {{"type": "image" or "audio", "blob": Base64 text}}, not {part!r:.80}'
             )
-        if encoders[kind] not in model.modalities:
+        if ENCODERS[kind] not in model.modalities:
             raise UnsupportedError(
                 f"{where} carries an {kind} part, and the model {model.name!r} takes none; leave its parts out"
             )
@@ -234,10 +253,19 @@ def _check_json(where: str, message: Message) -> None:
         json.dumps(values, ensure_ascii=False, allow_nan=False).encode()
     except (TypeError, ValueError, AttributeError, RecursionError) as error:
         raise OptionValueError(f"{where} has calls or results that are no JSON: {error}") from None
+    if is_nested_deeper(values, DEEPEST + 2):  # in the list of those of the message
+        raise OptionValueError(
+            f"{where} has calls or results that are nested more than {DEEPEST} levels deep"
+        )
 
 
-def _check_reply(text: object) -> None:
-    if "\0" in encodable_text("a reply's text", text):
+def _check_reply(where: str, message: Message) -> None:
+    if "\0" in encodable_text("a reply's text", message.text):
         raise OptionValueError(
             "a reply contains a NUL character, which the engine would cut it at; remove it"
+        )
+    encodable_text(f"{where}.thinking", message.thinking)
+    if message.finish_reason not in (None, *get_args(FinishReason)):
+        raise OptionValueError(
+            f"{where}.finish_reason={message.finish_reason!r} is none of {', '.join(get_args(FinishReason))}"
         )

@@ -18,8 +18,8 @@ class Rendered:
 
     Attributes:
         text: The whole of it.
-        tokens: Its tokens, the one for the beginning of the sequence included. What the engine puts in for images and
-            sounds is not among them: it has no text.
+        tokens: Its tokens. What the engine puts in for images and sounds is not among them, nor is the token that it
+            begins each sequence with: they have no text.
         pieces: The text of each token, for looking at them one by one; ``"".join(pieces)`` need not be the text
             where several tokens make one character.
 

@@ -11,7 +11,7 @@ import contextlib
 import json
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -79,6 +79,7 @@ class Session(TableDisplay, Closable):
         self._tools = tools_of(options)
         self._lock = threading.RLock()
         self._turns: list[Turn] = list(history)
+        self._dropped: list[Turn] = []  # to make room; said all the same
         self._closing = False
         self._closed = False
         self._resetting: Shared | None = None
@@ -123,7 +124,7 @@ class Session(TableDisplay, Closable):
 
     @property
     def messages(self) -> tuple[Message, ...]:
-        """The messages so far, the unfinished turn's user message included."""
+        """The messages so far, the unfinished turn's user message included, without those that were dropped to make room."""
         return tuple(message for turn in tuple(self._turns) for message in turn.messages)
 
     @property
@@ -241,7 +242,7 @@ class Session(TableDisplay, Closable):
 
     def _reset_to(self, options: SessionOptions) -> None:
         """A reset to a chat with other options; it joins none."""
-        self._restart(keep=0, options=options)
+        self._restart(keep=0, options=options, everything=True)
 
     def _reset_or_join(self) -> bool:
         self._require_open()
@@ -250,7 +251,7 @@ class Session(TableDisplay, Closable):
             with self._resetting_lock:
                 running = self._resetting = self._resetting or mine
             if running is mine:
-                self._restart(keep=0, reset=mine)
+                self._restart(keep=0, reset=mine, everything=True)
                 return True
         except BaseException as error:
             mine.error = error
@@ -294,7 +295,7 @@ class Session(TableDisplay, Closable):
         """
         self._require_open()
         turns = turns_of(messages, self._engine)
-        self._restart(keep=0, then=turns)
+        self._restart(keep=0, then=turns, everything=True)
 
     async def arestore(self, messages: Iterable[Message]) -> None:
         """:meth:`restore` without blocking the event loop."""
@@ -302,8 +303,13 @@ class Session(TableDisplay, Closable):
 
     @property
     def turns(self) -> tuple[Turn, ...]:
-        """The turns so far, the unfinished one last."""
+        """The turns so far, the unfinished one last, without those that were dropped to make room."""
         return tuple(self._turns)
+
+    @property
+    def dropped_turns(self) -> tuple[Turn, ...]:
+        """The oldest turns, which were dropped from the context to make room. A reset and :meth:`restore` forget them."""
+        return tuple(self._dropped)
 
     # Ending
 
@@ -437,17 +443,18 @@ class Session(TableDisplay, Closable):
                     turn.finish_unstarted()
                     return
                 self._require_open()
-                conversation, used, prompt = self._conversation_with_room(turn)
-                limit = self._engine.model.context_limit
-                self._keep_checkpoint(turn)
-                turn.start(
-                    conversation,
-                    turn_json(turn),
-                    used=used,
-                    prompt=prompt,
-                    limit=limit,
-                    call_start=self._call_start,
-                )
+                with self._undropped_unless_started(turn):
+                    conversation, used, prompt = self._conversation_with_room(turn)
+                    limit = self._engine.model.context_limit
+                    self._keep_checkpoint(turn)
+                    turn.start(
+                        conversation,
+                        turn_json(turn),
+                        used=used,
+                        prompt=prompt,
+                        limit=limit,
+                        call_start=self._call_start,
+                    )
         except BaseException as error:
             queue.leave(turn)
             if turn.started:  # a Ctrl-C, when the engine had accepted the message
@@ -458,6 +465,19 @@ class Session(TableDisplay, Closable):
                 if turn in self._turns:
                     self._turns.remove(turn)
             turn.finish_unstarted(error if isinstance(error, GemmaNotebookError) else None)
+            raise
+
+    @contextlib.contextmanager
+    def _undropped_unless_started(self, turn: Turn) -> Iterator[None]:
+        """What is dropped to make room for ``turn`` comes back when that is not sent. The caller has the lock."""
+        turns, dropped = self._turns, self._dropped
+        try:
+            yield
+        except BaseException:
+            if not turn.started and self._turns is not turns:
+                self._turns, self._dropped = turns, dropped
+                if self._holding.conversation is not None:
+                    self._holding.conversation.retire("not trimmed")
             raise
 
     def _take_in(self, turn: Turn) -> bool:
@@ -500,6 +520,13 @@ class Session(TableDisplay, Closable):
         """
         self._attempt += again
         self._restart(keep=turn)
+
+    def _put_back(self, turns: Sequence[Turn]) -> None:
+        """Go on from ``turns`` again, the latest of which were taken back; nothing when something was said meanwhile."""
+        with self._lock:
+            left = self._turns
+            if not self.closed and len(left) < len(turns) and left == list(turns[: len(left)]):
+                self._restart(len(left), then=turns[len(left) :])
 
     def _clone(self, turns: Sequence[Turn]) -> Conversation | None:
         """A clone of the handle, if that holds exactly ``turns`` and its answers are those of a replay."""
@@ -544,8 +571,12 @@ class Session(TableDisplay, Closable):
         then: Sequence[Turn] = (),
         options: SessionOptions | None = None,
         reset: Shared | None = None,
+        everything: bool = False,
     ) -> None:
-        """Go back to the turns before ``keep`` and on from ``then``, on another handle."""
+        """Go back to the turns before ``keep`` and on from ``then``, on another handle.
+
+        With ``everything`` the turns that were dropped to make room are forgotten, too.
+        """
         stopped: list[Turn] = []
         try:
             self._cancel_after(keep)  # before the lock: one that is just starting holds it
@@ -558,6 +589,7 @@ class Session(TableDisplay, Closable):
                 self._cancel_after(keep)
                 self._drain(stopped)
                 self._turns = [*self._turns[:kept], *then]
+                self._dropped = [] if everything else self._dropped
                 self._attempt = self._attempt if isinstance(keep, Turn) else 0
                 if options is not None:
                     self.options, self._tools = options, tools_of(options)
@@ -653,7 +685,8 @@ class Session(TableDisplay, Closable):
         before = self._turns[place - 1] if place else None
         if before is None or before is self._replayed:
             return True
-        return not (before.tool_calls or (before.results and not before.started))
+        unheard = not before.started and (before.results or before.reply is not None)
+        return not (before.tool_calls or unheard)
 
     def _conversation_with_room(self, turn: Turn) -> tuple[Conversation, int, int]:
         """A handle on which the turn fits, the tokens in its KV cache now, and those that the turn adds.
@@ -666,7 +699,6 @@ class Session(TableDisplay, Closable):
         """
         limit = self._engine.model.context_limit
         reserve = reply_reserve(turn.options.max_output_tokens or self.options.max_output_tokens, limit)
-        turns = self._turns
         while True:
             conversation = self._usable_conversation(turn)
             used, prompt = self._measure(conversation, turn)
@@ -676,13 +708,11 @@ class Session(TableDisplay, Closable):
             place = self._turns.index(turn.first)
             droppable, waiting = self._turns[:place], self._turns[place:]
             if self.context_policy == "error" or not droppable:
-                if turns is not self._turns:  # dropped for nothing
-                    self._turns = turns
-                    conversation.retire("not trimmed")
                 raise context_full(needed, reserve, used, limit)
             # Down to three quarters: each trim costs a prefill of all that is kept.
             drop = turns_to_drop(droppable, used + needed - limit * 3 // 4)
-            turn.trimmed_turns += drop
+            turn.trimmed_turns += sum(one.follows is None for one in droppable[:drop])
+            self._dropped = [*self._dropped, *droppable[:drop]]
             self._turns = [*droppable[drop:], *waiting]
             self._holding.drop_checkpoints()  # nobody can go back to what was forgotten
             conversation.retire("trimmed")

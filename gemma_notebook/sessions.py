@@ -188,7 +188,8 @@ class SessionManager(TableDisplay, Closable):
             temperature: Randomness, 0 and up; only matters with ``top_k`` above 1.
             random_seed: Seed of the sampler, 0 to 2³¹ - 1.
             top_k: How many of the likeliest tokens to choose from; 1 is greedy.
-            top_p: Choose among the likeliest tokens that together have this probability, above 0 to 1.
+            top_p: Choose among the likeliest tokens that together have this probability, above 0 to 1; only
+                matters with ``top_k`` above 1.
             lora_path: A LoRA file; the model must have been loaded with ``lora_rank``.
             enable_vision_modality: True to need image input, False to refuse it, None for the model's.
             enable_audio_modality: The same for audio.
@@ -276,7 +277,7 @@ class SessionManager(TableDisplay, Closable):
                 :meth:`create_session`.
 
         Example:
-            >>> chat = manager.create_chat(system_instruction="Be brief.", tools=[get_weather])
+            >>> chat = manager.create_chat(tools=[get_weather])
             >>> chat.send("What is the weather in Paris?").text
             'The answer is sunny.'
         """

@@ -7,6 +7,7 @@ and a turn that its reader has abandoned still comes to its end.
 
 from __future__ import annotations
 
+import copy
 import json
 import threading
 from collections.abc import Callable, Sequence
@@ -28,7 +29,7 @@ from gemma_notebook.messages import Delta, FinishReason, Message, Reply, Timing,
 from gemma_notebook.options import SendOptions
 from gemma_notebook.prompted import CallReader, CutCallReader, calls_text
 
-__all__ = ["Turn"]
+__all__ = ["Turn", "copies_of"]
 
 _WAIT_S = 0.1
 _CANCELLED_WAIT_S = 0.02
@@ -262,7 +263,7 @@ class Turn:
             conversation.cancel(self._generation)
 
     def cancel(self) -> None:
-        """Ask it to stop, queued or generating. Returns at once; does nothing to a finished turn."""
+        """Ask it to stop, queued or generating. Returns at once. Of a finished turn it stops what follows from its calls."""
         self._cancel_requested = True
         conversation = self._conversation
         if conversation is not None and not self.done:
@@ -391,6 +392,11 @@ class Turn:
         else:
             output = max(chunks, added - self._prompt_tokens)
         reason = self._finish_reason(generation.error, output, context)
+        if reason == "length" and not generation.error and output == chunks + 1 == self._max_output_tokens:
+            # The last token has no text, as that which ends a turn. So has a part of a character, with which the handle would
+            # be of no use: it is used no more.
+            reason = "stop"
+            conversation.retire("length")
         self._end_of_text(reason)
         if reason == "stop" and self.tool_calls:
             reason = "tool_calls"
@@ -481,6 +487,17 @@ class Turn:
             return conversation.token_count()
         except (ClosedError, EngineError):  # closed in mid-reply: nobody needs the exact number any more
             return self._context_before + self._prompt_tokens + output_tokens
+
+
+def copies_of(turns: Sequence[Turn]) -> list[Turn]:
+    """Turns that are done once more, which follow each other as those do: what is stopped in the one is not in the other."""
+    copies: dict[Turn, Turn] = {}
+    for turn in turns:
+        copies[turn] = one = copy.copy(turn)
+        one.ended = None
+        if turn.follows is not None:
+            one.follows = copies.get(turn.follows, turn.follows)
+    return [*copies.values()]
 
 
 def _timing(generation: Generation, prompt_tokens: int, output_tokens: int) -> Timing:

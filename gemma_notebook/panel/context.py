@@ -82,7 +82,7 @@ def _exchanges(messages: Sequence[Message]) -> list[list[Message]]:
 
 
 def _pairs(messages: Sequence[Message]) -> list[_Pair]:
-    """Prompts and their answers, without those that were not answered: the model does not see them again."""
+    """Prompts and their answers. Those that were not answered are not compared."""
     pairs: list[_Pair] = []
     for message in messages:
         if message.role == "user":

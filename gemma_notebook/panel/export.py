@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -11,6 +11,7 @@ from gemma_notebook.messages import Message, Timing, Usage
 from gemma_notebook.panel.approval import STATES
 from gemma_notebook.panel.interfaces import PanelChat
 from gemma_notebook.panel.requests import ExportFormat
+from gemma_notebook.prompts import ENCODERS
 from gemma_notebook.transcript import Transcript
 from gemma_notebook.transcript.record import Entry, ToolUse, use_of
 
@@ -38,6 +39,7 @@ def write(
     messages: Sequence[Mapping[str, Any]],
     chat: PanelChat,
     said: Mapping[int, Sequence[Message]] | None = None,
+    parts: Mapping[int, Sequence[dict[str, Any]]] | None = None,
 ) -> File:
     """The messages, as a snapshot tells them, as a file.
 
@@ -48,6 +50,7 @@ def write(
         messages: The messages.
         chat: The chat.
         said: The messages that each reply with calls is made of, by its number, for the JSON, which has them apart.
+        parts: The images and sounds that went with each prompt, by its number.
 
     Raises:
         KeyError, TypeError: They are no such messages.
@@ -56,7 +59,11 @@ def write(
     options = chat.options
     apart = said if said is not None and kind == "json" else {}
     transcript = Transcript(
-        entries=tuple(entry for message in messages for entry in _entries(message, apart)),
+        entries=tuple(
+            replace(entry, parts=tuple((parts or {}).get(message.get("turn", 0), ())))
+            for message in messages
+            for entry in _entries(message, apart)
+        ),
         model=chat.manager.model.name,
         system_instruction=options.system_instruction,
         options={name: getattr(options, name) for name in _OPTIONS},
@@ -71,15 +78,22 @@ def write(
     return File(f"chat-{now:%Y-%m-%d-%H%M%S}.{ending}", media_type, writers[kind]())
 
 
-def read(text: str) -> tuple[Message, ...]:
+def read(text: str, modalities: Collection[str] = ()) -> tuple[Message, ...]:
     """What an exported JSON says, as ``Chat.restore`` takes it: prompts with their replies, calls and results.
+
+    Images and sounds come with them where the model has the ``modalities``.
 
     Raises:
         TranscriptError: It is not such a JSON.
     """
     transcript = Transcript.from_json(text)
     whole = replace(transcript, entries=tuple(one for entry in transcript.entries for one in _in_turn(entry)))
-    return tuple(message for exchange in _exchanges(whole.messages) for message in exchange)
+    said = [message for exchange in _exchanges(whole.messages) for message in exchange]
+    taken = {kind for kind, encoder in ENCODERS.items() if encoder in modalities}
+    return tuple(
+        replace(message, parts=tuple(part for part in message.parts if part["type"] in taken))
+        for message in said
+    )
 
 
 def _in_turn(entry: Entry) -> Iterator[Entry]:

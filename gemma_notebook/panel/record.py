@@ -118,6 +118,11 @@ class Record:
         """The messages that each reply with calls, of those shown, is made of, by its number."""
         return {node.entry["turn"]: node.said for node in self._root.follow() if _called(node)}
 
+    @property
+    def parts(self) -> dict[int, tuple[dict[str, Any], ...]]:
+        """What was attached to each prompt, of those shown, as the model got it, by its number."""
+        return {node.entry["turn"]: node.parts for node in self._root.follow() if node.parts}
+
     def clear(self) -> None:
         """Forget the messages; the epoch ends later, with the new chat."""
         self._root = _Node({"turn": 0, "role": "user", "text": "", "state": "done"})

@@ -117,7 +117,8 @@ class Teller:
         """The chat, or the one that the front end has kept, as the text of a file."""
         try:
             if request.messages is None:
-                file = export.write(request.format, self.record.messages, self._chat, self.record.said)
+                record = self.record
+                file = export.write(request.format, record.messages, self._chat, record.said, record.parts)
             else:
                 file = export.write(request.format, request.messages, self._chat)
         except Exception as error:
@@ -137,7 +138,7 @@ class Teller:
 
     def read_export(self, text: str) -> tuple[Message, ...]:
         """What an exported JSON says."""
-        return export.read(text)
+        return export.read(text, self._chat.manager.model.modalities)
 
     def refuse(
         self, request: str | None, kind: str, why: str, *, retry: Retry | None = None, text: str | None = None

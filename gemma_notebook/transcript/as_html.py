@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Iterator
 from html import escape
 
-from gemma_notebook.transcript.as_markdown import remarks, shown_json, speaker
+from gemma_notebook.transcript.as_markdown import attached, remarks, shown_json, speaker
 from gemma_notebook.transcript.markdown_html import render_html
 from gemma_notebook.transcript.record import Entry, Transcript
 
@@ -92,7 +92,8 @@ def _messages(transcript: Transcript, *, numbers: bool) -> Iterator[str]:
         yield _said("system", "System instruction", _plain(transcript.system_instruction))
     for entry in transcript.entries:
         if entry.role == "user":
-            yield _said("you", "You", _plain(entry.text))
+            note = f'<p class="gn-note">{attached(entry)}</p>\n' if entry.parts else ""
+            yield _said("you", "You", _plain(entry.text) + note)
         else:
             yield _said("reply", speaker(transcript.model), "".join(_reply(entry, numbers=numbers)))
 

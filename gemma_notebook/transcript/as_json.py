@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 from collections.abc import Mapping
@@ -48,6 +49,7 @@ def _message(entry: Entry) -> dict[str, Any]:
         "trimmed_turns": entry.trimmed_turns,
         "usage": entry.usage and _numbers(entry.usage),
         "timing": entry.timing and _numbers(entry.timing),
+        "parts": list(entry.parts),
     }
     return {"role": entry.role, "text": entry.text} | {key: value for key, value in optional.items() if value}
 
@@ -140,7 +142,16 @@ def _entry(item: _Fields) -> Entry:
         trimmed_turns=item.whole("trimmed_turns") or 0,
         usage=_usage(item),
         timing=_timing(item),
+        parts=tuple(_part(part) for part in item.objects("parts", optional=True)),
     )
+
+
+def _part(part: _Fields) -> dict[str, Any]:
+    try:
+        base64.b64decode(part.text("blob"), validate=True)
+    except ValueError:
+        part.refuse("blob", "Base64 text")
+    return {"type": part.one_of("type", ("image", "audio")), "blob": part.raw["blob"]}
 
 
 def _outcome(call: _Fields) -> ToolOutcome | None:

@@ -46,6 +46,8 @@ def _entry(entry: Entry, model: str, *, numbers: bool) -> Iterator[str]:
     if entry.role == "user":
         yield "### You"
         yield _quoted(escaped(entry.text))
+        if entry.parts:
+            yield f"*{attached(entry)}*"
         return
     yield f"### {one_line(speaker(model))}"
     if entry.thinking:
@@ -82,6 +84,13 @@ _ENDINGS = {
     "cancelled": "Stopped",
     "context_full": "Ended because the context is full",
 }
+
+
+def attached(entry: Entry) -> str:
+    """What went with a message besides its text."""
+    kinds = [part["type"] for part in entry.parts]
+    counts = ((kinds.count("image"), "image"), (kinds.count("audio"), "sound"))
+    return ", ".join(f"{count} {name}{'' if count == 1 else 's'}" for count, name in counts if count)
 
 
 def remarks(entry: Entry, *, numbers: bool) -> Iterator[str]:

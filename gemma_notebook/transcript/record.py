@@ -76,6 +76,7 @@ class Entry:
         role: ``"user"`` or ``"assistant"``. What tools returned stands with the calls, in the reply.
         text: What was said; of a reply that was cut off, as far as it came.
         thinking: What the model thought.
+        parts: The images and sounds that went with a user's message, as in :class:`~gemma_notebook.messages.Message`.
         tool_calls: The tools that it called.
         finish_reason: Why a reply ended; None for the user's messages and for a reply that failed.
         error: What went wrong with a reply.
@@ -93,11 +94,14 @@ class Entry:
     trimmed_turns: int = 0
     usage: Usage | None = field(default=None, repr=False)
     timing: Timing | None = field(default=None, repr=False, compare=False)
+    parts: tuple[dict[str, Any], ...] = field(default=(), repr=False)
 
 
 class _Session(Protocol):
     @property
     def turns(self) -> tuple[Turn, ...]: ...
+    @property
+    def dropped_turns(self) -> tuple[Turn, ...]: ...
 
 
 class _Manager(Protocol):
@@ -145,7 +149,10 @@ class Transcript:
 
     @classmethod
     def of(cls, chat: TranscribedChat) -> Transcript:
-        """The transcript of ``chat`` as it stands; of a reply on its way what has come of it."""
+        """The transcript of ``chat`` as it stands; of a reply on its way what has come of it.
+
+        What was dropped from the context to make room is in it.
+        """
         options = chat.options
         sampling = {name: getattr(options, name) for name in _OPTIONS}
         tools = [
@@ -153,7 +160,7 @@ class Transcript:
             for tool in options.tools
         ]
         return cls(
-            entries=_entries(chat.session.turns),
+            entries=_entries((*chat.session.dropped_turns, *chat.session.turns)),
             model=chat.manager.model.name,
             system_instruction=options.system_instruction,
             options=sampling | ({"tools": tools} if tools else {}),
@@ -241,7 +248,7 @@ def _entries(turns: Iterable[Turn]) -> tuple[Entry, ...]:
     entries: list[Entry] = []
     for turn in turns:
         if turn.follows is None:
-            entries.append(Entry("user", turn.message))
+            entries.append(Entry("user", turn.message, parts=turn.parts))
         elif entries:  # what came of the calls stands with the calls
             entries[-1] = replace(entries[-1], tool_calls=tuple(use_of(one) for one in turn.results))
         entries += _reply_entries(turn)
@@ -274,7 +281,7 @@ def _reply_entries(turn: Turn) -> Iterable[Entry]:
 
 def _messages(entry: Entry) -> Iterable[Message]:
     if entry.role == "user":
-        yield Message("user", entry.text)
+        yield Message("user", entry.text, parts=entry.parts)
         return
     if not entry.text and not entry.tool_calls and entry.error is not None:
         return

@@ -6,7 +6,7 @@ import pytest
 from support import IS_TINY, load_test_model
 
 import gemma_notebook as gn
-from gemma_notebook.errors import ContextFullError, OptionTypeError, OptionValueError
+from gemma_notebook.errors import ContextFullError, EngineError, OptionTypeError, OptionValueError
 
 # The template of a pretrained checkpoint begins with examples, some hundred tokens long.
 LIMIT = 128 if IS_TINY else 256
@@ -86,6 +86,61 @@ def test_a_session_refuses_rather_than_overrun(small):
     with pytest.raises(ContextFullError):
         for _ in range(50):
             session.send("My name is Ada.")
+
+
+def test_a_message_that_is_refused_after_a_trim_drops_nothing(fake, make_fake_manager):
+    chat = make_fake_manager(context_tokens=64).create_chat()
+    while not chat.send("one two three four five six seven eight").trimmed_turns:
+        before = chat.messages
+    chat.undo()
+    said = chat.messages
+    fake.set(fail_conversation_send_message_stream="-1:8:no memory")
+    with pytest.raises(EngineError, match="no memory"):
+        chat.send("one two three four five six seven eight nine ten eleven twelve")
+    assert chat.messages == said
+    assert len(chat.transcript().entries) == len(before)
+    with pytest.raises(ContextFullError):
+        chat.send("word " * 200)
+    assert chat.messages == said
+
+
+def test_what_was_dropped_to_make_room_stays_in_the_transcript_until_the_chat_is_forgotten(small):
+    chat = small.open_chat()
+    for number in range(12):
+        chat.send(f"My name is Ada{number}.")
+    assert len(chat.messages) < 24
+    assert [entry.text for entry in chat.transcript().entries if entry.role == "user"] == [
+        f"My name is Ada{number}." for number in range(12)
+    ]
+    with chat.fork() as fork:
+        assert len(fork.transcript().entries) == 24
+    chat.undo()
+    assert len(chat.transcript().entries) == 22
+    chat.restore(chat.messages)
+    assert len(chat.transcript().entries) == len(chat.messages)
+    for _ in range(12):
+        chat.send("My name is Ada.")
+    chat.reset()
+    assert chat.transcript().entries == ()
+
+
+def test_a_reply_that_ends_with_its_limit_is_whole(real_manager):
+    chat = real_manager.create_chat()
+    whole = chat.send("My name is Ada.")
+    tokens = whole.usage.output_tokens
+    reasons = {}
+    for limit in (tokens - 1, tokens, tokens + 1, tokens + 2):
+        chat.reset()
+        reply = chat.send("My name is Ada.", max_output_tokens=limit)
+        reasons[limit - tokens] = reply.finish_reason, reply.usage.output_tokens
+        assert "Ada" in chat.send("What is my name?").text
+    # At the very limit nobody has seen yet that it ends there.
+    assert reasons == {
+        -1: ("length", tokens - 1),
+        0: ("length", tokens),
+        1: ("stop", tokens),
+        2: ("stop", tokens),
+    }
 
 
 def test_a_reply_cut_by_its_limit_says_so_and_does_not_spoil_the_next(real_manager):
@@ -187,6 +242,29 @@ def test_any_other_text_is_sent_as_it_is(fake, fake_manager, text):
     chat.send(text)
     assert "\n".join(fake.turns(1)).startswith(f"user: {text}")
     assert chat.messages[0].text == text
+
+
+@pytest.mark.parametrize(
+    ("typed", "sent"),
+    [
+        ("<start_function_call>", "< start_function_call>"),
+        ("<end_function_response>", "< end_function_response>"),
+        ("<escape>", "< escape>"),
+        ('<|"|>', '< |"|>'),
+        ("<|image|>", "< |image|>"),
+        ("<|turn>", "< |turn>"),
+        ("<audio>", "<audio>"),
+        ("a <b", "a <b"),
+    ],
+)
+def test_the_markers_of_all_gemmas_are_defused_and_tags_of_html_are_not(fake, fake_manager, typed, sent):
+    fake_manager.create_chat().send(typed)
+    assert fake.turns(1)[0] == f"user: {sent}"
+
+
+def test_a_nul_in_a_system_instruction_is_refused_with_what_to_do(real_manager):
+    with pytest.raises(OptionValueError, match="NUL character.*remove it"):
+        real_manager.create_chat(system_instruction="Be brief.\0Be kind.")
 
 
 def test_a_typed_end_of_turn_does_not_end_the_turn(fake, fake_manager):

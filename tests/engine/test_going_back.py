@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import threading
 
 import pytest
 from support import WAIT_S, tiny_only, wait_until
 
 import gemma_notebook as gn
-from gemma_notebook.errors import ClosedError, OptionTypeError, OptionValueError
+from gemma_notebook.errors import (
+    ClosedError,
+    ContextFullError,
+    EngineError,
+    OptionTypeError,
+    OptionValueError,
+)
 from gemma_notebook.holding import CHECKPOINTS_KEPT
 
 TOLD = ("My name is Ada.", "I live in Paris.", "What is my name?")
@@ -116,6 +123,85 @@ def test_a_fork_while_the_parent_generates_replays_what_is_finished(fake, fake_m
     with chat.fork() as fork:
         assert fork.messages[:2] == chat.messages[:2]
     assert stream.reply.finish_reason == "stop"
+
+
+@pytest.mark.parametrize("verb", ["stop", "undo", "reset", "close"])
+def test_what_one_does_to_a_fork_does_not_stop_the_tools_of_its_parent(real_manager, in_thread, verb):
+    began, goes_on = threading.Event(), threading.Event()
+
+    def get_weather(city: str) -> str:
+        """Get the weather of a city."""
+        began.set()
+        goes_on.wait(WAIT_S)
+        return "sunny"
+
+    chat = real_manager.open_chat(tools=[get_weather])
+    reply = in_thread(chat.send, "What is the weather in Paris?")
+    assert began.wait(WAIT_S)
+    with chat.fork() as fork:
+        assert fork.messages == chat.messages
+        getattr(fork, verb)()
+    goes_on.set()
+    assert reply.result(WAIT_S).tool_results[0].outcome == "done"
+    assert "sunny" in reply.result(WAIT_S).text
+
+
+# What cannot be sent
+
+
+AGAIN = {
+    "edit": lambda chat, text: chat.edit(0, text),
+    "aedit": lambda chat, text: asyncio.run(chat.aedit(0, text)),
+    "regenerate": lambda chat, _: chat.regenerate(),
+    "aregenerate": lambda chat, _: asyncio.run(chat.aregenerate()),
+}
+
+
+@pytest.mark.parametrize("tools", [(), (told,)])
+@pytest.mark.parametrize("verb", AGAIN)
+def test_a_message_that_cannot_be_sent_again_leaves_the_chat_as_it_was(fake, fake_manager, verb, tools):
+    fake.set(info_supports_function_calling=1)
+    chat = told(fake_manager.create_chat(tools=tools))
+    before = chat.messages
+    fake.set(fail_conversation_send_message_stream="-1:8:no memory")
+    with pytest.raises(EngineError, match="no memory"):
+        AGAIN[verb](chat, "My name is Bo.")
+    assert chat.messages == before
+    fake.set(fail_conversation_send_message_stream="")
+    chat.send("And now?")
+    [*_, created] = (int(line.split()[1]) for line in native(fake, "create"))
+    assert "user: My name is Ada." in fake.turns(created)
+
+
+@tiny_only
+@pytest.mark.parametrize("verb", ["edit", "aedit"])
+def test_an_edit_that_does_not_fit_leaves_the_models_memory_as_it_was(real_manager, verb):
+    chat = told(real_manager.create_chat())
+    with pytest.raises(ContextFullError):
+        AGAIN[verb](chat, "word " * 3000)
+    assert len(chat.messages) == 6
+    assert "Ada" in chat.send("What is my name?").text
+
+
+def test_a_failed_edit_does_not_take_back_what_was_said_meanwhile(fake_manager):
+    chat = told(fake_manager.create_chat())
+    turns = chat.session.turns
+    chat.undo()
+    chat.send("Something else.")
+    chat.session._put_back(turns)
+    assert [message.text for message in chat.messages if message.role == "user"] == [
+        *TOLD[:2],
+        "Something else.",
+    ]
+
+
+def test_what_is_answered_again_has_the_limit_that_it_was_sent_with(real_manager):
+    chat = real_manager.create_chat()
+    short = chat.send("My name is Ada.", max_output_tokens=3).text
+    assert chat.regenerate().text == short
+    assert asyncio.run(chat.aregenerate()).text == short
+    assert chat.edit(0, "My name is Ada.").text == short
+    assert len(chat.regenerate(max_output_tokens=50).text) > len(short)
 
 
 # How many, and how long
@@ -259,6 +345,9 @@ def test_the_context_of_restored_messages_is_told_before_the_first_send(real_man
         ([gn.Message("user", " ")], OptionValueError),
         ([gn.Message("user", "Hi"), gn.Message("assistant", "a\0b")], OptionValueError),
         ([gn.Message("system", "Hi")], OptionValueError),
+        ([gn.Message("user", "Hi"), gn.Message("assistant", "a", "weird")], OptionValueError),
+        ([gn.Message("user", "Hi"), gn.Message("assistant", "a", thinking=None)], OptionTypeError),
+        (None, OptionTypeError),
     ],
 )
 def test_messages_that_are_no_chat_are_refused_and_nothing_is_forgotten(fake_manager, messages, error):

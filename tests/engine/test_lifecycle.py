@@ -306,6 +306,34 @@ def test_the_partial_reply_is_replayed_to_the_fresh_handle(fake, fake_manager):
     assert kinds(fake_manager, "created", "closed") == [("created", 1), ("closed", 1), ("created", 2)]
 
 
+def test_a_message_that_was_stopped_before_the_first_word_is_remembered(real_manager):
+    chat = real_manager.create_chat()
+    stream = chat.stream("My name is Ada.")
+    chat.stop()
+    assert stream.reply.finish_reason in ("cancelled", "stop")  # a short reply may have been complete
+    assert "Ada" in chat.send("What is my name?").text
+
+
+def test_a_message_that_was_stopped_while_it_waited_is_told_with_the_next(fake, fake_manager, in_thread):
+    chat, other = fake_manager.open_chat(), fake_manager.open_chat()
+    chat.send("Hello.")
+    fake.set(gate="1", reply="one two")
+    busy = other.stream("Count.")
+    waiting = in_thread(chat.send, "My name is Ada.")
+    wait_until(lambda: len(chat.session.turns) == 2)
+    chat.stop()
+    assert waiting.result(WAIT_S).finish_reason == "cancelled"
+    fake.let_go()
+    assert busy.reply.finish_reason == "stop"
+    chat.send("What is my name?")
+    told = fake.turns(int(chat.handle_id))
+    assert "user: My name is Ada." in told
+    assert chat.messages[2:4] == (
+        gn.Message("user", "My name is Ada."),
+        gn.Message("assistant", "", "cancelled"),
+    )
+
+
 def test_a_late_stop_is_a_no_op_and_keeps_the_handle(manager):
     chat = manager.create_chat()
     chat.send("My name is Ada.")

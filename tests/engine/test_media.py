@@ -161,6 +161,22 @@ def test_a_restored_chat_has_its_images_again(fake, seeing):
     ]
 
 
+def test_a_saved_chat_has_its_images_and_says_so(fake, seeing, tmp_path):
+    chat = seeing.create_chat()
+    chat.send("What is this?", attachments=[png(2, 2), (np.zeros(16_000), 16_000)])
+    file = chat.export(tmp_path / "chat.json")
+    saved = gn.Transcript.from_json(file.read_text())
+    assert saved == chat.transcript()
+    assert saved.messages == chat.messages
+    assert [part["type"] for part in saved.messages[0].parts] == ["image", "audio"]
+    assert "1 image, 1 sound" in saved.to_markdown()
+    assert "1 image, 1 sound" in saved.to_html()
+    chat.restore(saved.messages)
+    chat.send("And now?")
+    history = json.loads(fake.options("conversation", seeing.handles.created)["messages"])
+    assert [part["type"] for part in history[0]["content"]] == ["image", "audio", "text"]
+
+
 def test_a_model_without_an_encoder_restores_no_image_and_forgets_nothing(seeing, real_manager):
     chat = seeing.create_chat()
     chat.send("What is this?", attachments=[png(2, 2)])

@@ -13,6 +13,7 @@ from typing import Literal
 
 import pydantic
 import pytest
+from support import load_test_model
 
 from gemma_notebook.errors import OptionTypeError, OptionValueError, ResponseFormatError, UnsupportedError
 
@@ -73,12 +74,48 @@ def test_an_object_has_no_properties_but_those_that_are_named_unless_the_schema_
 
 
 def test_an_integer_has_an_end_unless_the_schema_says_so(fake, manager, chat):
-    free, sized = {"type": "integer"}, {"type": "integer", "minimum": 0}
-    schema = {"type": "object", "properties": {"a": free, "b": sized, "c": {"type": "number"}}}
+    least, most = {"minimum": 1 - 10**18}, {"maximum": 10**18 - 1}
+    given = {
+        "free": ({"type": "integer"}, {**least, **most}),
+        "from": ({"type": "integer", "minimum": 0}, most),
+        "above": ({"type": ["integer", "null"], "exclusiveMinimum": 0}, most),
+        "to": ({"type": "integer", "maximum": 9}, least),
+        "between": ({"type": "integer", "minimum": 0, "exclusiveMaximum": 9}, {}),
+        "chosen": ({"type": "integer", "enum": [1, 2]}, {}),
+        "number": ({"type": "number"}, {}),
+    }
+    schema = {"type": "object", "properties": {name: written for name, (written, _) in given.items()}}
     fake.set(reply="{}")
     chat.send("Go.", response_format=schema)
     properties = json.loads(sent(fake, manager)["send_constraint"])["properties"]
-    assert properties == {**schema["properties"], "a": {**free, "minimum": 1 - 10**18, "maximum": 10**18 - 1}}
+    assert properties == {name: {**written, **added} for name, (written, added) in given.items()}
+
+
+def test_what_the_engine_thinks_of_letters_beyond_ascii_is_not_printed(capfd):
+    with load_test_model() as manager:  # it is tried once for each
+        with contextlib.suppress(UnsupportedError):
+            manager.create_chat().send("Hello", response_format="é", max_output_tokens=10)
+        assert manager.handles.live == 1
+    assert capfd.readouterr().err == ""
+
+
+def test_an_integer_with_one_bound_ends(real_manager):
+    reply = real_manager.create_chat().send(
+        "My age is 31.", response_format=pydantic.PositiveInt, max_output_tokens=60
+    )
+    assert reply.finish_reason == "stop"
+    assert reply.parsed > 0
+
+
+def test_an_object_that_refers_to_another_may_have_the_properties_of_both(real_manager):
+    schema = {
+        "$ref": "#/$defs/a",
+        "properties": {"name": {"type": "string"}},
+        "required": ["name"],
+        "$defs": {"a": {"type": "object", "properties": {"age": {"type": "integer"}}}},
+    }
+    reply = real_manager.create_chat().send("My name is Ada.", response_format=schema, max_output_tokens=60)
+    assert reply.finish_reason == "length" or "name" in reply.parsed
 
 
 def test_a_pydantic_model_gives_its_schema_and_the_reply_is_one(fake, chat):

@@ -601,6 +601,61 @@ def test_a_restored_chat_has_its_calls_and_their_results(fake, manager):
     assert history[2]["content"][0]["response"] == 2
 
 
+@pytest.mark.parametrize(
+    ("value", "told"), [(2**64 - 1, 2**64 - 1), (2**64, str(2**64)), (-(2**63) - 1, str(-(2**63) - 1))]
+)
+def test_integers_that_the_engine_cannot_read_are_told_as_text(fake, manager, value, told):
+    def count() -> int:
+        """Count."""
+        return value
+
+    fake.set(chunk_replies=replies(calls(("count", {})), says("Many."), says("Yes.")))
+    chat = manager.create_chat(tools=[count])
+    assert chat.send("Count.").tool_results[0].value == value
+    assert last_sent(fake)["content"][0]["response"] == told
+
+
+def test_a_huge_integer_does_not_make_the_model_forget_the_chat(real_manager):
+    def get_weather(city: str) -> int:
+        """Get the weather of a city."""
+        return 10**400
+
+    chat = real_manager.create_chat(tools=[get_weather])
+    chat.send("My name is Ada.")
+    assert chat.send("What is the weather in Paris?").tool_results
+    assert "Ada" in chat.send("What is my name?").text
+    chat.restore(chat.messages)
+    assert "Ada" in chat.send("What is my name?").text
+
+
+def test_a_result_that_is_nested_too_deeply_for_the_engine_is_an_error_for_the_model(real_manager):
+    def get_weather(city: str) -> list:
+        """Get the weather of a city."""
+        value = []
+        for _ in range(150):
+            value = [value]
+        return value
+
+    chat = real_manager.create_chat(tools=[get_weather])
+    [result] = chat.send("What is the weather in Paris?").tool_results
+    assert (result.outcome, "40 levels" in result.value["error"]) == ("error", True)
+    assert chat.send("My name is Ada.").text
+    deep = gn.ToolResult(result.call, json.loads("[" * 60 + "]" * 60))
+    with pytest.raises(OptionValueError, match="40 levels"):
+        chat.restore([*chat.messages[:2], gn.Message("tool", "", tool_results=(deep,))])
+
+
+def test_a_trim_counts_what_the_user_said_and_not_the_rounds_of_tools(fake, make_fake_manager):
+    fake.set(info_supports_function_calling=1)
+    chat = make_fake_manager(context_tokens=160).create_chat(tools=[add])
+    said = trimmed = 0
+    while not trimmed:
+        fake.set(chunk_replies=replies(calls(("add", {"a": 1, "b": 1})), says("one two three four five six")))
+        trimmed = chat.send("Add one and one and tell me at some length what that comes to.").trimmed_turns
+        said += 1
+    assert trimmed == said - sum(message.role == "user" for message in chat.messages)
+
+
 def test_trim_never_parts_a_call_from_its_result(fake, make_fake_manager):
     fake.set(info_supports_function_calling=1)
     manager = make_fake_manager(context_tokens=160)

@@ -504,6 +504,15 @@ def test_a_call_that_was_stopped_while_the_user_was_asked_is_not_carried_out(fak
         (['<tool_call>{"name": "add", "arguments": {"a": 2, "b": 3}}', "</tool_call>"], "", ["add"]),
         (['{"type": "function", "name": "add", "parameters": {"a": 2, "b": 3}}'], "", ["add"]),
         (['{"type":"function","function":{"name":"add","arguments":{"a": 2, "b": 3}}}'], "", ["add"]),
+        (['{"function": {"na', 'me": "add", "arguments": {"a": 2, "b": 3}}}'], "", ["add"]),
+        (['{"tool_calls": [{"function": {"name": "add", "arguments": {"a": 2, "b": 3}}}]}'], "", ["add"]),
+        (['{"id": 1, "name": "add", "arguments": {"a": 2, "b": 3}}'], "", ["add"]),
+        (["```javascr", 'ipt\n{"name": "add", "arguments": {"a": 2, "b": 3}}\n```'], "", ["add"]),
+        (
+            ["```json\n", '{"x": 1}\n``', '`\n{"name": "add", "arguments": {"a": 2, "b": 3}}'],
+            '```json\n{"x": 1}\n```',
+            ["add"],
+        ),
         (
             ['{"name": "add", "parameters": {"a": 2, "b": 3}}\n', '{"name": "no", "parameters": {}}'],
             "",

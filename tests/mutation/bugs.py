@@ -441,7 +441,19 @@ BUGS = (
     bug(
         "a message that cannot fit empties the chat",
         SESSION,
-        "                    self._turns = turns\n",
+        "                self._turns, self._dropped = turns, dropped\n",
+        "                pass\n",
+    ),
+    bug(
+        "a stopped message without a reply is not replayed",
+        PROMPTS,
+        "turn.reply is not None or turn.raw_text",
+        "turn.raw_text",
+    ),
+    bug(
+        "what was dropped to make room is forgotten",
+        SESSION,
+        "            self._dropped = [*self._dropped, *droppable[:drop]]\n",
         "",
     ),
     bug(
@@ -449,6 +461,24 @@ BUGS = (
         CHAT,
         "        session._new_turn(message, max_output_tokens)",
         "        #",
+    ),
+    bug(
+        "an edit that cannot be sent forgets",
+        CHAT,
+        "                session._put_back(turns)",
+        "                pass",
+    ),
+    bug(
+        "a fork has its parent's turns",
+        CHAT,
+        "parent.options, copies_of(turns), lambda",
+        "parent.options, turns, lambda",
+    ),
+    bug(
+        "an integer that is too large drops the history",
+        PROMPTS,
+        "        return str(value)\n    if isinstance(value, list | tuple):",
+        "        return value\n    if isinstance(value, list | tuple):",
     ),
     # Going back
     bug(
@@ -478,26 +508,26 @@ BUGS = (
     bug(
         "a clone is taken after the message is sent",
         SESSION,
-        """                self._keep_checkpoint(turn)
-                turn.start(
-                    conversation,
-                    turn_json(turn),
-                    used=used,
-                    prompt=prompt,
-                    limit=limit,
-                    call_start=self._call_start,
-                )
+        """                    self._keep_checkpoint(turn)
+                    turn.start(
+                        conversation,
+                        turn_json(turn),
+                        used=used,
+                        prompt=prompt,
+                        limit=limit,
+                        call_start=self._call_start,
+                    )
 """,
-        """                turn.start(
-                    conversation,
-                    turn_json(turn),
-                    used=used,
-                    prompt=prompt,
-                    limit=limit,
-                    call_start=self._call_start,
-                )
-                turn.drain()
-                self._keep_checkpoint(turn)
+        """                    turn.start(
+                        conversation,
+                        turn_json(turn),
+                        used=used,
+                        prompt=prompt,
+                        limit=limit,
+                        call_start=self._call_start,
+                    )
+                    turn.drain()
+                    self._keep_checkpoint(turn)
 """,
     ),
     bug(
@@ -712,9 +742,7 @@ BUGS = (
         "if dropped >= tokens and (following is None or following.follows is None):",
         "if dropped >= tokens:",
     ),
-    bug(
-        "a call is shown as text", PROMPTED, "if _may_become_call(self._held[begin.start() :]):", "if False:"
-    ),
+    bug("a call is shown as text", PROMPTED, "if _may_become_call(self._held[begin:]):", "if False:"),
     bug(
         "an undo takes back the answer alone",
         CHAT,

@@ -98,6 +98,28 @@ def test_a_branch_that_is_shown_again_has_its_file_in_the_models_context(
     assert [message["content"][-1]["text"] for message in history[::2]] == ["What is this?", "Thank you."]
 
 
+@pytest.mark.parametrize("sees", [True, False])
+def test_an_exported_file_has_the_image_which_is_imported_where_the_model_sees(
+    fake: Any, open_front: Callable[..., FrontEnd], sees: bool
+) -> None:
+    front = open_front(info_supports_vision=1)
+    front.wait(type="turn", role="assistant", state="done", request=send_with(front, png()))
+    files = {
+        kind: front.wait(type="exported", request=front.ask("export", format=kind))["text"]
+        for kind in ("json", "markdown", "html")
+    }
+    assert json.loads(files["json"])["messages"][0]["parts"][0]["type"] == "image"
+    assert "1 image" in files["markdown"]
+    assert "1 image" in files["html"]
+    other = front if sees else open_front(info_supports_vision=0)
+    request = other.ask("import", epoch=1, text=files["json"])
+    other.wait(type="state", status="idle", epoch=2, request=request)
+    other.wait(type="turn", role="assistant", state="done", request=other.send("Go on.", epoch=2))
+    created = max(int(line.split()[1]) for line in fake.log if line.startswith("create "))
+    history = json.loads(fake.options("conversation", created)["messages"])
+    assert [part["type"] for part in history[0]["content"]] == ["image", "text"] if sees else ["text"]
+
+
 @pytest.mark.parametrize(
     ("info", "data", "file", "kind", "words"),
     [

@@ -118,12 +118,15 @@ def test_the_decorator_keeps_the_function_callable():
     assert repr(double) == "Tool('double')"
 
 
-@pytest.mark.parametrize("timeout_s", [0, -1, float("nan")])
+def test_a_nul_in_a_description_is_refused_as_it_would_cut_the_prompt():
+    with pytest.raises(ToolError, match="NUL character.*remove it"):
+        gn.tool(name="x", description="One.\0Two.")(lambda: None)
+
+
+@pytest.mark.parametrize("timeout_s", [0, -1, float("nan"), None, "5", True])
 def test_a_tool_needs_time(timeout_s):
     with pytest.raises(ToolError, match="more than 0 seconds"):
-        gn.tool(timeout_s=timeout_s)(lambda: None) if timeout_s is None else gn.tool(
-            name="x", timeout_s=timeout_s
-        )(lambda: None)
+        gn.tool(name="x", timeout_s=timeout_s)(lambda: None)
 
 
 def test_an_annotation_that_is_not_defined_is_named():

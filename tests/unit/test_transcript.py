@@ -342,6 +342,8 @@ def broken_message(**changes: object) -> str:
         (broken_message(usage={"prompt_tokens": 1.5}), r"messages\[0\].usage: 'prompt_tokens'"),
         (broken_message(timing={"total_s": "1"}), "'total_s' must be a number"),
         (broken_message(timing=[1]), "'timing' must be an object"),
+        (broken_message(parts=[{"type": "video", "blob": "QUJD"}]), "'type' must be one of 'image'"),
+        (broken_message(parts=[{"type": "image", "blob": "no"}]), r"parts\[0\]: 'blob' must be Base64 text"),
         (broken(options={"x": float("nan")}), "NaN is no number"),
         ('{"format": 1e999}', "too large"),
         (broken(options={"x": [[[]]]}).replace("[[[]]]", "[" * 60 + "]" * 60), "nested too deeply"),
@@ -399,6 +401,7 @@ def test_any_value_in_any_field_is_taken_or_refused_and_never_worse(name, value)
             "trimmed_turns",
             "usage",
             "timing",
+            "parts",
         ]
     ),
     json_values,
