@@ -326,7 +326,7 @@ class Chat(TableDisplay, Closable):
 
     async def arestore(self, messages: Iterable[Message]) -> None:
         """:meth:`restore` without blocking the event loop."""
-        await in_thread(self.restore, tuple(messages))
+        await in_thread(self.restore, messages)
 
     # Going back
 
@@ -341,10 +341,7 @@ class Chat(TableDisplay, Closable):
     def _take_back(self, *, again: bool = False) -> Turn:
         """Take back the last turn; the one with its message."""
         session = self._usable_session()
-        turns = session.turns
-        if not turns:
-            raise OptionValueError("there is no turn to take back; the chat is empty")
-        said = turns[-1].first
+        said = _last_said(session)
         session._rewind_before(said, again=again)
         self._tell_watchers()
         return said
@@ -365,20 +362,24 @@ class Chat(TableDisplay, Closable):
 
         Raises:
             OptionValueError: There is no reply yet.
-            ContextFullError, EngineError: As :meth:`send`; nothing is forgotten then.
+            ContextFullError, EngineError: As :meth:`send`; nothing is forgotten where it cannot be sent.
         """
-        session, turns = self._before_again(max_output_tokens)
-        said = self._take_back(again=True)
-        with self._or_put_back(session, turns):
-            stream = self._stream(*self._turn_like(said, said.message, max_output_tokens))
-        with stream:
+        with self._stream_again(max_output_tokens) as stream:
             return stream.reply
+
+    def _stream_again(self, max_output_tokens: int | None = None) -> ReplyStream:
+        session = self._before_again(max_output_tokens)
+        said = _last_said(session)
+        turn = self._turn_like(session, said, said.message, max_output_tokens)
+        with self._taken_back(session, said, again=True):
+            return self._stream(session, turn)
 
     async def aregenerate(self, *, max_output_tokens: int | None = None) -> Reply:
         """:meth:`regenerate` without blocking the event loop."""
-        session, turns = self._before_again(max_output_tokens)
-        said = await in_thread(self._take_back, again=True)
-        return await self._asend_again(session, turns, said, said.message, max_output_tokens)
+        session = self._before_again(max_output_tokens)
+        said = _last_said(session)
+        turn = self._turn_like(session, said, said.message, max_output_tokens)
+        return await self._astream(session, turn, within=self._taken_back(session, said, again=True)).areply()
 
     def edit(self, index: int, message: str, *, max_output_tokens: int | None = None) -> Reply:
         """Replace the text of one of the user's messages, forget all that came after it, and answer.
@@ -390,60 +391,41 @@ class Chat(TableDisplay, Closable):
 
         Raises:
             OptionValueError: There is no message of the user's at ``index``.
-            ContextFullError, EngineError: As :meth:`send`; nothing is forgotten then.
+            ContextFullError, EngineError: As :meth:`send`; nothing is forgotten where it cannot be sent.
         """
-        session, turns = self._before_again(max_output_tokens)
-        said = self._rewind_to(index, message, max_output_tokens)
-        with self._or_put_back(session, turns):
-            stream = self._stream(*self._turn_like(said, message, max_output_tokens))
+        session = self._before_again(max_output_tokens)
+        said = _said_at(session, index)
+        turn = self._turn_like(session, said, message, max_output_tokens)
+        with self._taken_back(session, said):
+            stream = self._stream(session, turn)
         with stream:
             return stream.reply
 
     async def aedit(self, index: int, message: str, *, max_output_tokens: int | None = None) -> Reply:
         """:meth:`edit` without blocking the event loop."""
-        session, turns = self._before_again(max_output_tokens)
-        said = await in_thread(self._rewind_to, index, message, max_output_tokens)
-        return await self._asend_again(session, turns, said, message, max_output_tokens)
+        session = self._before_again(max_output_tokens)
+        said = _said_at(session, index)
+        turn = self._turn_like(session, said, message, max_output_tokens)
+        return await self._astream(session, turn, within=self._taken_back(session, said)).areply()
 
-    def _before_again(self, max_output_tokens: int | None) -> tuple[Session, tuple[Turn, ...]]:
-        """The session and its turns, before some are taken back. Raises for what cannot be sent."""
+    def _before_again(self, max_output_tokens: int | None) -> Session:
+        """The session. Raises for what cannot be sent, before anything is forgotten for it."""
         SendOptions(max_output_tokens=max_output_tokens)
         self._line.require_outside()
-        session = self._usable_session()
-        return session, tuple(turn for turn in session.turns if turn.done)
+        return self._usable_session()
 
     @contextlib.contextmanager
-    def _or_put_back(self, session: Session, turns: Sequence[Turn]) -> Iterator[None]:
-        """What was taken back comes back when what follows cannot be sent."""
+    def _taken_back(self, session: Session, said: Turn, *, again: bool = False) -> Iterator[None]:
+        """Take back ``said`` and all after it, and put that back when what follows cannot be sent, or is interrupted."""
+        taken = session._rewind_before(said, again=again)
+        self._tell_watchers()
         try:
             yield
-        except GemmaNotebookError:
+        except BaseException:
             with contextlib.suppress(GemmaNotebookError):
-                session._put_back(turns)
+                session._put_back(taken)
             self._tell_watchers()
             raise
-
-    async def _asend_again(
-        self,
-        session: Session,
-        turns: Sequence[Turn],
-        said: Turn,
-        message: str,
-        max_output_tokens: int | None,
-    ) -> Reply:
-        again = self._turn_like(said, message, max_output_tokens)
-        return await self._astream(*again, within=self._or_put_back(session, turns)).areply()
-
-    def _rewind_to(self, index: int, message: str, max_output_tokens: int | None) -> Turn:
-        session = self._usable_session()
-        session._new_turn(message, max_output_tokens)  # raises before anything is forgotten for it
-        place = 0
-        for turn in session.turns:
-            if place == index and turn.follows is None:
-                session._rewind_before(turn)
-                return turn
-            place += len(turn.messages)
-        raise OptionValueError(f"message {index!r} is not one of the user's; see chat.messages")
 
     def fork(self) -> Chat:
         """A second chat, on a lane of its own, that goes on from where this one stands.
@@ -452,10 +434,10 @@ class Chat(TableDisplay, Closable):
             SessionLimitError: ``max_sessions`` are open already.
         """
         parent = self._usable_session()
-        turns = [turn for turn in parent.turns if turn.done]
+        turns, dropped = [turn for turn in parent.turns if turn.done], parent.dropped_turns
         # Copies: a turn that is stopped in one of the two goes on in the other.
         session = self.manager._open(parent.options, copies_of(turns), lambda: parent._clone(turns))
-        session._dropped = list(parent.dropped_turns)
+        session._dropped = [turn for turn in dropped if turn not in turns]
         return Chat(
             self.manager,
             self.options,
@@ -568,10 +550,9 @@ class Chat(TableDisplay, Closable):
         parts = self._parts(attachments) if _are_given(attachments) else ()
         return session, session._new_turn(message, max_output_tokens, parts=parts, response_format=wanted)
 
-    def _turn_like(self, said: Turn, message: str, max_output_tokens: int | None) -> tuple[Session, Turn]:
+    def _turn_like(self, session: Session, said: Turn, message: str, max_output_tokens: int | None) -> Turn:
         """A turn with what was sent with another one."""
-        session = self._usable_session()
-        return session, session._new_turn(
+        return session._new_turn(
             message,
             max_output_tokens or said.options.max_output_tokens,
             parts=said.parts,
@@ -689,6 +670,24 @@ def _ask_each(askers: list[Callable[[ToolCall], bool | None]], call: ToolCall) -
 def _tell_all(watchers: list[Callable[[], None]]) -> None:
     for changed in tuple(watchers):
         changed()
+
+
+def _last_said(session: Session) -> Turn:
+    """The turn with the user's latest message."""
+    turns = session.turns
+    if not turns:
+        raise OptionValueError("there is no turn to take back; the chat is empty")
+    return turns[-1].first
+
+
+def _said_at(session: Session, index: int) -> Turn:
+    """The turn with the user's message that is the chat's ``index``th."""
+    place = 0
+    for turn in session.turns:
+        if place == index and turn.follows is None:
+            return turn
+        place += len(turn.messages)
+    raise OptionValueError(f"message {index!r} is not one of the user's; see chat.messages")
 
 
 def _within(context: contextlib.AbstractContextManager[None] | None, call: Callable[[], None]) -> None:

@@ -183,8 +183,10 @@ class _Closing:
 
 
 def _bounded(integer: dict[str, Any]) -> dict[str, Any]:
-    """The schema of an integer with both bounds, where it says nothing else of which there are."""
-    if _CHOSEN & integer.keys():
+    """The schema of an integer with both bounds, where it says nothing else of which there are, and has room for them."""
+    given = [integer[key] for key in (*_LEAST, *_GREATEST) if key in integer]
+    has_room = all(isinstance(bound, int | float) and -_MOST < bound < _MOST for bound in given)
+    if _CHOSEN & integer.keys() or not has_room:
         return integer
     least = {} if _LEAST & integer.keys() else {"minimum": -_MOST}
     greatest = {} if _GREATEST & integer.keys() else {"maximum": _MOST}
@@ -208,6 +210,6 @@ def _schema_json(schema: Mapping[str, Any], *, checked: bool = False) -> str:
         written.encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise OptionValueError(f"response_format is no JSON schema: {error}; give {_HINT}") from None
-    if "\\u0000" in written:
+    if "\\u0000" in written.replace("\\\\", ""):  # but for a backslash and the five characters
         raise OptionValueError("response_format contains a NUL character; remove it")
     return written

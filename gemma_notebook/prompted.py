@@ -25,6 +25,7 @@ _RULE = (
 )
 # A fence with whatever word for the language, or Qwen's mark.
 _FENCE = "```"
+_FENCES = re.compile(rf"^[ \t]*{_FENCE}", re.MULTILINE)
 _OPENING = re.compile(rf"(?:{_FENCE}[\w+#.-]{{0,20}}|<tool_call>)\s*", re.IGNORECASE)
 # In whatever order a model writes them.
 _KEYS = (
@@ -129,8 +130,8 @@ class CallReader:
     def _beginnings(self, held: str) -> Iterator[int]:
         """Where in what is held a call may begin: not at the end of a block of something else."""
         for begin in _BEGINNINGS.finditer(held):
-            is_open = (self._shown + held[: begin.start()]).count(_FENCE) % 2 == 1
-            if not (is_open and begin[0].endswith("`")):
+            before = self._shown + held[: begin.start()] if begin[0].endswith("`") else ""
+            if len(_FENCES.findall(before)) % 2 == 0:
                 yield begin.start()
 
     def _show(self, end: int) -> str:
@@ -170,12 +171,31 @@ class CutCallReader:
 
 def _may_become_call(text: str) -> bool:
     begun = _without_opening(text)
-    return any(head.startswith(begun) or begun.startswith(head) for head in (*_HEADS, *_OPENINGS))
+    if any(opening.startswith(begun) for opening in (*_HEADS, *_OPENINGS)):
+        return True
+    return begun.startswith(_HEADS) and (bool(_calls(text)) or not _is_other_json(text))
 
 
 def _is_broken_call(text: str) -> bool:
     begun = _without_opening(text)
-    return begun.startswith(_HEADS) and ('"parameters"' in begun or '"arguments"' in begun)
+    looks_like_one = begun.startswith(_HEADS) and ('"parameters"' in begun or '"arguments"' in begun)
+    return looks_like_one and not _is_other_json(text)
+
+
+def _is_other_json(text: str) -> bool:
+    """Whether the text begins with a whole value that is no call."""
+    try:
+        value, _ = _DECODER.raw_decode(_OPENING.sub("", text.lstrip(), count=1))
+    except (ValueError, RecursionError):
+        return False
+    return all(_call(one) is None for one in _listed(value))
+
+
+def _listed(value: Any) -> list[Any]:
+    """What may be calls in one value: it, its items, or those of the list that OpenAI's form has them in."""
+    if isinstance(value, dict) and isinstance(value.get("tool_calls"), list):
+        value = value["tool_calls"]
+    return value if isinstance(value, list) else [value]
 
 
 def _without_opening(text: str) -> str:
@@ -197,9 +217,7 @@ def _calls(text: str) -> list[ToolCall]:
             json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
         except (ValueError, RecursionError):
             return []
-        if isinstance(value, dict) and isinstance(value.get("tool_calls"), list):
-            value = value["tool_calls"]
-        values += value if isinstance(value, list) else [value]
+        values += _listed(value)
         while place < len(text) and text[place] in " \t\r\n,;":
             place += 1
     found = [_call(one) for one in values]

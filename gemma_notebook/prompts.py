@@ -17,7 +17,7 @@ from gemma_notebook.errors import OptionTypeError, OptionValueError, Unsupported
 from gemma_notebook.messages import FinishReason, Message, ModelInfo, Reply, Timing, ToolResult, Usage
 from gemma_notebook.options import encodable_text
 from gemma_notebook.prompted import results_text
-from gemma_notebook.tools import DEEPEST, is_nested_deeper
+from gemma_notebook.tools import DEEPEST_READ, is_nested_deeper
 from gemma_notebook.turns import Turn
 
 __all__ = [
@@ -86,8 +86,7 @@ def history_json(turns: Sequence[Turn], *, keep_thinking: bool = False) -> str |
     """
     messages: list[dict[str, Any]] = []
     for turn, following in itertools.zip_longest(turns, turns[1:]):
-        has_reply = turn.reply is not None or turn.raw_text or turn.thinking or turn.tool_calls
-        if not turn.done or not (has_reply or turn.results):
+        if not turn.done or not (turn.has_reply or turn.results):
             continue
         messages += _as_list(json.loads(turn_json(turn)))
         messages.append(_reply(turn, keep_thinking=keep_thinking))
@@ -253,10 +252,8 @@ def _check_json(where: str, message: Message) -> None:
         json.dumps(values, ensure_ascii=False, allow_nan=False).encode()
     except (TypeError, ValueError, AttributeError, RecursionError) as error:
         raise OptionValueError(f"{where} has calls or results that are no JSON: {error}") from None
-    if is_nested_deeper(values, DEEPEST + 2):  # in the list of those of the message
-        raise OptionValueError(
-            f"{where} has calls or results that are nested more than {DEEPEST} levels deep"
-        )
+    if is_nested_deeper(values, DEEPEST_READ):
+        raise OptionValueError(f"{where} has calls or results that are nested too deeply for the engine")
 
 
 def _check_reply(where: str, message: Message) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gemma_notebook.errors import ContextFullError
+from gemma_notebook.messages import Usage
 from gemma_notebook.turns import Turn
 
 __all__ = ["context_full", "media_tokens", "reply_reserve", "turns_to_drop"]
@@ -31,15 +32,34 @@ def reply_reserve(max_output_tokens: int | None, limit: int) -> int:
     return min(max_output_tokens or 64, limit // 2)
 
 
-def turns_to_drop(turns: list[Turn], tokens: int) -> int:
-    """How many of the oldest turns hold at least ``tokens``; one at least."""
-    dropped = 0
-    for count, (turn, following) in enumerate(itertools.zip_longest(turns, turns[1:]), start=1):
-        if turn.reply is not None:
-            dropped += turn.reply.usage.prompt_tokens + turn.reply.usage.output_tokens
+def turns_to_drop(turns: list[Turn], *, wanted: int, needed: int, total: int) -> int:
+    """How many of the oldest turns hold about as many tokens as are ``wanted``, or, where those would be all, ``needed``; one at
+    least.
+
+    Args:
+        turns: The turns.
+        wanted: Tokens, so that it will be a while until the next trim.
+        needed: Tokens without which the message does not fit.
+        total: Those that all turns have at most. Not all that a turn takes is counted with it: of one that was restored the
+            template's part is not.
+    """
+    sizes = [1 if turn.reply is None else 1 + _tokens(turn.reply.usage) for turn in turns]
+    scale = max(1.0, total / sum(sizes))
+    counts = [_with_tokens(turns, [size * scale for size in sizes], tokens) for tokens in (wanted, needed)]
+    return next((count for count in counts if count < len(turns)), len(turns))
+
+
+def _with_tokens(turns: list[Turn], sizes: list[float], tokens: int) -> int:
+    dropped = 0.0
+    for count, (size, following) in enumerate(itertools.zip_longest(sizes, turns[1:]), start=1):
+        dropped += size
         if dropped >= tokens and (following is None or following.follows is None):
             return count  # never between a call and its result
-    return max(1, len(turns))
+    return len(turns)
+
+
+def _tokens(usage: Usage) -> int:
+    return usage.prompt_tokens + usage.output_tokens
 
 
 def context_full(needed: int, reserve: int, used: int, limit: int) -> ContextFullError:

@@ -12,7 +12,7 @@ import json
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +51,23 @@ __all__ = ["Session"]
 _KEEPS = json.dumps({"keep_thinking": True})
 
 
+@dataclass(frozen=True, slots=True)
+class TakenBack:
+    """Turns that were taken back.
+
+    Attributes:
+        turns: The turns.
+        restarts: How often the session had forgotten something, this time included; -1 when nothing was taken back.
+        left: How many turns were left.
+        again: The sampler was told to begin with the next seed.
+    """
+
+    turns: tuple[Turn, ...]
+    restarts: int
+    left: int
+    again: bool = False
+
+
 class Session(TableDisplay, Closable):
     """One conversation with the model. Safe to use from any thread and any event loop.
 
@@ -85,6 +102,7 @@ class Session(TableDisplay, Closable):
         self._resetting: Shared | None = None
         self._resetting_lock = threading.Lock()
         self._attempt = 0
+        self._restarts = 0  # how often something was forgotten
         self._replayed: Turn | None = None  # the last turn that the handle was created with
         self._holding = Holding()
         self._forgotten: weakref.finalize[..., Session] | None = None
@@ -299,7 +317,7 @@ class Session(TableDisplay, Closable):
 
     async def arestore(self, messages: Iterable[Message]) -> None:
         """:meth:`restore` without blocking the event loop."""
-        await in_thread(self.restore, tuple(messages))
+        await in_thread(self.restore, messages)
 
     @property
     def turns(self) -> tuple[Turn, ...]:
@@ -310,6 +328,12 @@ class Session(TableDisplay, Closable):
     def dropped_turns(self) -> tuple[Turn, ...]:
         """The oldest turns, which were dropped from the context to make room. A reset and :meth:`restore` forget them."""
         return tuple(self._dropped)
+
+    @property
+    def all_turns(self) -> tuple[Turn, ...]:
+        """All turns so far, those that were dropped to make room first. Never waits."""
+        turns = tuple(self._turns)  # before: what is dropped meanwhile is in both then
+        return (*(turn for turn in tuple(self._dropped) if turn not in turns), *turns)
 
     # Ending
 
@@ -474,7 +498,7 @@ class Session(TableDisplay, Closable):
         try:
             yield
         except BaseException:
-            if not turn.started and self._turns is not turns:
+            if not turn.started and (self._turns, self._dropped) != (turns, dropped):
                 self._turns, self._dropped = turns, dropped
                 if self._holding.conversation is not None:
                     self._holding.conversation.retire("not trimmed")
@@ -513,20 +537,21 @@ class Session(TableDisplay, Closable):
             return False
         return any(turn.thinking for turn in turns[turns.index(turns[-1].first) :])
 
-    def _rewind_before(self, turn: Turn, *, again: bool = False) -> None:
+    def _rewind_before(self, turn: Turn, *, again: bool = False) -> TakenBack:
         """Forget ``turn`` and all after it; nothing when it was forgotten meanwhile, as by a reset.
 
         With ``again`` a sampler that is not greedy begins with the next seed, for another reply.
         """
         self._attempt += again
-        self._restart(keep=turn)
+        return replace(self._restart(keep=turn), again=again)
 
-    def _put_back(self, turns: Sequence[Turn]) -> None:
-        """Go on from ``turns`` again, the latest of which were taken back; nothing when something was said meanwhile."""
+    def _put_back(self, taken: TakenBack) -> None:
+        """Go on from what was taken back; nothing when something was said or forgotten meanwhile."""
         with self._lock:
-            left = self._turns
-            if not self.closed and len(left) < len(turns) and left == list(turns[: len(left)]):
-                self._restart(len(left), then=turns[len(left) :])
+            if not self.closed and (self._restarts, len(self._turns)) == (taken.restarts, taken.left):
+                attempt = self._attempt - taken.again
+                self._restart(taken.left, then=[turn for turn in taken.turns if turn.done])
+                self._attempt = attempt
 
     def _clone(self, turns: Sequence[Turn]) -> Conversation | None:
         """A clone of the handle, if that holds exactly ``turns`` and its answers are those of a replay."""
@@ -572,7 +597,7 @@ class Session(TableDisplay, Closable):
         options: SessionOptions | None = None,
         reset: Shared | None = None,
         everything: bool = False,
-    ) -> None:
+    ) -> TakenBack:
         """Go back to the turns before ``keep`` and on from ``then``, on another handle.
 
         With ``everything`` the turns that were dropped to make room are forgotten, too.
@@ -584,7 +609,8 @@ class Session(TableDisplay, Closable):
                 self._require_open()
                 kept = self._place(keep)
                 if kept == len(self._turns) and isinstance(keep, Turn):
-                    return
+                    return TakenBack((), -1, kept)
+                self._restarts += 1
                 stopped = self._turns[kept:]
                 self._cancel_after(keep)
                 self._drain(stopped)
@@ -600,6 +626,7 @@ class Session(TableDisplay, Closable):
                 if reset is not None:
                     # What is sent from here on is not part of it: the next reset must not join this one.
                     self._end_reset(reset)
+                return TakenBack(tuple(stopped), self._restarts, len(self._turns))
         finally:
             self._see_off(stopped)
 
@@ -685,7 +712,7 @@ class Session(TableDisplay, Closable):
         before = self._turns[place - 1] if place else None
         if before is None or before is self._replayed:
             return True
-        unheard = not before.started and (before.results or before.reply is not None)
+        unheard = not before.started and (before.results or before.has_reply)
         return not (before.tool_calls or unheard)
 
     def _conversation_with_room(self, turn: Turn) -> tuple[Conversation, int, int]:
@@ -710,7 +737,8 @@ class Session(TableDisplay, Closable):
             if self.context_policy == "error" or not droppable:
                 raise context_full(needed, reserve, used, limit)
             # Down to three quarters: each trim costs a prefill of all that is kept.
-            drop = turns_to_drop(droppable, used + needed - limit * 3 // 4)
+            over = used + needed - limit
+            drop = turns_to_drop(droppable, wanted=over + limit // 4, needed=over, total=used + prompt)
             turn.trimmed_turns += sum(one.follows is None for one in droppable[:drop])
             self._dropped = [*self._dropped, *droppable[:drop]]
             self._turns = [*droppable[drop:], *waiting]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from gemma_notebook.options import SessionOptions
 
 __all__ = [
-    "DEEPEST",
+    "DEEPEST_READ",
     "Tool",
     "declarations_json",
     "is_nested_deeper",
@@ -35,8 +35,8 @@ __all__ = [
 # As long as a person waits for something that says nothing.
 TIMEOUT_S = 60.0
 
-# Levels of what a tool returns. The engine reads 128 of a message (measured with 0.18.1), a file of a chat 50 in all.
-DEEPEST = 40
+# Levels of what a tool returns: of a file of a chat 50 are read. The engine reads 128 of a message (measured with 0.18.1).
+DEEPEST, DEEPEST_READ = 40, 100
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 _Decorator = Callable[[Callable[..., Any]], "Tool"]
@@ -78,15 +78,12 @@ class Tool:
         self._arguments, schema = _arguments_adapter(self.name, function, said)
         self.parameters = _tidy(schema)
         try:
-            declared = json.dumps(self.declaration, allow_nan=False)
-            json.dumps(self.declaration, ensure_ascii=False).encode()
-        except ValueError as error:  # the engine would drop the declarations of all tools
-            raise ToolError(f"the declaration of the tool {self.name!r} is no JSON: {error}") from None
-        if "\\u0000" in declared:
+            json.dumps(self.declaration, ensure_ascii=False, allow_nan=False).encode()
+            _check_values(self.declaration)
+        except (ValueError, OverflowError) as error:  # the engine would drop the declarations of all tools
             raise ToolError(
-                f"the description of the tool {self.name!r} contains a NUL character, which the engine would cut the prompt "
-                "at; remove it"
-            )
+                f"the declaration of the tool {self.name!r} cannot be told to the engine: {error}"
+            ) from None
 
     def __repr__(self) -> str:
         return f"Tool({self.name!r})"
@@ -253,6 +250,22 @@ def is_nested_deeper(value: object, levels: int) -> bool:
         return False
     inside = value.values() if isinstance(value, dict) else value
     return levels == 0 or any(is_nested_deeper(one, levels - 1) for one in inside)
+
+
+def _check_values(value: object) -> None:
+    """Raise for what the engine cuts a prompt at, and for numbers that it cannot read.
+
+    Raises:
+        OverflowError: A number is too large.
+        ValueError: A text contains a NUL.
+    """
+    if isinstance(value, str) and "\0" in value:
+        raise ValueError("a text in it contains a NUL character; remove it")
+    if isinstance(value, int):
+        float(value)
+    elif isinstance(value, dict | list):
+        for one in (*value, *value.values()) if isinstance(value, dict) else value:
+            _check_values(one)
 
 
 def _of_numpy(value: Any) -> Any:

@@ -38,6 +38,7 @@ class TurnQueue:
             while True:
                 with self._changed:
                     if turn.cancel_requested:
+                        turn.finish_unstarted()  # before the turn behind looks at what it has to tell the model
                         return False
                     active = self._active
                     at_head = self._waiting[0] is turn

@@ -165,6 +165,12 @@ class Turn:
         return self._done.is_set()
 
     @property
+    def has_reply(self) -> bool:
+        """The model answered, if with nothing: not so where it failed before the first word."""
+        answered = self.reply is not None and self.error is None
+        return answered or bool(self.raw_text or self.thinking or self.tool_calls)
+
+    @property
     def started(self) -> bool:
         """The engine has accepted the message."""
         return self._generation is not None
@@ -217,7 +223,7 @@ class Turn:
             values = json.dumps([one.value for one in self.results], ensure_ascii=False)
             said = Message("tool", values, tool_results=self.results)
         reply = self.reply
-        if reply is None:
+        if reply is None or not self.has_reply:
             return (said,)
         answer = Message(
             "assistant",
@@ -392,11 +398,6 @@ class Turn:
         else:
             output = max(chunks, added - self._prompt_tokens)
         reason = self._finish_reason(generation.error, output, context)
-        if reason == "length" and not generation.error and output == chunks + 1 == self._max_output_tokens:
-            # The last token has no text, as that which ends a turn. So has a part of a character, with which the handle would
-            # be of no use: it is used no more.
-            reason = "stop"
-            conversation.retire("length")
         self._end_of_text(reason)
         if reason == "stop" and self.tool_calls:
             reason = "tool_calls"
@@ -477,7 +478,8 @@ class Turn:
             return None
         if self.tool_calls:
             return "tool_calls"
-        # Neither limit is an event of its own: the engine just ends the stream.
+        # Neither limit is an event of its own: the engine just ends the stream. Whether the last token was the one that ends
+        # a turn cannot be told: others come without text, too, as the end of the thoughts and half a character.
         if self._max_output_tokens is not None and output_tokens >= self._max_output_tokens:
             return "length"
         return "context_full" if full else "stop"

@@ -130,9 +130,7 @@ class _Conversation:
         self._say(f"taken back: {self._chat.undo().text}")
 
     def _regenerate(self) -> None:
-        chat = self._chat
-        said = chat._take_back(again=True)
-        self._show(chat._stream(*chat._turn_like(said, said.message, None)))
+        self._show(self._chat._stream_again())
 
     def _context(self) -> None:
         context = self._chat.context

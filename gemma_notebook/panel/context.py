@@ -82,15 +82,17 @@ def _exchanges(messages: Sequence[Message]) -> list[list[Message]]:
 
 
 def _pairs(messages: Sequence[Message]) -> list[_Pair]:
-    """Prompts and their answers. Those that were not answered are not compared."""
-    pairs: list[_Pair] = []
+    """Prompts and their answers, which are empty where the answer was stopped before its first word. Those that failed have none:
+    the model does not see them again.
+    """
+    pairs: list[tuple[str, str | None]] = []
     for message in messages:
         if message.role == "user":
-            pairs.append((message.text, ""))
-        elif message.role == "assistant" and message.text and pairs:
+            pairs.append((message.text, None))
+        elif message.role == "assistant" and pairs:
             prompt, said = pairs[-1]  # before calls of tools, and after them
-            pairs[-1] = (prompt, said + message.text)
-    return [(prompt, "".join(said.split())) for prompt, said in pairs if said]
+            pairs[-1] = (prompt, (said or "") + message.text)
+    return [(prompt, "".join(said.split())) for prompt, said in pairs if said is not None]
 
 
 def _is_end_of(said: list[_Pair], wanted: list[_Pair]) -> bool:

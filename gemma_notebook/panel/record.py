@@ -6,11 +6,14 @@ replace. What is shown is one path through it, and the model's context is made t
 
 from __future__ import annotations
 
+import base64
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from gemma_notebook.attachments.kinds import sniff
+from gemma_notebook.errors import OptionValueError
 from gemma_notebook.messages import Message, Reply, ToolResult
 from gemma_notebook.panel.approval import STATES, json_value, result_text
 from gemma_notebook.panel.protocol import (
@@ -149,6 +152,9 @@ class Record:
         state: TurnState = "cancelled" if message.finish_reason == "cancelled" else "done"
         node = self._add(role, well_formed(message.text), state)
         node.said, node.parts, entry = (message,), message.parts, node.entry
+        if message.parts:
+            node.attachments = tuple(_attachment(part) for part in message.parts)
+            entry["files"] = [_file(one) for one in node.attachments]
         if message.finish_reason is not None:
             entry["finish_reason"] = message.finish_reason
         if message.thinking:
@@ -246,7 +252,8 @@ class Record:
             return None
         streaming.write_down()
         self._streaming = None
-        self._parent(streaming.node).parts = tuple(parts)
+        if parts:
+            self._parent(streaming.node).parts = tuple(parts)
         entry, streamed = streaming.node.entry, streaming.text.whole
         if reply is None:
             entry["state"], entry["finish_reason"] = "cancelled", "cancelled"
@@ -415,7 +422,8 @@ def _exchanges(path: Sequence[_Node]) -> tuple[Message, ...]:
     messages: list[Message] = []
     for prompt, reply in itertools.pairwise(path):
         roles = prompt.entry["role"], reply.entry["role"]
-        if roles == ("user", "assistant") and reply.entry["text"]:
+        answered = reply.entry["text"] or reply.entry["state"] in ("done", "cancelled")
+        if roles == ("user", "assistant") and answered:
             reason = reply.entry.get("finish_reason", "cancelled")
             messages.append(Message("user", prompt.entry["text"], parts=prompt.parts))
             messages += reply.said if _called(reply) else [Message("assistant", reply.entry["text"], reason)]
@@ -424,6 +432,17 @@ def _exchanges(path: Sequence[_Node]) -> tuple[Message, ...]:
 
 def _called(reply: _Node) -> bool:
     return any(message.role == "tool" for message in reply.said)
+
+
+def _attachment(part: Mapping[str, Any]) -> Attachment:
+    """What was attached elsewhere, as if it had been here."""
+    data = base64.b64decode(part["blob"])
+    name = "image" if part["type"] == "image" else "sound"
+    try:
+        _, media_type = sniff(data, name)
+    except OptionValueError:
+        media_type = "application/octet-stream"
+    return Attachment(name, media_type, data)
 
 
 def _file(attachment: Attachment) -> File:

@@ -99,9 +99,7 @@ class Entry:
 
 class _Session(Protocol):
     @property
-    def turns(self) -> tuple[Turn, ...]: ...
-    @property
-    def dropped_turns(self) -> tuple[Turn, ...]: ...
+    def all_turns(self) -> tuple[Turn, ...]: ...
 
 
 class _Manager(Protocol):
@@ -160,7 +158,7 @@ class Transcript:
             for tool in options.tools
         ]
         return cls(
-            entries=_entries((*chat.session.dropped_turns, *chat.session.turns)),
+            entries=_entries(chat.session.all_turns),
             model=chat.manager.model.name,
             system_instruction=options.system_instruction,
             options=sampling | ({"tools": tools} if tools else {}),

@@ -185,14 +185,66 @@ def test_an_edit_that_does_not_fit_leaves_the_models_memory_as_it_was(real_manag
 
 def test_a_failed_edit_does_not_take_back_what_was_said_meanwhile(fake_manager):
     chat = told(fake_manager.create_chat())
-    turns = chat.session.turns
-    chat.undo()
+    taken = chat.session._rewind_before(chat.session.turns[-1])
     chat.send("Something else.")
-    chat.session._put_back(turns)
+    chat.session._put_back(taken)
     assert [message.text for message in chat.messages if message.role == "user"] == [
         *TOLD[:2],
         "Something else.",
     ]
+
+
+@pytest.mark.parametrize("verb", ["undo", "reset"])
+def test_a_failed_edit_does_not_bring_back_what_was_forgotten_meanwhile(fake_manager, verb):
+    chat = told(fake_manager.create_chat())
+    taken = chat.session._rewind_before(chat.session.turns[-1])
+    getattr(chat, verb)()
+    left = chat.messages
+    chat.session._put_back(taken)
+    assert chat.messages == left
+
+
+def test_a_failed_regenerate_keeps_the_reply_that_it_broke_off(fake, fake_manager):
+    chat = told(fake_manager.create_chat(), TOLD[:1])
+    fake.set(gate="1", reply="one two")
+    stream = chat.stream("Count.")
+    fake.allow(1)
+    next(stream)
+    fake.let_go()
+    fake.set(fail_conversation_send_message_stream="-1:8:no memory")
+    with pytest.raises(EngineError, match="no memory"):
+        chat.regenerate()
+    assert [message.text for message in chat.messages[2:3]] == ["Count."]
+    assert chat.messages[3].text.startswith("one")
+
+
+@pytest.mark.parametrize("verb", ["edit", "regenerate"])
+def test_an_interrupt_before_the_message_is_sent_again_forgets_nothing(fake_manager, monkeypatch, verb):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    chat = told(fake_manager.create_chat())
+    before = chat.messages
+    monkeypatch.setattr(chat.session, "_conversation_with_room", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        AGAIN[verb](chat, "My name is Bo.")
+    assert chat.messages == before
+
+
+def test_a_regenerate_that_cannot_be_sent_uses_no_seed_up(fake, fake_manager):
+    chat = told(fake_manager.create_chat(top_k=40))
+    chat.regenerate()
+    fake.set(fail_conversation_send_message_stream="-1:8:no memory")
+    with pytest.raises(EngineError):
+        chat.regenerate()
+    assert chat.session._attempt == 1
+
+
+@pytest.mark.parametrize("keeper", ["chat", "session"])
+def test_the_async_twin_refuses_what_are_no_messages_alike(fake_manager, keeper):
+    chat = fake_manager.create_chat()
+    with pytest.raises(OptionTypeError, match="list of Message"):
+        asyncio.run((chat if keeper == "chat" else chat.session).arestore(None))
 
 
 def test_what_is_answered_again_has_the_limit_that_it_was_sent_with(real_manager):

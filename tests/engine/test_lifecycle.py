@@ -314,6 +314,19 @@ def test_a_message_that_was_stopped_before_the_first_word_is_remembered(real_man
     assert "Ada" in chat.send("What is my name?").text
 
 
+def test_a_message_that_failed_before_the_first_word_is_not_told_again(fake, fake_manager):
+    chat = fake_manager.create_chat()
+    chat.send("Hello.")
+    fake.set(reply="", end_error="INTERNAL: the backend broke")
+    with pytest.raises(EngineError):
+        chat.send("My name is Ada.")
+    fake.set(reply=None, end_error=None)
+    chat.send("My name is Ada.")
+    created = max(int(line.split()[1]) for line in fake.log if line.startswith("create "))
+    assert fake.turns(created).count("user: My name is Ada.") == 1
+    assert [message.role for message in chat.messages] == ["user", "assistant", "user", "user", "assistant"]
+
+
 def test_a_message_that_was_stopped_while_it_waited_is_told_with_the_next(fake, fake_manager, in_thread):
     chat, other = fake_manager.open_chat(), fake_manager.open_chat()
     chat.send("Hello.")

@@ -83,6 +83,8 @@ def test_an_integer_has_an_end_unless_the_schema_says_so(fake, manager, chat):
         "between": ({"type": "integer", "minimum": 0, "exclusiveMaximum": 9}, {}),
         "chosen": ({"type": "integer", "enum": [1, 2]}, {}),
         "number": ({"type": "number"}, {}),
+        "huge": ({"type": "integer", "minimum": 3 * 10**18}, {}),
+        "at the end": ({"type": "integer", "exclusiveMinimum": 10**18 - 1}, {}),
     }
     schema = {"type": "object", "properties": {name: written for name, (written, _) in given.items()}}
     fake.set(reply="{}")

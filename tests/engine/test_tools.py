@@ -640,8 +640,8 @@ def test_a_result_that_is_nested_too_deeply_for_the_engine_is_an_error_for_the_m
     [result] = chat.send("What is the weather in Paris?").tool_results
     assert (result.outcome, "40 levels" in result.value["error"]) == ("error", True)
     assert chat.send("My name is Ada.").text
-    deep = gn.ToolResult(result.call, json.loads("[" * 60 + "]" * 60))
-    with pytest.raises(OptionValueError, match="40 levels"):
+    deep = gn.ToolResult(result.call, json.loads("[" * 120 + "]" * 120))
+    with pytest.raises(OptionValueError, match="too deeply for the engine"):
         chat.restore([*chat.messages[:2], gn.Message("tool", "", tool_results=(deep,))])
 
 

@@ -509,6 +509,11 @@ def test_a_call_that_was_stopped_while_the_user_was_asked_is_not_carried_out(fak
         (['{"id": 1, "name": "add", "arguments": {"a": 2, "b": 3}}'], "", ["add"]),
         (["```javascr", 'ipt\n{"name": "add", "arguments": {"a": 2, "b": 3}}\n```'], "", ["add"]),
         (
+            ["Use ``` to open.\n\n", '```json\n{"name": "add", "arguments": {"a": 2, "b": 3}}\n```'],
+            "Use ``` to open.",
+            ["add"],
+        ),
+        (
             ["```json\n", '{"x": 1}\n``', '`\n{"name": "add", "arguments": {"a": 2, "b": 3}}'],
             '```json\n{"x": 1}\n```',
             ["add"],
@@ -527,6 +532,26 @@ def test_without_native_calls_a_call_beside_text_never_shows(fake, make_fake_man
     assert "".join(delta.text for delta in stream) == f"{shown}\n\nIt is 5.".lstrip()
     assert [one.name for one in stream.reply.tool_calls] == names
     assert stream.reply.tool_results[0].value == 5
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        ['{"id": "m1", "parameters": {"cpu": 2}}', "\nThat is it."],
+        ['{"id": 7, "title": "A"}', " and prose"],
+        ["```\n", "```\n", "Hello", " there."],
+        ['[{"name": "Bo", "age": 3}]', " of one"],
+    ],
+)
+def test_without_native_calls_json_that_is_no_call_is_shown_as_soon_as_it_is_whole(
+    fake, make_fake_manager, written
+):
+    fake.set(chunk_replies=replies([says(piece) for piece in written]))
+    stream = make_fake_manager().create_chat(tools=[add]).stream("Go.")
+    deltas = [delta.text for delta in stream]
+    assert "".join(deltas) == "".join(written)
+    assert deltas[-1] != "".join(written)
+    assert not stream.reply.tool_calls
 
 
 def test_without_native_calls_text_is_held_back_no_longer_than_it_may_be_a_call(fake, make_fake_manager):

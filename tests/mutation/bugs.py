@@ -274,6 +274,7 @@ BUGS = (
         "a cancelled turn that waits is started",
         QUEUE,
         """                    if turn.cancel_requested:
+                        turn.finish_unstarted()  # before the turn behind looks at what it has to tell the model
                         return False
 """,
         "",
@@ -447,8 +448,8 @@ BUGS = (
     bug(
         "a stopped message without a reply is not replayed",
         PROMPTS,
-        "turn.reply is not None or turn.raw_text",
-        "turn.raw_text",
+        "(turn.has_reply or turn.results)",
+        "(turn.raw_text or turn.thinking or turn.tool_calls or turn.results)",
     ),
     bug(
         "what was dropped to make room is forgotten",
@@ -459,13 +460,13 @@ BUGS = (
     bug(
         "an edit forgets before it checks",
         CHAT,
-        "        session._new_turn(message, max_output_tokens)",
-        "        #",
+        "        turn = self._turn_like(session, said, message, max_output_tokens)\n        with",
+        "        session._rewind_before(said)\n        turn = self._turn_like(session, said, message, max_output_tokens)\n        with",
     ),
     bug(
         "an edit that cannot be sent forgets",
         CHAT,
-        "                session._put_back(turns)",
+        "                session._put_back(taken)",
         "                pass",
     ),
     bug(
@@ -746,8 +747,8 @@ BUGS = (
     bug(
         "an undo takes back the answer alone",
         CHAT,
-        "        said = turns[-1].first\n",
-        "        said = turns[-1]\n",
+        "    return turns[-1].first\n",
+        "    return turns[-1]\n",
     ),
     bug(
         "the handle that was not told a result goes on",
@@ -801,8 +802,8 @@ BUGS = (
     bug(
         "a turn that only thought is not replayed",
         PROMPTS,
-        "turn.raw_text or turn.thinking or",
-        "turn.raw_text or",
+        "(turn.has_reply or turn.results)",
+        "(turn.raw_text or turn.tool_calls or turn.results)",
     ),
     bug(
         "a call that was answered while one was asked is made all the same",

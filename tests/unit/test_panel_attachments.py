@@ -117,7 +117,26 @@ def test_an_exported_file_has_the_image_which_is_imported_where_the_model_sees(
     other.wait(type="turn", role="assistant", state="done", request=other.send("Go on.", epoch=2))
     created = max(int(line.split()[1]) for line in fake.log if line.startswith("create "))
     history = json.loads(fake.options("conversation", created)["messages"])
-    assert [part["type"] for part in history[0]["content"]] == ["image", "text"] if sees else ["text"]
+    assert [part["type"] for part in history[0]["content"]] == (["image", "text"] if sees else ["text"])
+
+
+def test_an_imported_image_is_shown_and_sent_again_with_its_prompt(
+    fake: Any, open_front: Callable[..., FrontEnd]
+) -> None:
+    front = open_front(info_supports_vision=1)
+    front.wait(type="turn", role="assistant", state="done", request=send_with(front, png()))
+    text = front.wait(type="exported", request=front.ask("export", format="json"))["text"]
+    front.wait(type="state", status="idle", epoch=2, request=front.ask("import", epoch=1, text=text))
+    prompt, reply = front.snapshot()["messages"]
+    assert prompt["files"] == [{"name": "image", "type": "image/png", "size": len(png())}]
+    for _ in range(2):
+        request = front.ask("regenerate", epoch=2, turn=reply["turn"])
+        reply = front.wait(type="turn", role="assistant", state="done", request=request)
+        created = max(int(line.split()[1]) for line in fake.log if line.startswith("create "))
+        sent = json.loads(fake.options("conversation", created)["send_message"])
+        assert [part["type"] for part in sent["content"]] == ["image", "text"]
+    again = front.wait(type="exported", request=front.ask("export", format="json"))["text"]
+    assert json.loads(again)["messages"][0]["parts"] == json.loads(text)["messages"][0]["parts"]
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,24 @@ def test_what_a_cell_says_is_shown_when_it_is_answered(front: FrontEnd, chat: Sc
     assert chat.restored == []
 
 
+def test_a_message_that_was_stopped_before_its_first_word_is_in_step_with_the_chat(
+    front: FrontEnd, chat: ScriptedChat
+) -> None:
+    say(front, chat, "One", "1")
+    front.clear()
+    stopped = Message("user", "Two"), Message("assistant", "", "cancelled")
+    chat.said_elsewhere(*said("One", "1"), *stopped)
+    assert front.texts(front.wait(type="snapshot", epoch=1)) == ["One", "1", "Two", ""]
+    say(front, chat, "Three", "3")
+    request = front.ask("undo", epoch=1)
+    assert front.wait(type="state", request=request)["status"] == "idle"
+    assert chat.messages == (*said("One", "1"), *stopped)
+    request = front.ask("undo", epoch=1)
+    assert front.wait(type="state", request=request)["status"] == "idle"
+    assert (chat.undos, chat.restored, chat.messages) == (2, [], said("One", "1"))
+    assert front.shown() == ["One", "1"]
+
+
 def test_what_was_forgotten_elsewhere_is_taken_off_the_screen(front: FrontEnd, chat: ScriptedChat) -> None:
     say(front, chat, "One", "1")
     front.clear()

@@ -118,9 +118,18 @@ def test_the_decorator_keeps_the_function_callable():
     assert repr(double) == "Tool('double')"
 
 
-def test_a_nul_in_a_description_is_refused_as_it_would_cut_the_prompt():
+def test_a_nul_in_a_declaration_is_refused_as_it_would_cut_the_prompt():
     with pytest.raises(ToolError, match="NUL character.*remove it"):
         gn.tool(name="x", description="One.\0Two.")(lambda: None)
+    assert gn.tool(name="x", description=r"Matches [^\u0000].")(lambda: None).name == "x"
+
+
+def test_a_number_in_a_declaration_that_the_engine_cannot_read_is_refused():
+    def guess(number: Annotated[int, pydantic.Field(le=10**400)]) -> None:
+        """Guess."""
+
+    with pytest.raises(ToolError, match="'guess' cannot be told to the engine"):
+        gn.tool(guess)
 
 
 @pytest.mark.parametrize("timeout_s", [0, -1, float("nan"), None, "5", True])
@@ -179,7 +188,7 @@ def test_a_default_that_json_has_not_costs_no_tool_its_declaration():
 
     def below(x: Annotated[float, pydantic.Field(json_schema_extra={"maximum": float("inf")})]) -> None: ...
 
-    with pytest.raises(ToolError, match="'below' is no JSON"):
+    with pytest.raises(ToolError, match="'below' cannot be told to the engine"):
         gn.Tool(below)
 
 
