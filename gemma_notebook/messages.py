@@ -219,9 +219,9 @@ class Reply:
         thinking: What it thought, when the model thinks and was asked to.
         tool_calls: The calls that it asked for, of all rounds.
         tool_results: What came of them, in the same order; of a raw session, which calls nothing, none.
-        finish_reason: ``"stop"`` (it was done), ``"length"`` (``max_output_tokens`` reached),
-            ``"context_full"``, ``"cancelled"`` or ``"tool_calls"`` (it still asks for calls: from a raw session,
-            or after ``max_tool_turns`` rounds).
+        finish_reason: ``"stop"`` (it was done), ``"length"`` (``max_output_tokens`` reached, if only by the token
+            that ends the reply), ``"context_full"``, ``"cancelled"`` or ``"tool_calls"`` (it still asks for calls: from
+            a raw session, or after ``max_tool_turns`` rounds).
         usage: Token counts.
         timing: Seconds and rates.
         parsed: The value, for a send with ``response_format``.
