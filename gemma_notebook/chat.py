@@ -416,16 +416,17 @@ class Chat(TableDisplay, Closable):
 
     @contextlib.contextmanager
     def _taken_back(self, session: Session, said: Turn, *, again: bool = False) -> Iterator[None]:
-        """Take back ``said`` and all after it, and put that back when what follows cannot be sent, or is interrupted."""
+        """Take back ``said`` and all after it, and put that back when what follows is not sent: it cannot be, was stopped while
+        it waited, or is interrupted.
+        """
         taken = session._rewind_before(said, again=again)
         self._tell_watchers()
         try:
             yield
-        except BaseException:
+        finally:
             with contextlib.suppress(GemmaNotebookError):
                 session._put_back(taken)
             self._tell_watchers()
-            raise
 
     def fork(self) -> Chat:
         """A second chat, on a lane of its own, that goes on from where this one stands.

@@ -164,7 +164,8 @@ class _Closing:
             if not self._is_left_out(key, value)
         }
         kind = closed.get("type")
-        if kind == "integer" or (isinstance(kind, list) and "integer" in kind):
+        kinds = kind if isinstance(kind, list) else [kind]
+        if "integer" in kinds and "number" not in kinds and not (together or "$ref" in closed):
             closed = _bounded(closed)
         return {"additionalProperties": False, **closed} if "properties" in closed and not is_open else closed
 

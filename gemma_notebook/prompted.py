@@ -108,13 +108,19 @@ class CallReader:
     def __init__(self) -> None:
         self._held = ""
         self._shown = ""
+        self._is_inside = False  # of a value that is a call, if anything
 
     def feed(self, text: str) -> str:
         """Take more of the reply; what of it is to be shown."""
         self._held += text
+        if self._is_inside and "}" not in text and "]" not in text:
+            return ""
         for begin in self._beginnings(self._held):
-            if _may_become_call(self._held[begin:]):
+            rest = self._held[begin:]
+            if _may_become_call(rest):
+                self._is_inside = _without_opening(rest).startswith(_HEADS)
                 return self._show(begin)
+        self._is_inside = False
         return self._show(len(self._held))
 
     def end(self) -> tuple[list[ToolCall], str]:
@@ -128,10 +134,16 @@ class CallReader:
         return [], held
 
     def _beginnings(self, held: str) -> Iterator[int]:
-        """Where in what is held a call may begin: not at the end of a block of something else."""
+        """Where in what is held a call may begin: not at the end of a block of something else, nor inside a value of JSON that
+        is none.
+        """
+        end = 0
         for begin in _BEGINNINGS.finditer(held):
             before = self._shown + held[: begin.start()] if begin[0].endswith("`") else ""
-            if len(_FENCES.findall(before)) % 2 == 0:
+            if begin.start() < end or len(_FENCES.findall(before)) % 2 == 1:
+                continue
+            end = begin.start() + _length_of_other_json(held[begin.start() :])
+            if end == begin.start():
                 yield begin.start()
 
     def _show(self, end: int) -> str:
@@ -173,22 +185,26 @@ def _may_become_call(text: str) -> bool:
     begun = _without_opening(text)
     if any(opening.startswith(begun) for opening in (*_HEADS, *_OPENINGS)):
         return True
-    return begun.startswith(_HEADS) and (bool(_calls(text)) or not _is_other_json(text))
+    return begun.startswith(_HEADS)
 
 
 def _is_broken_call(text: str) -> bool:
     begun = _without_opening(text)
-    looks_like_one = begun.startswith(_HEADS) and ('"parameters"' in begun or '"arguments"' in begun)
-    return looks_like_one and not _is_other_json(text)
+    return begun.startswith(_HEADS) and ('"parameters"' in begun or '"arguments"' in begun)
 
 
-def _is_other_json(text: str) -> bool:
-    """Whether the text begins with a whole value that is no call."""
+def _length_of_other_json(text: str) -> int:
+    """The length of the whole value that the text begins with, if that is no call; 0 for all else."""
+    start = len(text) - len(text.lstrip())
+    opening = _OPENING.match(text, start)
+    start = opening.end() if opening else start
+    if text[start : start + 1] not in {"{", "["}:
+        return 0
     try:
-        value, _ = _DECODER.raw_decode(_OPENING.sub("", text.lstrip(), count=1))
+        value, end = _DECODER.raw_decode(text, start)
     except (ValueError, RecursionError):
-        return False
-    return all(_call(one) is None for one in _listed(value))
+        return 0
+    return end if all(_call(one) is None for one in _listed(value)) else 0
 
 
 def _listed(value: Any) -> list[Any]:

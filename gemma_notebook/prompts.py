@@ -6,6 +6,7 @@ typed would end the user's turn: both are seen to before the engine sees anythin
 
 from __future__ import annotations
 
+import base64
 import itertools
 import json
 import re
@@ -234,7 +235,7 @@ def _check_parts(where: str, message: Message, model: ModelInfo) -> None:
     """Raise for what is no image or sound of a message, and for what the model cannot take."""
     for part in message.parts:
         kind = part.get("type") if isinstance(part, dict) else None
-        if kind not in ENCODERS or not isinstance(part.get("blob"), str):
+        if kind not in ENCODERS or not _is_base64(part.get("blob")):
             raise OptionTypeError(
                 f'{where}.parts must be of {{"type": "image" or "audio", "blob": Base64 text}}, not {part!r:.80}'
             )
@@ -242,6 +243,13 @@ def _check_parts(where: str, message: Message, model: ModelInfo) -> None:
             raise UnsupportedError(
                 f"{where} carries an {kind} part, and the model {model.name!r} takes none; leave its parts out"
             )
+
+
+def _is_base64(value: object) -> bool:
+    try:
+        return isinstance(value, str) and bool(base64.b64decode(value, validate=True))
+    except ValueError:
+        return False
 
 
 def _check_json(where: str, message: Message) -> None:

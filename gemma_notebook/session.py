@@ -542,16 +542,27 @@ class Session(TableDisplay, Closable):
 
         With ``again`` a sampler that is not greedy begins with the next seed, for another reply.
         """
-        self._attempt += again
-        return replace(self._restart(keep=turn), again=again)
+        self._cancel_after(turn)  # before the lock: one that is just starting holds it
+        with self._lock:
+            turns, attempt = self._turns, self._attempt
+            try:
+                return replace(self._restart(keep=turn, attempt=attempt + again), again=again)
+            except BaseException:  # nothing is forgotten then, and the next send replays it
+                if len(self._turns) < len(turns):
+                    self._turns, self._attempt = [one for one in turns if one.done], attempt
+                raise
 
     def _put_back(self, taken: TakenBack) -> None:
-        """Go on from what was taken back; nothing when something was said or forgotten meanwhile."""
+        """Go on from what was taken back, unless something was sent or forgotten meanwhile."""
         with self._lock:
-            if not self.closed and (self._restarts, len(self._turns)) == (taken.restarts, taken.left):
-                attempt = self._attempt - taken.again
-                self._restart(taken.left, then=[turn for turn in taken.turns if turn.done])
-                self._attempt = attempt
+            if self.closed or self._restarts != taken.restarts:
+                return
+            if all(turn.done and not turn.started for turn in self._turns[taken.left :]):
+                self._restarts += 1
+                self._attempt -= taken.again
+                self._turns = [*self._turns[: taken.left], *(turn for turn in taken.turns if turn.done)]
+                if self._holding.conversation is not None:  # the next send replays them: this must not wait
+                    self._holding.conversation.retire("put back")
 
     def _clone(self, turns: Sequence[Turn]) -> Conversation | None:
         """A clone of the handle, if that holds exactly ``turns`` and its answers are those of a replay."""
@@ -597,6 +608,7 @@ class Session(TableDisplay, Closable):
         options: SessionOptions | None = None,
         reset: Shared | None = None,
         everything: bool = False,
+        attempt: int = 0,
     ) -> TakenBack:
         """Go back to the turns before ``keep`` and on from ``then``, on another handle.
 
@@ -616,7 +628,7 @@ class Session(TableDisplay, Closable):
                 self._drain(stopped)
                 self._turns = [*self._turns[:kept], *then]
                 self._dropped = [] if everything else self._dropped
-                self._attempt = self._attempt if isinstance(keep, Turn) else 0
+                self._attempt = attempt
                 if options is not None:
                     self.options, self._tools = options, tools_of(options)
                 self._replayed = self._turns[-1] if self._turns else None  # of a checkpoint

@@ -167,7 +167,7 @@ class Turn:
     @property
     def has_reply(self) -> bool:
         """The model answered, if with nothing: not so where it failed before the first word."""
-        answered = self.reply is not None and self.error is None
+        answered = self.reply is not None and (self.error is None or self.reply.finish_reason == "stop")
         return answered or bool(self.raw_text or self.thinking or self.tool_calls)
 
     @property
@@ -343,6 +343,8 @@ class Turn:
                 used, limit = self._context_before, self._context_limit
                 self.reply = Reply("", "cancelled", Usage(0, 0, used, limit), Timing(None, None, None, 0.0))
             self._done.set()
+        if self.ended is not None:
+            self.ended()
 
     def finish_unsent(self) -> None:
         """End a turn that is part of the history and will not be sent by itself: there is no reply to it."""

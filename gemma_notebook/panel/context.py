@@ -8,7 +8,7 @@ from typing import Any
 from gemma_notebook.messages import Message, Reply
 from gemma_notebook.panel.interfaces import PanelChat
 
-__all__ = ["answered", "go_back_to", "not_shown", "parts_sent", "said_in"]
+__all__ = ["answered", "go_back_to", "not_shown", "parts_sent", "remembered_of", "said_in"]
 
 _Pair = tuple[str, str]
 
@@ -47,6 +47,13 @@ def said_in(chat: PanelChat, reply: Reply) -> tuple[Message, ...]:
         else:  # somebody else has sent meanwhile
             said = []
     return ()
+
+
+def remembered_of(chat: PanelChat, text: str) -> tuple[Message, ...]:
+    """What the chat has of the reply to its latest message, if that is ``text``."""
+    messages = chat.messages
+    last = next((i for i in reversed(range(len(messages))) if messages[i].role == "user"), None)
+    return tuple(messages[last + 1 :]) if last is not None and messages[last].text == text else ()
 
 
 def parts_sent(chat: PanelChat, text: str) -> tuple[dict[str, Any], ...]:

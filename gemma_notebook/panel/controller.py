@@ -10,7 +10,7 @@ from typing import Any
 from gemma_notebook.errors import GemmaNotebookError
 from gemma_notebook.messages import Delta, Message, Reply, ToolCall
 from gemma_notebook.panel.approval import ToolDesk
-from gemma_notebook.panel.context import answered, go_back_to, not_shown, parts_sent, said_in
+from gemma_notebook.panel.context import answered, go_back_to, not_shown, parts_sent, remembered_of, said_in
 from gemma_notebook.panel.interfaces import PanelChat
 from gemma_notebook.panel.problems import problem_of
 from gemma_notebook.panel.protocol import BranchMessage, Call, Problem, Retry, Status
@@ -377,7 +377,10 @@ class Controller:
                 turn.context = self._record.exchanges
         self.tools.begin()
         outcome = self._answer(turn)
-        said = said_in(self._chat, outcome) if isinstance(outcome, Reply) else ()
+        if isinstance(outcome, Reply):
+            said = said_in(self._chat, outcome)
+        else:
+            said = () if outcome is None else remembered_of(self._chat, turn.text)
         parts = parts_sent(self._chat, turn.text) if turn.attachments else ()
         with self._lock:
             self._waiting.current = None

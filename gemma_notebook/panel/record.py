@@ -46,6 +46,7 @@ class _Node:
     attachments: tuple[Attachment, ...] = ()
     parts: tuple[dict[str, Any], ...] = ()  # what was attached to a prompt, as the model got it
     said: tuple[Message, ...] = ()  # of a reply with calls: what was said before them, and what came of them
+    is_remembered: bool = False  # a reply that failed, of which the chat has something all the same
     children: list[_Node] = field(default_factory=list)
     chosen: _Node | None = None
 
@@ -241,7 +242,7 @@ class Record:
 
         Args:
             reply: Which of these.
-            said: The messages that a reply with calls is made of.
+            said: The messages that a reply with calls is made of, or what the chat remembers of one that failed.
             parts: What was attached to the prompt, as the model got it.
 
         Returns:
@@ -262,6 +263,7 @@ class Record:
             streaming.node.said = tuple(said)
         else:
             entry["state"], entry["error"] = "error", reply
+            streaming.node.said, streaming.node.is_remembered = tuple(said), bool(said)
         told = self._told(streaming.node)
         if told["text"] == streamed:
             del told["text"]
@@ -422,7 +424,8 @@ def _exchanges(path: Sequence[_Node]) -> tuple[Message, ...]:
     messages: list[Message] = []
     for prompt, reply in itertools.pairwise(path):
         roles = prompt.entry["role"], reply.entry["role"]
-        answered = reply.entry["text"] or reply.entry["state"] in ("done", "cancelled")
+        is_whole = reply.entry["state"] in ("done", "cancelled")
+        answered = reply.entry["text"] or is_whole or reply.is_remembered
         if roles == ("user", "assistant") and answered:
             reason = reply.entry.get("finish_reason", "cancelled")
             messages.append(Message("user", prompt.entry["text"], parts=prompt.parts))

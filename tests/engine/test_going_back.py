@@ -231,13 +231,55 @@ def test_an_interrupt_before_the_message_is_sent_again_forgets_nothing(fake_mana
     assert chat.messages == before
 
 
-def test_a_regenerate_that_cannot_be_sent_uses_no_seed_up(fake, fake_manager):
+def test_a_regenerate_that_cannot_be_sent_uses_no_seed_up(fake, fake_manager, monkeypatch):
     chat = told(fake_manager.create_chat(top_k=40))
     chat.regenerate()
+    create, created = chat.session._engine.create_conversation, []
+
+    def note(options):
+        created.append(options.random_seed)
+        return create(options)
+
+    monkeypatch.setattr(chat.session._engine, "create_conversation", note)
     fake.set(fail_conversation_send_message_stream="-1:8:no memory")
     with pytest.raises(EngineError):
         chat.regenerate()
-    assert chat.session._attempt == 1
+    fake.set(fail_conversation_send_message_stream="")
+    chat.send("And now?")
+    assert created[-2:] == [chat.options.random_seed + 2, chat.options.random_seed + 1]
+
+
+@pytest.mark.parametrize("tools", [(), (told,)])
+@pytest.mark.parametrize("verb", ["regenerate", "aregenerate"])
+def test_a_message_that_is_stopped_before_it_is_sent_again_leaves_the_chat_as_it_was(
+    fake, fake_manager, in_thread, verb, tools
+):
+    fake.set(info_supports_function_calling=1)
+    chat, other = told(fake_manager.open_chat(tools=tools)), fake_manager.open_chat()
+    before = chat.messages
+    fake.set(gate="1", reply="one two")
+    busy = other.stream("Count.")
+    again = in_thread(AGAIN[verb], chat, "My name is Bo.")
+    wait_until(lambda: len(chat.messages) == len(before) - 1)
+    chat.stop()
+    assert again.result(WAIT_S).finish_reason == "cancelled"
+    assert chat.messages == before
+    fake.let_go()
+    assert busy.reply.finish_reason == "stop"
+
+
+def test_turns_are_not_lost_where_going_back_fails(fake, fake_manager):
+    chat = told(fake_manager.create_chat(top_k=40))
+    before = chat.messages
+    fake.set(fail_conversation_create="-1:8:no memory")
+    for verb in (chat.undo, chat.regenerate, lambda: chat.edit(0, "My name is Bo.")):
+        with pytest.raises(EngineError, match="no memory"):
+            verb()
+        assert chat.messages == before
+    fake.let_go()
+    chat.send("And now?")
+    created = max(int(line.split()[1]) for line in native(fake, "create"))
+    assert "user: My name is Ada." in fake.turns(created)
 
 
 @pytest.mark.parametrize("keeper", ["chat", "session"])

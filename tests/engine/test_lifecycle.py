@@ -332,10 +332,13 @@ def test_a_message_that_was_stopped_while_it_waited_is_told_with_the_next(fake, 
     chat.send("Hello.")
     fake.set(gate="1", reply="one two")
     busy = other.stream("Count.")
+    told_of = []
+    chat._watch(lambda: told_of.append(chat.messages))
     waiting = in_thread(chat.send, "My name is Ada.")
     wait_until(lambda: len(chat.session.turns) == 2)
     chat.stop()
     assert waiting.result(WAIT_S).finish_reason == "cancelled"
+    assert [len(messages) for messages in told_of] == [4]
     fake.let_go()
     assert busy.reply.finish_reason == "stop"
     chat.send("What is my name?")

@@ -188,7 +188,13 @@ def test_a_model_without_an_encoder_restores_no_image_and_forgets_nothing(seeing
 
 
 @pytest.mark.parametrize(
-    "part", ["cat.png", {"type": "text", "text": "hi"}, {"type": "image", "blob": b"bytes"}]
+    "part",
+    [
+        "cat.png",
+        {"type": "text", "text": "hi"},
+        {"type": "image", "blob": b"bytes"},
+        {"type": "image", "blob": "abc"},
+    ],
 )
 def test_what_is_no_part_of_a_message_is_not_restored(seeing, part):
     chat = seeing.create_chat()

@@ -261,7 +261,7 @@ def test_an_undo_that_comes_too_late_does_not_bring_back_what_a_reset_has_forgot
     chat.send("Hello.")
     with chat.session._lock:
         undoing = in_thread(chat.undo)
-        wait_until(lambda: threads_inside("_restart") == 1)
+        wait_until(lambda: threads_inside("_rewind_before") == 1)
         chat.reset()
     undoing.result(WAIT_S)
     assert chat.messages == ()

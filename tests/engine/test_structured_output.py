@@ -84,6 +84,8 @@ def test_an_integer_has_an_end_unless_the_schema_says_so(fake, manager, chat):
         "chosen": ({"type": "integer", "enum": [1, 2]}, {}),
         "number": ({"type": "number"}, {}),
         "huge": ({"type": "integer", "minimum": 3 * 10**18}, {}),
+        "or a number": ({"type": ["integer", "number"]}, {}),
+        "with others": ({"type": "integer", "allOf": [{"minimum": 10**18}]}, {}),
         "at the end": ({"type": "integer", "exclusiveMinimum": 10**18 - 1}, {}),
     }
     schema = {"type": "object", "properties": {name: written for name, (written, _) in given.items()}}

@@ -541,6 +541,8 @@ def test_without_native_calls_a_call_beside_text_never_shows(fake, make_fake_man
         ['{"id": 7, "title": "A"}', " and prose"],
         ["```\n", "```\n", "Hello", " there."],
         ['[{"name": "Bo", "age": 3}]', " of one"],
+        ['{"id": 7, "x": [{"name": "add", "parameters": {"a": 2, "b": 3}}]}', " is data"],
+        ['{"name": "Bo", "x": {"name": "add", ', '"parameters": {"a": 2, "b": 3}}}', " too"],
     ],
 )
 def test_without_native_calls_json_that_is_no_call_is_shown_as_soon_as_it_is_whole(

@@ -569,12 +569,7 @@ BUGS = (
         "            self._waiting.append(turn)\n",
         "            self._waiting.insert(len(self._waiting) // 2, turn)\n",
     ),
-    bug(
-        "regenerate begins with the same seed",
-        SESSION,
-        "        self._attempt += again\n",
-        "",
-    ),
+    bug("regenerate begins with the same seed", SESSION, "attempt=attempt + again)", "attempt=attempt)"),
     bug(
         "restored messages are not replayed",
         PROMPTS,
@@ -743,7 +738,7 @@ BUGS = (
         "if dropped >= tokens and (following is None or following.follows is None):",
         "if dropped >= tokens:",
     ),
-    bug("a call is shown as text", PROMPTED, "if _may_become_call(self._held[begin:]):", "if False:"),
+    bug("a call is shown as text", PROMPTED, "if _may_become_call(rest):", "if False:"),
     bug(
         "an undo takes back the answer alone",
         CHAT,

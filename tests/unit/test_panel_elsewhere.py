@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from scripted_chat import FrontEnd, ScriptedChat, answer, said, say, streaming
 
+from gemma_notebook.errors import EngineError
 from gemma_notebook.messages import Message
 
 
@@ -33,6 +34,21 @@ def test_a_message_that_was_stopped_before_its_first_word_is_in_step_with_the_ch
     assert front.wait(type="state", request=request)["status"] == "idle"
     assert (chat.undos, chat.restored, chat.messages) == (2, [], said("One", "1"))
     assert front.shown() == ["One", "1"]
+
+
+def test_a_reply_that_failed_of_which_the_chat_has_something_is_not_told_twice(
+    front: FrontEnd, chat: ScriptedChat
+) -> None:
+    stream = streaming(front, chat)
+    thought = Message("assistant", "", "cancelled", thinking="Well.")
+    chat.messages = (Message("user", stream.prompt), thought)
+    stream.pieces.put(EngineError("the engine broke off; send the message again"))
+    front.wait(type="turn", state="error")
+    front.settle()
+    front.clear()
+    chat.said_elsewhere(*chat.messages, *said("Two", "2"))
+    shown = front.texts(front.wait(type="snapshot", epoch=1))
+    assert shown == [stream.prompt, "", "Two", "2"]
 
 
 def test_what_was_forgotten_elsewhere_is_taken_off_the_screen(front: FrontEnd, chat: ScriptedChat) -> None:
