@@ -17,7 +17,7 @@ _LONGEST_COUNT = 8
 def drill(writer: Writer) -> list[Turn]:
     """Write a short chat of a fact told twice, of all that was told, of replies in a style, in capitals, of calls, of counts."""
     kinds = (_told_again, _all_facts, _one_style, _in_capitals, _calls, _counts)
-    write = writer.rng.choices(kinds, (4, 6, 8, 15, 6, 4))[0]
+    write = writer.rng.choices(kinds, (3, 14, 8, 8, 10, 3))[0]
     return _styled(writer, write(writer))
 
 
@@ -39,7 +39,7 @@ def topics(writer: Writer) -> list[Turn]:
 def calls(writer: Writer) -> list[Turn]:
     """Write a short chat of calls to tools, in most cases, or of forms to fill."""
     rng = writer.rng
-    if rng.random() < 0.4:
+    if rng.random() < 0.25:
         return [*_others(writer), *(writer.form() for _ in range(rng.choice((1, 2, 2, 3))))]
     return [*(_others(writer) if rng.random() < 0.3 else ()), *_calls(writer)]
 
@@ -65,8 +65,11 @@ def _told_again(writer: Writer) -> list[Turn]:
 
 def _all_facts(writer: Writer) -> list[Turn]:
     rng = writer.rng
-    turns = []
-    for slot in rng.sample(SLOTS, rng.randint(1, 5)):
+    if rng.random() < 0.7:
+        while writer.instruction.style != manners.SHORT:  # which has to find the values alone
+            writer.instruct("style", *rng.choice(((), (), ("name",))))
+    turns = _others(writer) if rng.random() < 0.5 else []
+    for slot in rng.sample(SLOTS, rng.choice((0, 1, 1, 2, 2, 3, 4, 5))):
         turns += [writer.tell(slot), *(_others(writer) if rng.random() < 0.2 else ())]
         if rng.random() < 0.2:
             turns.append(writer.ask_all())

@@ -196,7 +196,7 @@ class Tokenizer:
         if turn.free:
             return self._form(turn)
         reply = self.pieces.EncodeAsIds(turn.reply)
-        weights = _reply_weights(len(reply))
+        weights = [1.0] * len(reply) if turn.kind == "tool call" else _reply_weights(len(reply))
         if turn.thinks:
             thought = self.pieces.EncodeAsIds(turn.thought + END_OF_THOUGHT)
             return thought + reply, [0.0 if turn.cut else 1.0] * len(thought) + weights

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+
+import wordfreq
 from values import phrases, words
 
 # Names; descriptions; parameters as mark=names:type:kind of value; requests.
@@ -82,3 +85,10 @@ copies times degrees volume power score age year rate percent steps floors peopl
 BOOLEAN_NAMES = words("""
 fast slow loud quiet public private urgent express wet dry hot cold bright dark safe strict deep full silent automatic verbose hidden
 """)
+# Of all kinds, so that a tool's name is read and not known; without those that sentences are joined with.
+_JOINING = {"true", "false", "yes", "off", "without", "please", "can", "could"}
+COMMON = [
+    word
+    for word in wordfreq.top_n_list("en", 8000)[200:]
+    if re.fullmatch("[a-z]{3,12}", word) and word not in _JOINING
+]

@@ -91,8 +91,10 @@ _VALUE_KINDS = {
 }
 
 
-def _word(rng: random.Random, words: list[str], held_out: bool) -> str:
-    """Draw a word, or an invented one, of those for training or for the evaluation."""
+def _word(rng: random.Random, words: list[str], held_out: bool, wide: bool = False) -> str:
+    """Draw a word, or an invented one, of those for training or for the evaluation; a wide choice has all common words."""
+    if wide and rng.random() < 0.35:
+        return values.draw(lambda r: r.choice(tool_words.COMMON), rng, held_out)
     real = 0.75 if held_out else 0.5
     return values.draw(
         lambda r: r.choice(words) if r.random() < real else values.spoken_name(r).lower(), rng, held_out
@@ -184,15 +186,15 @@ def _described(text: str, rng: random.Random) -> str:
     return text.rstrip(".") if text and rng.random() < 0.15 else text
 
 
-def invented_tool(rng: random.Random, held_out: bool = False) -> Tool:
-    """Make a tool of a verb, a noun and up to three parameters; its words are held out or not."""
+def invented_tool(rng: random.Random, held_out: bool = False, wide: bool = False) -> Tool:
+    """Make a tool of a verb, a noun and up to three parameters; its words are held out or not, of a wide choice or not."""
     if rng.random() < 0.2:
-        return _getter(rng, held_out)
+        return _getter(rng, held_out, wide)
     verb, noun = (
-        _word(rng, tool_words.VERBS, held_out),
-        _word(rng, tool_words.NOUNS, held_out and rng.random() < 0.8),
+        _word(rng, tool_words.VERBS, held_out, wide),
+        _word(rng, tool_words.NOUNS, held_out and rng.random() < 0.8, wide),
     )
-    parameters = _parameters(rng, held_out)
+    parameters = _parameters(rng, held_out, wide)
     description = rng.choice(
         (
             f"{verb.capitalize()} the {noun}.",
@@ -233,9 +235,9 @@ def _named(rng: random.Random, verb: str, noun: str) -> str:
     )
 
 
-def _getter(rng: random.Random, held_out: bool) -> Tool:
+def _getter(rng: random.Random, held_out: bool, wide: bool) -> Tool:
     """Make a tool that tells something of something."""
-    noun = _word(rng, tool_words.NOUNS, held_out)
+    noun = _word(rng, tool_words.NOUNS, held_out, wide)
     of = rng.choice(tool_words.STRING_NAMES)
     name = rng.choice(
         (
@@ -256,7 +258,7 @@ def _getter(rng: random.Random, held_out: bool) -> Tool:
     )
 
 
-def _parameters(rng: random.Random, held_out: bool) -> tuple[Parameter, ...]:
+def _parameters(rng: random.Random, held_out: bool, wide: bool) -> tuple[Parameter, ...]:
     made: list[Parameter] = []
     for index in range(rng.choice((0, 1, 1, 1, 2, 2, 3))):
         kind = rng.choice(("string", "string", "integer", "integer", "number", "boolean"))
@@ -265,7 +267,7 @@ def _parameters(rng: random.Random, held_out: bool) -> tuple[Parameter, ...]:
         words = {"string": tool_words.STRING_NAMES, "boolean": tool_words.BOOLEAN_NAMES}.get(
             kind, tool_words.NUMBER_NAMES
         )
-        name = _word(rng, words, held_out and rng.random() >= 0.5)
+        name = _word(rng, words, held_out and rng.random() >= 0.5, wide)
         if rng.random() < 0.15:
             name = f"{rng.choice(('max', 'min', 'new', 'old', 'first', 'start', 'end'))}_{name}"
         if name not in {parameter.name for parameter in made}:
@@ -332,26 +334,32 @@ def _lowered(text: str) -> str:
 
 
 def _invented_task(tool: Tool, rng: random.Random, held_out: bool) -> Task:
-    said, arguments = [], {}
+    said = []
     chosen = [p for p in tool.parameters if p.required or rng.random() < 0.6]
     for parameter in chosen:
         kind = tool.kinds[parameter.mark]
         value = rng.choice(("yes", "no")) if kind == "flag" else _value(kind, rng, held_out)
-        arguments[parameter.name] = _as_json(value, parameter.type)
         said.append((parameter, value))
     told = [
-        _spoken_parameter(
+        (
             parameter,
             value,
-            len([p for p in said if p[0].type == parameter.type]) == 1 and len(said) == 1,
-            rng,
+            _spoken_parameter(
+                parameter,
+                value,
+                len([p for p in said if p[0].type == parameter.type]) == 1 and len(said) == 1,
+                rng,
+            ),
         )
         for parameter, value in said
     ]
     if rng.random() < 0.3:
         rng.shuffle(told)
+    # In the order in which they are told: to go through the request is easier than to look up each parameter in it.
+    arguments = {parameter.name: _as_json(value, parameter.type) for parameter, value, _ in told}
+    spoken = [words for _, _, words in told]
     joint = rng.choice((" and ", ", ", " "))
-    text = tool.requests[0] + (" " + joint.join(told) if told else "")
+    text = tool.requests[0] + (" " + joint.join(spoken) if spoken else "")
     prefix = rng.choice(_PREFIXES)
     text = prefix + (
         text
@@ -369,20 +377,22 @@ def toolbox(rng: random.Random, held_out: bool = False, most: int = 5) -> list[T
     made: list[Tool] = []
     for _ in range(rng.choice((1, 1, 2, 2, 3, 3, 4, 5)[: most + 3])):
         tool = (
-            family_tool(rng) if rng.random() < (0.3 if held_out else 0.45) else invented_tool(rng, held_out)
+            family_tool(rng)
+            if rng.random() < (0.3 if held_out else 0.35)
+            else invented_tool(rng, held_out, wide=not held_out)
         )
         if made and rng.random() < 0.12:
-            tool = _sister(rng.choice(made), rng)
+            tool = _sister(rng.choice(made), rng, wide=not held_out)
         if not any(alike(tool, other) for other in made):
             made.append(tool)
     return made
 
 
-def _sister(tool: Tool, rng: random.Random) -> Tool:
+def _sister(tool: Tool, rng: random.Random, wide: bool) -> Tool:
     """Make a tool that shares its noun with another."""
     if not tool.invented:
-        return invented_tool(rng)
-    verb, noun = _word(rng, tool_words.VERBS, held_out=False), tool.requests[0].split()[-1]
+        return invented_tool(rng, wide=wide)
+    verb, noun = _word(rng, tool_words.VERBS, held_out=False, wide=wide), tool.requests[0].split()[-1]
     description = rng.choice((f"{verb.capitalize()} the {noun}.", f"{verb.capitalize()} a {noun}.", ""))
     return Tool(f"{verb}_{noun}", description, (), (f"{verb} the {noun}",), {}, invented=True)
 

@@ -51,6 +51,12 @@ RATES = (
     (18_700, 1e-5),
     (18_715, 4e-4),
     (19_200, 1e-5),
+    (19_260, 1e-3),
+    (21_600, 1e-3),
+    (23_600, 7e-4),
+    (25_800, 1e-5),
+    (25_815, 5e-4),
+    (26_400, 1e-5),
 )
 STEPS = RATES[-1][0]
 # Of Muon and of AdamW.
@@ -127,6 +133,10 @@ PHASES = (
     (17_100, data.Mix(topics=0.05, drills=0.60, calls=0.15, **_LAST)),
     (17_760, data.Mix(topics=0.06, drills=0.42, calls=0.36, **_LAST)),
     (18_700, data.Mix(topics=0.05, drills=0.58, calls=0.19, **_LAST)),
+    (19_200, data.Mix(topics=0.03, drills=0.10, calls=0.75, **_LAST)),
+    (21_600, data.Mix(topics=0.06, drills=0.24, calls=0.42, **_LAST)),
+    (24_000, data.Mix(topics=0.05, drills=0.50, calls=0.30, **_LAST)),
+    (25_800, data.Mix(topics=0.04, drills=0.58, calls=0.28, **_LAST)),
 )
 SHOWN = data.Mix(longest_count=30, instructed=0.3, tools=0.3, forms=0.2, thinking=0.2, stopped=0.0)
 
