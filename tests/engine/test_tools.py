@@ -622,10 +622,12 @@ def test_a_huge_integer_does_not_make_the_model_forget_the_chat(real_manager):
 
     chat = real_manager.create_chat(tools=[get_weather])
     chat.send("My name is Ada.")
-    assert chat.send("What is the weather in Paris?").tool_results
-    assert "Ada" in chat.send("What is my name?").text
+    assert chat.send("What is the weather in Paris?", max_output_tokens=40).tool_results
+    assert "Ada" in chat.rendered().text
     chat.restore(chat.messages)
-    assert "Ada" in chat.send("What is my name?").text
+    assert "Ada" in chat.rendered().text
+    assert chat.send("My name is Bo.").trimmed_turns == 0
+    assert "Ada" in chat.rendered().text
 
 
 def test_a_result_that_is_nested_too_deeply_for_the_engine_is_an_error_for_the_model(real_manager):
