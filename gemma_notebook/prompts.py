@@ -13,6 +13,8 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, get_args
 
+from gemma_notebook.attachments.headers import fits
+from gemma_notebook.attachments.kinds import sniff
 from gemma_notebook.engine import Engine
 from gemma_notebook.errors import OptionTypeError, OptionValueError, UnsupportedError
 from gemma_notebook.messages import FinishReason, Message, ModelInfo, Reply, Timing, ToolResult, Usage
@@ -235,7 +237,8 @@ def _check_parts(where: str, message: Message, model: ModelInfo) -> None:
     """Raise for what is no image or sound of a message, and for what the model cannot take."""
     for part in message.parts:
         kind = part.get("type") if isinstance(part, dict) else None
-        if kind not in ENCODERS or not _is_base64(part.get("blob")):
+        data = _decoded(part.get("blob")) if kind in ENCODERS else b""
+        if kind not in ENCODERS or not data:
             raise OptionTypeError(
                 f'{where}.parts must be of {{"type": "image" or "audio", "blob": Base64 text}}, not {part!r:.80}'
             )
@@ -243,13 +246,25 @@ def _check_parts(where: str, message: Message, model: ModelInfo) -> None:
             raise UnsupportedError(
                 f"{where} carries an {kind} part, and the model {model.name!r} takes none; leave its parts out"
             )
+        if kind == "image":
+            _check_image(where, data)
 
 
-def _is_base64(value: object) -> bool:
+def _decoded(blob: object) -> bytes:
     try:
-        return isinstance(value, str) and bool(base64.b64decode(value, validate=True))
+        return base64.b64decode(blob, validate=True) if isinstance(blob, str) else b""
     except ValueError:
-        return False
+        return b""
+
+
+def _check_image(where: str, data: bytes) -> None:
+    """Raise for what no chat has sent: the engine would decode it, however huge it says it is, and messages come from files."""
+    _, media_type = sniff(data, f"an image of {where}")
+    if not fits(data, media_type, f"an image of {where}"):
+        raise OptionValueError(
+            f"{where} carries an image that is not as the engine takes it; leave its parts out, and attach the image to a "
+            "new message"
+        )
 
 
 def _check_json(where: str, message: Message) -> None:

@@ -19,6 +19,12 @@ from gemma_notebook.attachments import content_parts
 from gemma_notebook.errors import ContextFullError, OptionTypeError, OptionValueError, UnsupportedError
 
 
+def png(width: int, height: int) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (width, height), "red").save(file, "PNG")
+    return file.getvalue()
+
+
 def test_a_model_without_encoders_refuses_before_a_file_is_read(real_manager, monkeypatch):
     def read(self):
         raise AssertionError("a file was read")
@@ -138,12 +144,6 @@ def last_content(fake) -> list[dict[str, str]]:
     return content
 
 
-def png(width: int, height: int) -> bytes:
-    file = io.BytesIO()
-    Image.new("RGB", (width, height), "red").save(file, "PNG")
-    return file.getvalue()
-
-
 def test_a_restored_chat_has_its_images_again(fake, seeing):
     chat = seeing.create_chat()
     chat.send("What is this?", attachments=[png(2, 2)])
@@ -185,6 +185,22 @@ def test_a_model_without_an_encoder_restores_no_image_and_forgets_nothing(seeing
     with pytest.raises(UnsupportedError, match="carries an image"):
         blind.restore(chat.messages)
     assert len(blind.messages) == 2
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (png(4000, 1), "not as the engine takes it"),
+        (png(2, 2)[:40], "broken"),
+        (b"GIF89a", "not as the engine takes it"),
+        (b"no image", "is text"),
+    ],
+    ids=["huge", "cut", "gif", "text"],
+)
+def test_an_image_that_is_not_as_a_chat_sends_it_is_not_restored(seeing, data, words):
+    part = {"type": "image", "blob": base64.b64encode(data).decode()}
+    with pytest.raises(OptionValueError, match=words):
+        seeing.create_chat().restore([gn.Message("user", "What is this?", parts=(part,))])
 
 
 @pytest.mark.parametrize(
