@@ -341,7 +341,7 @@ class Chat(TableDisplay, Closable):
     def _take_back(self, *, again: bool = False) -> Turn:
         """Take back the last turn; the one with its message."""
         session = self._usable_session()
-        said = _last_said(session)
+        said = session._history.last_said
         session._rewind_before(said, again=again)
         self._tell_watchers()
         return said
@@ -369,7 +369,7 @@ class Chat(TableDisplay, Closable):
 
     def _stream_again(self, max_output_tokens: int | None = None) -> ReplyStream:
         session = self._before_again(max_output_tokens)
-        said = _last_said(session)
+        said = session._history.last_said
         turn = self._turn_like(session, said, said.message, max_output_tokens)
         with self._taken_back(session, said, again=True):
             return self._stream(session, turn)
@@ -377,7 +377,7 @@ class Chat(TableDisplay, Closable):
     async def aregenerate(self, *, max_output_tokens: int | None = None) -> Reply:
         """:meth:`regenerate` without blocking the event loop."""
         session = self._before_again(max_output_tokens)
-        said = _last_said(session)
+        said = session._history.last_said
         turn = self._turn_like(session, said, said.message, max_output_tokens)
         return await self._astream(session, turn, within=self._taken_back(session, said, again=True)).areply()
 
@@ -394,7 +394,7 @@ class Chat(TableDisplay, Closable):
             ContextFullError, EngineError: As :meth:`send`; nothing is forgotten where it cannot be sent.
         """
         session = self._before_again(max_output_tokens)
-        said = _said_at(session, index)
+        said = session._history.said_at(index)
         turn = self._turn_like(session, said, message, max_output_tokens)
         with self._taken_back(session, said):
             stream = self._stream(session, turn)
@@ -404,7 +404,7 @@ class Chat(TableDisplay, Closable):
     async def aedit(self, index: int, message: str, *, max_output_tokens: int | None = None) -> Reply:
         """:meth:`edit` without blocking the event loop."""
         session = self._before_again(max_output_tokens)
-        said = _said_at(session, index)
+        said = session._history.said_at(index)
         turn = self._turn_like(session, said, message, max_output_tokens)
         return await self._astream(session, turn, within=self._taken_back(session, said)).areply()
 
@@ -425,7 +425,7 @@ class Chat(TableDisplay, Closable):
             yield
         finally:
             with contextlib.suppress(GemmaNotebookError):
-                session._put_back(taken)
+                session._put_back(taken, again=again)
             self._tell_watchers()
 
     def fork(self) -> Chat:
@@ -438,7 +438,7 @@ class Chat(TableDisplay, Closable):
         turns, dropped = [turn for turn in parent.turns if turn.done], parent.dropped_turns
         # Copies: a turn that is stopped in one of the two goes on in the other.
         session = self.manager._open(parent.options, copies_of(turns), lambda: parent._clone(turns))
-        session._dropped = [turn for turn in dropped if turn not in turns]
+        session._history.dropped = tuple(turn for turn in dropped if turn not in turns)
         return Chat(
             self.manager,
             self.options,
@@ -671,24 +671,6 @@ def _ask_each(askers: list[Callable[[ToolCall], bool | None]], call: ToolCall) -
 def _tell_all(watchers: list[Callable[[], None]]) -> None:
     for changed in tuple(watchers):
         changed()
-
-
-def _last_said(session: Session) -> Turn:
-    """The turn with the user's latest message."""
-    turns = session.turns
-    if not turns:
-        raise OptionValueError("there is no turn to take back; the chat is empty")
-    return turns[-1].first
-
-
-def _said_at(session: Session, index: int) -> Turn:
-    """The turn with the user's message that is the chat's ``index``th."""
-    place = 0
-    for turn in session.turns:
-        if place == index and turn.follows is None:
-            return turn
-        place += len(turn.messages)
-    raise OptionValueError(f"message {index!r} is not one of the user's; see chat.messages")
 
 
 def _within(context: contextlib.AbstractContextManager[None] | None, call: Callable[[], None]) -> None:

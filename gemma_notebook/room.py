@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from gemma_notebook.errors import ContextFullError
@@ -32,7 +32,7 @@ def reply_reserve(max_output_tokens: int | None, limit: int) -> int:
     return min(max_output_tokens or 64, limit // 2)
 
 
-def turns_to_drop(turns: list[Turn], *, wanted: int, needed: int, total: int) -> int:
+def turns_to_drop(turns: Sequence[Turn], *, wanted: int, needed: int, total: int) -> int:
     """How many of the oldest turns hold about as many tokens as are ``wanted``, or, where those would be all, ``needed``; one at
     least.
 
@@ -49,7 +49,7 @@ def turns_to_drop(turns: list[Turn], *, wanted: int, needed: int, total: int) ->
     return next((count for count in counts if count < len(turns)), len(turns))
 
 
-def _with_tokens(turns: list[Turn], sizes: list[float], tokens: int) -> int:
+def _with_tokens(turns: Sequence[Turn], sizes: list[float], tokens: int) -> int:
     dropped = 0.0
     for count, (size, following) in enumerate(itertools.zip_longest(sizes, turns[1:]), start=1):
         dropped += size

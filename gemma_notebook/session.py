@@ -12,7 +12,7 @@ import json
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,7 @@ from gemma_notebook.errors import (
     OptionValueError,
 )
 from gemma_notebook.formats import ResponseFormat
+from gemma_notebook.history import History, TakenBack
 from gemma_notebook.holding import Holding
 from gemma_notebook.messages import Context, Message, Reply, Timing, ToolResult
 from gemma_notebook.models.container import tool_call_start
@@ -49,23 +50,6 @@ __all__ = ["Session"]
 
 # For chat templates that write the thoughts of earlier turns only then, as the bundled model's does.
 _KEEPS = json.dumps({"keep_thinking": True})
-
-
-@dataclass(frozen=True, slots=True)
-class TakenBack:
-    """Turns that were taken back.
-
-    Attributes:
-        turns: The turns.
-        restarts: How often the session had forgotten something, this time included; -1 when nothing was taken back.
-        left: How many turns were left.
-        again: The sampler was told to begin with the next seed.
-    """
-
-    turns: tuple[Turn, ...]
-    restarts: int
-    left: int
-    again: bool = False
 
 
 class Session(TableDisplay, Closable):
@@ -95,14 +79,12 @@ class Session(TableDisplay, Closable):
         self.keeps_checkpoints = False
         self._tools = tools_of(options)
         self._lock = threading.RLock()
-        self._turns: list[Turn] = list(history)
-        self._dropped: list[Turn] = []  # to make room; said all the same
+        self._history = History(history)
         self._closing = False
         self._closed = False
         self._resetting: Shared | None = None
         self._resetting_lock = threading.Lock()
         self._attempt = 0
-        self._restarts = 0  # how often something was forgotten
         self._replayed: Turn | None = None  # the last turn that the handle was created with
         self._holding = Holding()
         self._forgotten: weakref.finalize[..., Session] | None = None
@@ -111,7 +93,7 @@ class Session(TableDisplay, Closable):
     def __repr__(self) -> str:
         if self._closed:
             return "Session(closed)"
-        return f"Session(handle={self.handle_id}, turns={len(self._turns)}, {self.context})"
+        return f"Session(handle={self.handle_id}, turns={len(self.turns)}, {self.context})"
 
     def _table(self) -> Table:
         context, closed = self.context, self.closed
@@ -143,20 +125,17 @@ class Session(TableDisplay, Closable):
     @property
     def messages(self) -> tuple[Message, ...]:
         """The messages so far, the unfinished turn's user message included, without those that were dropped to make room."""
-        return tuple(message for turn in tuple(self._turns) for message in turn.messages)
+        return self._history.messages
 
     @property
     def context(self) -> Context:
         """Tokens in the KV cache after the last turn, and the limit. Never waits."""
-        used = next((n for turn in reversed(tuple(self._turns)) if (n := turn.context_tokens) is not None), 0)
-        return Context(used, self._engine.model.context_limit)
+        return Context(self._history.context_tokens, self._engine.model.context_limit)
 
     @property
     def metrics(self) -> tuple[Timing, ...]:
         """The timings of its finished turns, in order; not of those that :meth:`restore` brought."""
-        return tuple(
-            turn.reply.timing for turn in tuple(self._turns) if turn.reply is not None and not turn.restored
-        )
+        return self._history.timings
 
     # Sending
 
@@ -236,7 +215,7 @@ class Session(TableDisplay, Closable):
 
         Other sessions are not touched. What had come of the reply stays in the history.
         """
-        for turn in tuple(self._turns):
+        for turn in self.turns:
             turn.cancel()
 
     async def astop(self) -> None:
@@ -322,18 +301,17 @@ class Session(TableDisplay, Closable):
     @property
     def turns(self) -> tuple[Turn, ...]:
         """The turns so far, the unfinished one last, without those that were dropped to make room."""
-        return tuple(self._turns)
+        return self._history.turns
 
     @property
     def dropped_turns(self) -> tuple[Turn, ...]:
         """The oldest turns, which were dropped from the context to make room. A reset and :meth:`restore` forget them."""
-        return tuple(self._dropped)
+        return self._history.dropped
 
     @property
     def all_turns(self) -> tuple[Turn, ...]:
         """All turns so far, those that were dropped to make room first. Never waits."""
-        turns = tuple(self._turns)  # before: what is dropped meanwhile is in both then
-        return (*(turn for turn in tuple(self._dropped) if turn not in turns), *turns)
+        return self._history.all_turns
 
     # Ending
 
@@ -346,7 +324,7 @@ class Session(TableDisplay, Closable):
         if self._closed:  # also by a reload, which could not have the lock
             return
         self._closing = True
-        turns = tuple(self._turns)
+        turns = self.turns
         for turn in turns:
             turn.cancel()
         try:
@@ -396,7 +374,7 @@ class Session(TableDisplay, Closable):
     def _new_results(self, results: Sequence[ToolResult]) -> Turn:
         """The turn that answers the calls of the latest reply."""
         self._require_open()
-        asked = next((turn for turn in reversed(self.turns) if turn.done), None)
+        asked = self._history.last_done
         calls = asked.tool_calls if asked is not None else ()
         if asked is None or not calls:
             raise OptionValueError("the latest reply asks for no calls; send a message instead")
@@ -455,7 +433,7 @@ class Session(TableDisplay, Closable):
             turn.read_attachments()
             with self._lock:
                 self._require_open()
-                if not self._take_in(turn):
+                if not self._history.take_in(turn):
                     turn.finish_unstarted()
                     return
                 queue.join(turn)  # under the lock: the order of the turns is that in which they are answered
@@ -463,7 +441,7 @@ class Session(TableDisplay, Closable):
                 turn.finish_unstarted()
                 return
             with self._lock:
-                if turn.cancel_requested or turn not in self._turns:
+                if turn.cancel_requested or turn not in self.turns:
                     turn.finish_unstarted()
                     return
                 self._require_open()
@@ -486,43 +464,34 @@ class Session(TableDisplay, Closable):
                 turn.drain()
                 raise
             with self._lock:
-                if turn in self._turns:
-                    self._turns.remove(turn)
+                self._history.remove(turn)
             turn.finish_unstarted(error if isinstance(error, GemmaNotebookError) else None)
             raise
 
     @contextlib.contextmanager
     def _undropped_unless_started(self, turn: Turn) -> Iterator[None]:
         """What is dropped to make room for ``turn`` comes back when that is not sent. The caller has the lock."""
-        turns, dropped = self._turns, self._dropped
+        history = self._history
+        before = history.turns, history.dropped
         try:
             yield
         except BaseException:
-            if not turn.started and (self._turns, self._dropped) != (turns, dropped):
-                self._turns, self._dropped = turns, dropped
+            if not turn.started and (history.turns, history.dropped) != before:
+                history.turns, history.dropped = before
                 if self._holding.conversation is not None:
                     self._holding.conversation.retire("not trimmed")
             raise
 
-    def _take_in(self, turn: Turn) -> bool:
-        """Add the turn to the history; False when what it answers is forgotten. The caller has the lock."""
-        before = turn.follows
-        if before is None:
-            self._turns.append(turn)
-        elif before in self._turns:
-            self._turns.insert(self._turns.index(before) + 1, turn)
-        return turn in self._turns
-
     def _note(self, turn: Turn) -> None:
         """Add results that the model is told with the next message only: the history has no call without an answer."""
         with self._lock:
-            self._take_in(turn)
+            self._history.take_in(turn)
             turn.finish_unsent()
 
     def _keep_checkpoint(self, turn: Turn) -> None:
         if turn.follows is not None:  # one goes back to what the user said
             return
-        conversation, before = self._holding.conversation, self._turns[: self._turns.index(turn)]
+        conversation, before = self._holding.conversation, self._history.before(turn)
         if not self.keeps_checkpoints or conversation is None or self._has_thoughts_to_drop(before):
             return
         # A sampler's state is not in a clone, and what is fresh costs no more to replay.
@@ -544,25 +513,22 @@ class Session(TableDisplay, Closable):
         """
         self._cancel_after(turn)  # before the lock: one that is just starting holds it
         with self._lock:
-            turns, attempt = self._turns, self._attempt
+            turns, attempt = self.turns, self._attempt
             try:
-                return replace(self._restart(keep=turn, attempt=attempt + again), again=again)
+                return self._restart(keep=turn, attempt=attempt + again)
             except BaseException:  # nothing is forgotten then, and the next send replays it
-                if len(self._turns) < len(turns):
-                    self._turns, self._attempt = [one for one in turns if one.done], attempt
+                if len(self.turns) < len(turns):
+                    self._history.turns, self._attempt = tuple(one for one in turns if one.done), attempt
                 raise
 
-    def _put_back(self, taken: TakenBack) -> None:
-        """Go on from what was taken back, unless something was sent or forgotten meanwhile."""
+    def _put_back(self, taken: TakenBack, *, again: bool = False) -> None:
+        """Go on from what was taken back, ``again`` or not, unless something was sent or forgotten meanwhile."""
         with self._lock:
-            if self.closed or self._restarts != taken.restarts:
+            if self.closed or not self._history.put_back(taken):
                 return
-            if all(turn.done and not turn.started for turn in self._turns[taken.left :]):
-                self._restarts += 1
-                self._attempt -= taken.again
-                self._turns = [*self._turns[: taken.left], *(turn for turn in taken.turns if turn.done)]
-                if self._holding.conversation is not None:  # the next send replays them: this must not wait
-                    self._holding.conversation.retire("put back")
+            self._attempt -= again
+            if self._holding.conversation is not None:  # the next send replays them: this must not wait
+                self._holding.conversation.retire("put back")
 
     def _clone(self, turns: Sequence[Turn]) -> Conversation | None:
         """A clone of the handle, if that holds exactly ``turns`` and its answers are those of a replay."""
@@ -573,7 +539,7 @@ class Session(TableDisplay, Closable):
                 or conversation.state is not HandleState.OPEN
                 or conversation.fresh
                 or not self.options.greedy
-                or self._turns != list(turns)
+                or self.turns != tuple(turns)
                 or self._has_thoughts_to_drop(turns)
             ):
                 return None
@@ -595,7 +561,7 @@ class Session(TableDisplay, Closable):
 
     def _begin_again(self) -> None:
         """After a reload: a handle on the new engine. The caller has the lock."""
-        self._see_off(self._turns)
+        self._see_off(self.turns)
         self._holding.close()
         with contextlib.suppress(EngineError):  # the next send tries again
             self._holding.conversation = self._create_conversation()
@@ -614,46 +580,37 @@ class Session(TableDisplay, Closable):
 
         With ``everything`` the turns that were dropped to make room are forgotten, too.
         """
-        stopped: list[Turn] = []
+        stopped: tuple[Turn, ...] = ()
         try:
             self._cancel_after(keep)  # before the lock: one that is just starting holds it
             with self._lock:
                 self._require_open()
-                kept = self._place(keep)
-                if kept == len(self._turns) and isinstance(keep, Turn):
-                    return TakenBack((), -1, kept)
-                self._restarts += 1
-                stopped = self._turns[kept:]
+                kept = self._history.place(keep)
+                stopped = self.turns[kept:]
+                if not stopped and isinstance(keep, Turn):
+                    return TakenBack((), kept, -1)
                 self._cancel_after(keep)
                 self._drain(stopped)
-                self._turns = [*self._turns[:kept], *then]
-                self._dropped = [] if everything else self._dropped
+                taken = self._history.go_back(kept, then)
+                if everything:
+                    self._history.dropped = ()
                 self._attempt = attempt
                 if options is not None:
                     self.options, self._tools = options, tools_of(options)
-                self._replayed = self._turns[-1] if self._turns else None  # of a checkpoint
+                self._replayed = self.turns[-1] if self.turns else None  # of a checkpoint
                 self._holding.close_conversation()
-                if not self._holding.go_back(self._turns):
+                if not self._holding.go_back(self.turns):
                     self._holding.conversation = self._create_conversation()
                 if reset is not None:
                     # What is sent from here on is not part of it: the next reset must not join this one.
                     self._end_reset(reset)
-                return TakenBack(tuple(stopped), self._restarts, len(self._turns))
+                return taken
         finally:
             self._see_off(stopped)
 
     def _cancel_after(self, keep: int | Turn) -> None:
-        for turn in self._turns[self._place(keep) :]:
+        for turn in self.turns[self._history.place(keep) :]:
             turn.cancel()
-
-    def _place(self, keep: int | Turn) -> int:
-        turns = tuple(self._turns)
-        if isinstance(keep, Turn):
-            return turns.index(keep) if keep in turns else len(turns)
-        if not 0 <= keep <= len(turns):
-            raise OptionValueError(f"cannot go back to turn {keep}: the chat has {len(turns)} turns")
-        # Not between a call and its answer.
-        return turns.index(turns[keep].first) if keep < len(turns) else keep
 
     @staticmethod
     def _drain(turns: Iterable[Turn]) -> None:
@@ -671,8 +628,8 @@ class Session(TableDisplay, Closable):
 
     def _create_conversation(self, *, constrained: bool = False) -> Conversation:
         conversation = self._engine.create_conversation(self._conversation_options(constrained=constrained))
-        self._replayed = next((turn for turn in reversed(self._turns) if turn.done), None)
-        if any(turn.follows is self._replayed and not turn.done for turn in self._turns):
+        self._replayed = self._history.last_done
+        if any(turn.follows is self._replayed and not turn.done for turn in self.turns):
             self._replayed = None  # what came of its calls is still to be told
         return conversation
 
@@ -687,7 +644,7 @@ class Session(TableDisplay, Closable):
         system = options.system_instruction
         return ConversationOptions(
             system_message_json=system_json(instruction(system, self._tools) if prompted else system),
-            messages_json=history_json(self._turns, keep_thinking=options.keep_thinking),
+            messages_json=history_json(self.turns, keep_thinking=options.keep_thinking),
             tools_json=None if prompted else declarations_json(self._tools),
             lora_path=str(options.lora_path) if options.lora_path else None,
             temperature=options.temperature,
@@ -720,8 +677,7 @@ class Session(TableDisplay, Closable):
         """Whether the handle was told what came of the calls before ``turn``, and not of those that it answers."""
         if turn.follows is not None:
             return turn.follows is not self._replayed
-        place = self._turns.index(turn)
-        before = self._turns[place - 1] if place else None
+        before = next(reversed(self._history.before(turn)), None)
         if before is None or before is self._replayed:
             return True
         unheard = not before.started and (before.results or before.has_reply)
@@ -744,16 +700,14 @@ class Session(TableDisplay, Closable):
             needed = prompt + reserve
             if limit <= 0 or used + needed <= limit:
                 return conversation, used, prompt
-            place = self._turns.index(turn.first)
-            droppable, waiting = self._turns[:place], self._turns[place:]
+            droppable = self._history.before(turn.first)
             if self.context_policy == "error" or not droppable:
                 raise context_full(needed, reserve, used, limit)
             # Down to three quarters: each trim costs a prefill of all that is kept.
             over = used + needed - limit
             drop = turns_to_drop(droppable, wanted=over + limit // 4, needed=over, total=used + prompt)
             turn.trimmed_turns += sum(one.follows is None for one in droppable[:drop])
-            self._dropped = [*self._dropped, *droppable[:drop]]
-            self._turns = [*droppable[drop:], *waiting]
+            self._history.drop_oldest(drop)
             self._holding.drop_checkpoints()  # nobody can go back to what was forgotten
             conversation.retire("trimmed")
 
@@ -765,7 +719,7 @@ class Session(TableDisplay, Closable):
         if conversation.fresh:
             # The rendering holds the replayed turns as well: they are not in the KV cache yet.
             prompt += 1  # the begin-of-sequence token
-            told += [one for one in self._turns[: self._turns.index(turn)] if one.done]
+            told += [one for one in self._history.before(turn) if one.done]
         turn.media_tokens = media_tokens(part for one in told for part in one.parts)
         return measure.context_tokens, prompt + turn.media_tokens
 

@@ -32,7 +32,7 @@ def test_a_chat_forgets_and_others_are_left_alone(real_manager: gn.SessionManage
 def test_a_reset_that_keeps_the_turns_is_caught(
     real_manager: gn.SessionManager, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(Session, "reset", lambda self: self._restart(keep=len(self._turns)))
+    monkeypatch.setattr(Session, "reset", lambda self: self._restart(keep=len(self.turns)))
     with pytest.raises(AssertionError, match="remembers after its reset.*Ada"):
         assert_forgets(real_manager, NAME, ASK)
 
@@ -113,7 +113,7 @@ def test_the_fresh_chat_may_use_the_tools_that_the_chat_may_use(real_manager: gn
 def test_a_chat_whose_handle_knows_more_than_its_turns_is_caught(real_manager: gn.SessionManager):
     chat = real_manager.create_chat()
     chat.send(NAME)
-    chat.session._turns = []  # the KV cache still has the turn
+    chat.session._history.turns = ()  # the KV cache still has the turn
     with pytest.raises(AssertionError, match="something else is in its memory"):
         assert_same_as_fresh(chat, ASK)
 

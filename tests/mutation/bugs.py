@@ -20,7 +20,8 @@ def bug(name: str, file: str, *texts: str) -> Bug:
     return Bug(name, file, tuple(zip(texts[::2], texts[1::2], strict=True)))
 
 
-SESSIONS, SESSION, TURNS, STREAMS, CHAT = "sessions.py", "session.py", "turns.py", "streams.py", "chat.py"
+SESSIONS, SESSION, HISTORY = "sessions.py", "session.py", "history.py"
+TURNS, STREAMS, CHAT = "turns.py", "streams.py", "chat.py"
 PROMPTS, HOLDING, ROOM = "prompts.py", "holding.py", "room.py"
 EXCHANGE, CALLING, PROMPTED, QUEUE = "exchange.py", "calling.py", "prompted.py", "turn_queue.py"
 ENGINE, CONVERSATION = "engine/engine.py", "engine/conversation.py"
@@ -203,11 +204,11 @@ BUGS = (
     bug(
         "a stop stops whatever the engine runs",
         SESSION,
-        """        for turn in tuple(self._turns):
+        """        for turn in self.turns:
             turn.cancel()
 
     async def astop""",
-        """        for turn in filter(None, [*self._turns, self.manager._queue._active]):
+        """        for turn in filter(None, [*self.turns, self.manager._queue._active]):
             turn.cancel()
 
     async def astop""",
@@ -310,8 +311,8 @@ BUGS = (
     bug(
         "a turn that the engine refused stays",
         SESSION,
-        "                    self._turns.remove(turn)\n",
-        "                    pass\n",
+        "                self._history.remove(turn)\n",
+        "                pass\n",
     ),
     bug(
         "an interrupted send goes on generating",
@@ -392,15 +393,15 @@ BUGS = (
     # Starting over
     bug(
         "a reset keeps the turns",
-        SESSION,
-        "                self._turns = [*self._turns[:kept], *then]\n",
-        "                self._turns = [*self._turns, *then]\n",
+        HISTORY,
+        "        self.turns = (*self.turns[:left], *then)\n",
+        "        self.turns = (*self.turns, *then)\n",
     ),
     bug(
         "a reset creates the next handle before it closes the last",
         SESSION,
         """                self._holding.close_conversation()
-                if not self._holding.go_back(self._turns):
+                if not self._holding.go_back(self.turns):
                     self._holding.conversation = self._create_conversation()
                 if reset is not None:
 """,
@@ -442,7 +443,7 @@ BUGS = (
     bug(
         "a message that cannot fit empties the chat",
         SESSION,
-        "                self._turns, self._dropped = turns, dropped\n",
+        "                history.turns, history.dropped = before\n",
         "                pass\n",
     ),
     bug(
@@ -453,9 +454,9 @@ BUGS = (
     ),
     bug(
         "what was dropped to make room is forgotten",
-        SESSION,
-        "            self._dropped = [*self._dropped, *droppable[:drop]]\n",
-        "",
+        HISTORY,
+        "        self.dropped, self.turns = (*self.dropped, *self.turns[:count]), self.turns[count:]\n",
+        "        self.turns = self.turns[count:]\n",
     ),
     bug(
         "an edit forgets before it checks",
@@ -466,7 +467,7 @@ BUGS = (
     bug(
         "an edit that cannot be sent forgets",
         CHAT,
-        "                session._put_back(taken)",
+        "                session._put_back(taken, again=again)",
         "                pass",
     ),
     bug(
@@ -546,7 +547,7 @@ BUGS = (
     bug(
         "a fork clones what has turns to come",
         SESSION,
-        "                or self._turns != list(turns)\n",
+        "                or self.turns != tuple(turns)\n",
         "",
         "                or conversation.state is not HandleState.OPEN\n",
         "",
@@ -560,8 +561,8 @@ BUGS = (
     bug(
         "a trim drops turns that wait",
         SESSION,
-        "            droppable, waiting = self._turns[:place], self._turns[place:]\n",
-        "            droppable, waiting = [*self._turns[:place], *self._turns[place + 1 :]], [turn]\n",
+        "            droppable = self._history.before(turn.first)\n",
+        "            droppable = tuple(one for one in self.turns if one is not turn.first)\n",
     ),
     bug(
         "the turns of a chat are answered in another order than they stand",
@@ -610,8 +611,8 @@ BUGS = (
     bug(
         "a reload forgets what was said",
         SESSION,
-        "        self._see_off(self._turns)\n        self._holding.close()\n",
-        "        self._see_off(self._turns)\n        self._turns = []\n        self._holding.close()\n",
+        "        self._see_off(self.turns)\n        self._holding.close()\n",
+        "        self._see_off(self.turns)\n        self._history.turns = ()\n        self._holding.close()\n",
     ),
     bug(
         "a reload waits for a call that never returns",
@@ -741,9 +742,9 @@ BUGS = (
     bug("a call is shown as text", PROMPTED, "if _may_become_call(rest):", "if False:"),
     bug(
         "an undo takes back the answer alone",
-        CHAT,
-        "    return turns[-1].first\n",
-        "    return turns[-1]\n",
+        HISTORY,
+        "        return self.turns[-1].first\n",
+        "        return self.turns[-1]\n",
     ),
     bug(
         "the handle that was not told a result goes on",
