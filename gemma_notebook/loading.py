@@ -8,7 +8,8 @@ import os
 from gemma_notebook.engine import Engine, Library
 from gemma_notebook.errors import CacheDirectoryError, ModelLoadError, OptionTypeError
 from gemma_notebook.models.check import check_model_file
-from gemma_notebook.models.resolve import TINY, expanded, is_bundled, resolve_model
+from gemma_notebook.models.resolve import TINY, is_bundled, resolve_model
+from gemma_notebook.models.store import expanded
 from gemma_notebook.options import EngineOptions
 from gemma_notebook.sessions import SessionManager
 

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, get_args
 
-from gemma_notebook.attachments.headers import fits
+from gemma_notebook.attachments import headers, sounds
 from gemma_notebook.attachments.kinds import sniff
 from gemma_notebook.engine import Engine
 from gemma_notebook.errors import OptionTypeError, OptionValueError, UnsupportedError
@@ -246,8 +246,7 @@ def _check_parts(where: str, message: Message, model: ModelInfo) -> None:
             raise UnsupportedError(
                 f"{where} carries an {kind} part, and the model {model.name!r} takes none; leave its parts out"
             )
-        if kind == "image":
-            _check_image(where, data)
+        _check_as_sent(where, kind, data)
 
 
 def _decoded(blob: object) -> bytes:
@@ -257,12 +256,15 @@ def _decoded(blob: object) -> bytes:
         return b""
 
 
-def _check_image(where: str, data: bytes) -> None:
+def _check_as_sent(where: str, kind: str, data: bytes) -> None:
     """Raise for what no chat has sent: the engine would decode it, however huge it says it is, and messages come from files."""
-    _, media_type = sniff(data, f"an image of {where}")
-    if not fits(data, media_type, f"an image of {where}"):
+    shown = f"an {kind} part of {where}"
+    sniffed, media_type = sniff(data, shown)
+    if sniffed != kind or not (
+        sounds.fits(data) if kind == "audio" else headers.fits(data, media_type, shown)
+    ):
         raise OptionValueError(
-            f"{where} carries an image that is not as the engine takes it; leave its parts out, and attach the image to a "
+            f"{where} carries an {kind} part that is not as the engine takes it; leave its parts out, and attach it to a "
             "new message"
         )
 

@@ -44,7 +44,9 @@ def _png_fits(data: bytes) -> bool:
         raise ValueError("it ends too early")
     width, height, depth, colour, _, _, interlaced = struct.unpack(">IIBBBBB", chunks[0][1])
     names = {name for name, _ in chunks}
-    if not 0 < max(width, height) <= LONGEST_SIDE or names & {b"tRNS", b"eXIf"} or colour not in _CHANNELS:
+    if not min(width, height):
+        raise ValueError("it has no pixels")  # and zlib takes a limit of 0 for none
+    if max(width, height) > LONGEST_SIDE or names & {b"tRNS", b"eXIf"} or colour not in _CHANNELS:
         return False
     # At most this long when unpacked: each row of each pass has a byte before it, and is rounded up.
     most = height * (2 + width * depth * _CHANNELS[colour] // 8) + (16 * height if interlaced else 0)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import wave
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from gemma_notebook.attachments.parts import ContentPart
 from gemma_notebook.errors import OptionTypeError, OptionValueError, UnsupportedError
 
-__all__ = ["from_file", "from_samples"]
+__all__ = ["fits", "from_file", "from_samples"]
 
 # What the encoders of Gemma 3n and Gemma 4 listen to.
 _RATE = 16_000
@@ -19,6 +20,7 @@ _LEAST_S = 0.1
 # 15,000 tokens of Gemma 4. The models are made for 30 seconds; a packed file can claim days.
 _MOST_S = 600
 _MOST_CHANNELS = 32
+_PIECE_FRAMES = 65_536
 
 
 def from_file(data: bytes, media_type: str, name: str, shown: str) -> ContentPart:
@@ -28,10 +30,9 @@ def from_file(data: bytes, media_type: str, name: str, shown: str) -> ContentPar
         OptionValueError: It is broken, too short or too long.
         UnsupportedError: It must be converted, and soundfile or soxr is missing.
     """
-    if media_type == "audio/wav" and _fits(data):
+    if media_type == "audio/wav" and fits(data):
         return ContentPart("audio", "audio/wav", name, data)
-    samples, rate = _read(data, shown)
-    return _part(samples, rate, name, shown)
+    return _part(_read(data, shown), _RATE, name, shown)
 
 
 def from_samples(samples: Any, rate: Any, shown: str) -> ContentPart:
@@ -54,10 +55,8 @@ def from_samples(samples: Any, rate: Any, shown: str) -> ContentPart:
         )
     if samples.ndim == 2 and samples.shape[0] < samples.shape[1]:
         samples = samples.T
-    if samples.ndim == 2 and samples.shape[1] > _MOST_CHANNELS:
-        raise OptionValueError(
-            f"{shown} has {samples.shape[1]} channels; a sound has at most {_MOST_CHANNELS}"
-        )
+    if samples.ndim == 2:
+        _check_channels(samples.shape[1], shown)
     return _part(_as_floats(samples, shown), rate, "", shown)
 
 
@@ -70,11 +69,20 @@ def _checked_rate(samples: Any, rate: Any, shown: str) -> int:
         raise OptionTypeError(
             f"{shown} is a pair whose second value is {type(rate).__name__}; a sound is (samples, sample_rate)"
         ) from None
-    if whole != rate or not _RATES[0] <= whole <= _RATES[1]:
+    _check_rate(rate, shown)
+    return whole
+
+
+def _check_rate(rate: Any, shown: str) -> None:
+    if int(rate) != rate or not _RATES[0] <= rate <= _RATES[1]:
         raise OptionValueError(
             f"{shown} has a sample rate of {rate}; use {_RATES[0]:,} to {_RATES[1]:,} a second"
         )
-    return whole
+
+
+def _check_channels(channels: int, shown: str) -> None:
+    if channels > _MOST_CHANNELS:
+        raise OptionValueError(f"{shown} has {channels} channels; a sound has at most {_MOST_CHANNELS}")
 
 
 def _as_floats(samples: Any, shown: str) -> Any:
@@ -94,7 +102,8 @@ def _as_floats(samples: Any, shown: str) -> Any:
     return samples.astype("float32")
 
 
-def _fits(data: bytes) -> bool:
+def fits(data: bytes) -> bool:
+    """Whether it is a sound as a chat sends it, and whole."""
     try:
         with wave.open(io.BytesIO(data)) as file:
             frames = file.getnframes()
@@ -108,18 +117,35 @@ def _fits(data: bytes) -> bool:
         return False  # floats, or a broken file: soundfile tells which
 
 
-def _read(data: bytes, shown: str) -> tuple[Any, int]:
-    soundfile = _require("soundfile", shown)
+def _read(data: bytes, shown: str) -> Any:
+    """One channel at the engine's rate. It is read in pieces: a small file may claim gigabytes."""
+    soundfile, numpy = _require("soundfile", shown), _require("numpy", shown)
     try:
         with soundfile.SoundFile(io.BytesIO(data)) as file:
+            _check_rate(file.samplerate, shown)
+            _check_channels(file.channels, shown)
             _check_length(file.frames, file.samplerate, shown)
-            samples = file.read(dtype="float32", always_2d=True)
-            rate = int(file.samplerate)
+            pieces: Iterable[Any] = (
+                piece.mean(axis=1) for piece in file.blocks(_PIECE_FRAMES, dtype="float32", always_2d=True)
+            )
+            if file.samplerate != _RATE:
+                pieces = _resampled(pieces, file.samplerate, shown)
+            return numpy.concatenate([*pieces])
     except (soundfile.SoundFileError, ValueError, RuntimeError) as error:
         if isinstance(error, OptionValueError):
             raise
         raise OptionValueError(f"{shown} is a broken sound ({error}); save or fetch it again") from error
-    return samples, rate
+
+
+def _resampled(pieces: Iterable[Any], rate: int, shown: str) -> Iterator[Any]:
+    stream = _require("soxr", shown).ResampleStream(rate, _RATE, 1, dtype="float32")
+    piece = None
+    for following in pieces:
+        if piece is not None:
+            yield stream.resample_chunk(piece)
+        piece = following
+    if piece is not None:
+        yield stream.resample_chunk(piece, last=True)
 
 
 def _part(samples: Any, rate: int, name: str, shown: str) -> ContentPart:

@@ -54,7 +54,8 @@ def command(
     Ctrl-C stops a reply and not the chat; Ctrl-D or /quit ends it, and /help lists the rest.
 
     \b
-    Each line of a pipe is one message, and only the replies are printed:
+    Each line of a pipe is one message (or a command; a message that begins with / is written with
+    a second one), and only the replies are printed:
       echo "My name is Ada." | gemma-notebook chat
     """  # noqa: D301  # \b is for click: leave the lines below as they are
     from gemma_notebook.cli.talk import talk

@@ -10,7 +10,7 @@ import click
 
 from gemma_notebook.chat import Chat
 from gemma_notebook.cli.tables import printable
-from gemma_notebook.errors import GemmaNotebookError
+from gemma_notebook.errors import GemmaNotebookError, OptionValueError
 from gemma_notebook.messages import Reply
 from gemma_notebook.streams import ReplyStream
 
@@ -83,12 +83,18 @@ class _Conversation:
         elif text.startswith("/"):
             known = self._commands.get(text)
             if known is None:
-                self._say(f"there is no command {text.split()[0]}; /help lists them")
+                self._refuse(text.split()[0])
             else:
                 known()
         elif text:
             self._send(text)
         return True
+
+    def _refuse(self, command: str) -> None:
+        words = f"there is no command {command}; /help lists them, and a message that begins with / is written with a second one"
+        if not self._interactive:  # else the replies would be one fewer than the messages
+            raise OptionValueError(words)
+        self._say(words)
 
     def _send(self, text: str) -> None:
         self._show(self._chat.stream(text))

@@ -531,8 +531,19 @@ def _cache_lock(options: EngineOptions) -> Iterator[None]:
         return
     import filelock
 
-    with filelock.FileLock(options.cache_dir / ".gemma_notebook.lock"):
+    lock = filelock.FileLock(options.cache_dir / ".gemma_notebook.lock", mode=0o666)
+    try:
+        lock.acquire()
+    except OSError as error:  # another user's, in a directory that both may write
+        raise CacheDirectoryError(
+            f"cache_dir={str(options.cache_dir)!r} cannot be used, since its lock cannot be had ({error.strerror}: "
+            f"{lock.lock_file}); give a directory of your own, or leave cache_dir out",
+            operation="load",
+        ) from error
+    try:
         yield
+    finally:
+        lock.release()
 
 
 def _check_cache_dir(options: EngineOptions) -> None:

@@ -23,7 +23,7 @@ import platformdirs
 
 from gemma_notebook.engine.logs import LOGS_VARIABLE, STDERR
 from gemma_notebook.errors import ModelLoadError
-from gemma_notebook.models.store import HOME_VARIABLE
+from gemma_notebook.models.store import HOME_VARIABLE, expanded
 
 __all__ = ["check_model_file", "child_environment", "how_it_died", "verdict_files"]
 
@@ -76,6 +76,12 @@ def check_model_file(path: Path, backend: str, context_tokens: int | None = None
         return  # the same error, or the lack of it, is to be had here, with its right class
     if verdict is not None:
         raise ModelLoadError(str(verdict["message"]), code=int(verdict["code"]), operation="load")
+    if child.returncode == -signal.SIGKILL:  # which is how a machine, or a container, takes back memory
+        raise ModelLoadError(
+            f"the trial process that opened {str(path)!r} was killed, most often because the machine had no memory left: close "
+            "what you can, take a smaller model, or give cache_dir",
+            operation="load",
+        )
     raise ModelLoadError(
         f"{str(path)!r} made the engine end its process ({how_it_died(child.returncode, child.stderr)}); the file is damaged or not made "
         "for this engine: download it again",
@@ -123,7 +129,7 @@ def _key(path: Path, backend: str, context_tokens: int | None) -> str:
 def verdict_files() -> tuple[Path, ...]:
     """Where verdicts are kept: in the home, or, when that is read-only, in the user's cache."""
     home, cache = os.environ.get(HOME_VARIABLE), platformdirs.user_cache_path("gemma_notebook")
-    folders = (Path(home).expanduser(), cache) if home else (cache,)
+    folders = (expanded(home), cache) if home else (cache,)
     return tuple(folder / "checked-models.json" for folder in folders)
 
 

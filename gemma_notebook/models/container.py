@@ -329,10 +329,14 @@ def _read_hugging_face(container: Container, data: bytes) -> None:
     unpacked = zlib.decompressobj().decompress(data[8:], _MOST_TOKENIZER_BYTES)
     if len(unpacked) != announced:
         raise DamagedError(f"it is {len(unpacked)} bytes unpacked, and should be {announced}")
-    model = json.loads(unpacked).get("model", {})
+    tokenizer = json.loads(unpacked)
+    model = tokenizer.get("model", {}) if isinstance(tokenizer, dict) else None
+    pieces = model.get("vocab", ()) if isinstance(model, dict) else None
+    if not isinstance(model, dict) or not isinstance(pieces, dict | list | tuple):
+        raise DamagedError("it is no tokenizer: there is no model with a vocabulary in it")
     container.tokenizer = {
         "kind": "Hugging Face",
-        "pieces": len(model.get("vocab", ())),
+        "pieces": len(pieces),
         "model": str(model.get("type", "unknown")).lower(),
     }
 

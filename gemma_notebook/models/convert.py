@@ -14,13 +14,16 @@ from typing import Any
 from gemma_notebook.errors import ConversionError, ModelNotFoundError, OptionValueError
 from gemma_notebook.models import sanity
 from gemma_notebook.models.environment import ConverterEnvironment
-from gemma_notebook.models.resolve import TINY, expanded
+from gemma_notebook.models.resolve import TINY
 from gemma_notebook.models.stages import Progress, Reporter, run_child
-from gemma_notebook.models.store import InstalledModel, Store, checked_name
+from gemma_notebook.models.store import InstalledModel, Store, checked_name, expanded
 
 __all__ = ["PRETRAINED", "WEIGHTS", "Job", "convert", "make"]
 
 WEIGHTS = ("int8", "int4")
+
+# Another one where a stage leaves other files than before: those of an earlier version are not gone on with then.
+_STAGES_VERSION = 2
 
 # The chat template for a checkpoint that has none, because nobody taught it to chat.
 PRETRAINED = "pretrained"
@@ -67,7 +70,7 @@ class Job:
         if self.source is not None:
             found = sorted(self.source.iterdir()) if self.source.is_dir() else [self.source]
             files = [(str(one.resolve()), one.stat().st_size, one.stat().st_mtime_ns) for one in found]
-        identity = [files, self.package, self.context_tokens]
+        identity = [_STAGES_VERSION, files, self.package, self.context_tokens]
         return hashlib.sha256(json.dumps(identity).encode()).hexdigest()
 
 
@@ -254,7 +257,8 @@ class _Making:
                 "use int8 weights" if self._job.weights == "int4" else "the source may not be one that chats"
             )
             raise ConversionError(
-                f"the model does not talk sense: {verdict.objection}; it was not installed, {advice}",
+                f"the model does not talk sense: {verdict.objection}; it was not installed, {advice} (for another try "
+                f"what was read is kept; `gemma-notebook models remove {self._job.name}` throws it away)",
                 stage="check",
                 log=log,
             )

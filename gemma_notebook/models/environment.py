@@ -18,7 +18,7 @@ from pathlib import Path
 import platformdirs
 
 from gemma_notebook.errors import ConversionError
-from gemma_notebook.models.store import HOME_VARIABLE
+from gemma_notebook.models.store import HOME_VARIABLE, expanded
 
 __all__ = ["PYTHON_VARIABLE", "ConverterEnvironment"]
 
@@ -52,7 +52,7 @@ class ConverterEnvironment:
     def __init__(self, home: Path | None = None, requirements: Path | None = None) -> None:
         self._requirements = requirements or _REQUIREMENTS
         chosen = os.environ.get(PYTHON_VARIABLE)
-        self._given = Path(chosen).expanduser() if chosen and home is None else None
+        self._given = expanded(chosen) if chosen and home is None else None
         version = f"{sys.implementation.cache_tag}-{_digest(self._requirements)}"
         self.folder = (home or _cache()) / "converter" / version
 
@@ -197,7 +197,7 @@ class ConverterEnvironment:
 
 def _cache() -> Path:
     home = os.environ.get(HOME_VARIABLE)
-    return Path(home).expanduser() / "cache" if home else platformdirs.user_cache_path("gemma_notebook")
+    return expanded(home) / "cache" if home else platformdirs.user_cache_path("gemma_notebook")
 
 
 def _digest(requirements: Path) -> str:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 
 __all__ = ["DamagedError", "Table", "root_table"]
 
 # Far more than any model has; a damaged length must not make work for minutes.
 _MOST_ELEMENTS = 4096
 _MOST_CHARACTERS = 65_536
+# In all: lists may share their elements, so that a small buffer can have any number.
+_MOST_TABLES = 10_000
 
 
 class DamagedError(ValueError):
@@ -21,9 +24,16 @@ class Table:
     Args:
         data: The whole buffer.
         position: Where the table begins.
+        numbers: Yields for each table of the buffer; ends when there were too many.
+
+    Raises:
+        DamagedError: It is none, or one too many.
     """
 
-    def __init__(self, data: bytes, position: int) -> None:
+    def __init__(self, data: bytes, position: int, numbers: Iterator[int]) -> None:
+        if next(numbers, None) is None:
+            raise DamagedError(f"more than {_MOST_TABLES} tables")
+        self._numbers = numbers
         self._data = data
         self._position = position
         self._vtable = position - _unpack(data, "<i", position)
@@ -37,7 +47,7 @@ class Table:
     def table(self, field: int) -> Table | None:
         """A field that is a table, or a union of tables."""
         place = self._place(field)
-        return None if place is None else Table(self._data, self._follow(place))
+        return None if place is None else self._table_at(self._follow(place))
 
     def text(self, field: int) -> str:
         """A string field; what is not UTF-8 is replaced."""
@@ -59,7 +69,10 @@ class Table:
         count = _unpack(self._data, "<I", start)
         if count > _MOST_ELEMENTS:
             raise DamagedError(f"a list of {count} elements")
-        return [Table(self._data, self._follow(start + 4 + 4 * index)) for index in range(count)]
+        return [self._table_at(self._follow(start + 4 + 4 * index)) for index in range(count)]
+
+    def _table_at(self, position: int) -> Table:
+        return Table(self._data, position, self._numbers)
 
     def _place(self, field: int) -> int | None:
         slot = 4 + 2 * field
@@ -78,7 +91,7 @@ def root_table(data: bytes) -> Table:
     Raises:
         DamagedError: Here or at any later look: an offset leads out of the buffer.
     """
-    return Table(data, int(_unpack(data, "<I", 0)))
+    return Table(data, int(_unpack(data, "<I", 0)), iter(range(_MOST_TABLES)))
 
 
 def _unpack(data: bytes, form: str, position: int) -> int:

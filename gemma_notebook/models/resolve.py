@@ -12,9 +12,9 @@ from gemma_notebook.errors import (
     OptionTypeError,
     OptionValueError,
 )
-from gemma_notebook.models.store import Store, checked_name
+from gemma_notebook.models.store import SUFFIX, Store, checked_name, expanded
 
-__all__ = ["TINY", "expanded", "is_bundled", "resolve_model"]
+__all__ = ["TINY", "is_bundled", "resolve_model"]
 
 TINY = "tiny"
 _TINY_FILE = Path(__file__).with_name("tiny") / "model.litertlm"
@@ -23,7 +23,8 @@ _TINY_FILE = Path(__file__).with_name("tiny") / "model.litertlm"
 def resolve_model(model: str | os.PathLike[str]) -> Path:
     """The file for a model's name or a path. Nothing is ever fetched for it.
 
-    A name of an installed model wins over a file of that name in the current directory.
+    A name of an installed model wins over a file of that name in the current directory; with ``.litertlm`` behind it, such a
+    file wins.
 
     Raises:
         ModelNotFoundError: There is no such file, and no such name. A ``FileNotFoundError``.
@@ -42,15 +43,11 @@ def resolve_model(model: str | os.PathLike[str]) -> Path:
             return _checked(installed.path)
         if not path.exists():
             raise _not_installed(model)
+    elif isinstance(model, str) and _may_be_name(model.removesuffix(SUFFIX)) and not path.exists():
+        installed = Store().find(model.removesuffix(SUFFIX))  # what a file that was copied there is called
+        if installed is not None:
+            return _checked(installed.path)
     return _checked(path)
-
-
-def expanded(path: str | os.PathLike[str]) -> Path:
-    """The path with its ``~`` replaced; one that names no user is left as it is."""
-    try:
-        return Path(path).expanduser()
-    except RuntimeError:
-        return Path(path)
 
 
 def is_bundled(path: Path) -> bool:
@@ -59,7 +56,7 @@ def is_bundled(path: Path) -> bool:
 
 
 def _may_be_name(model: str) -> bool:
-    if model.endswith(".litertlm"):
+    if model.endswith(SUFFIX):
         return False
     try:
         return checked_name(model) == model

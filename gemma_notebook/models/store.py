@@ -26,10 +26,13 @@ import platformdirs
 
 from gemma_notebook.errors import ModelNotFoundError, OptionValueError, StoreError
 
-__all__ = ["HOME_VARIABLE", "InstalledModel", "Store", "checked_name"]
+__all__ = ["HOME_VARIABLE", "InstalledModel", "Store", "checked_name", "expanded"]
 
 HOME_VARIABLE = "GEMMA_NOTEBOOK_HOME"
 SUFFIX = ".litertlm"
+
+# Another process has the lock for a moment, or for as long as a download or a conversion takes.
+_BUSY_S = 1.0
 
 # No separator, no leading dot or dash: a name is never a path, a hidden file or an option.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
@@ -69,9 +72,7 @@ class Store:
     def __init__(self, home: str | os.PathLike[str] | None = None) -> None:
         chosen = home or os.environ.get(HOME_VARIABLE)
         self.home = (
-            Path(chosen).expanduser()
-            if chosen
-            else platformdirs.user_data_path("gemma_notebook", appauthor=False)
+            expanded(chosen) if chosen else platformdirs.user_data_path("gemma_notebook", appauthor=False)
         ).absolute()
         site = platformdirs.site_data_path("gemma_notebook", appauthor=False)
         self._shared_homes = () if home is not None or site == self.home else (site,)
@@ -112,6 +113,14 @@ class Store:
             if model is not None:
                 return model
         return None
+
+    def misnamed(self) -> tuple[Path, ...]:
+        """Model files whose names are none that a model can have, so that they are in no list."""
+        found: list[Path] = []
+        for directory in self.directories:
+            with contextlib.suppress(OSError):
+                found += [one for one in directory.glob(f"[!.]*{SUFFIX}") if not _NAME.fullmatch(one.stem)]
+        return tuple(sorted(found))
 
     def installed(self) -> tuple[InstalledModel, ...]:
         """All models, by name. A directory that cannot be read holds none."""
@@ -209,7 +218,7 @@ class Store:
 
         Raises:
             ModelNotFoundError: There is nothing of that name.
-            StoreError: It is shared, or cannot be deleted.
+            StoreError: It is shared, cannot be deleted, or another process is making it.
         """
         model = self.find(name)
         folder = self.directory / ".staging" / name
@@ -225,7 +234,7 @@ class Store:
             )
         file = self.directory / (name + SUFFIX)
         try:
-            with self.staging(name):
+            with self.staging(name, timeout_s=_BUSY_S):
                 doomed = [file, file.with_suffix(".json"), *folder.rglob("*")]
                 freed = sum(one.lstat().st_size for one in doomed if one.is_file())
                 file.unlink(missing_ok=True)
@@ -247,6 +256,14 @@ class Store:
             f"the store {str(self.directory)!r} cannot be written ({error.strerror or error}); "
             f"check its permissions and the free space, or set {HOME_VARIABLE} to a directory of your own"
         )
+
+
+def expanded(path: str | os.PathLike[str]) -> Path:
+    """The path with its ``~`` replaced; one that names no user is left as it is."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
 
 
 def checked_name(name: str) -> str:

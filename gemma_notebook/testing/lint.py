@@ -42,6 +42,20 @@ _VARYING = (
 )
 
 
+# What nbval does at which comment and which tag: all others it ignores.
+_COMMENTS = {
+    "PYTEST_VALIDATE_IGNORE_OUTPUT": "ignore-output",
+    "NBVAL_IGNORE_OUTPUT": "ignore-output",
+    "NBVAL_CHECK_OUTPUT": "check-output",
+    "NBVAL_RAISES_EXCEPTION": "raises-exception",
+    "NBVAL_SKIP": "skip",
+}
+_TAGS = {
+    **{comment.lower().replace("_", "-"): marker for comment, marker in _COMMENTS.items()},
+    "raises-exception": "raises-exception",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One thing that keeps a notebook from being a test.
@@ -108,7 +122,8 @@ def _check(path: Path, rules: tuple[Rule, ...]) -> Iterator[Finding]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         yield Finding(path, None, f"it is no notebook of format 4 ({error!r})", "save it again in Jupyter")
         return
-    if (notebook.get("metadata") or {}).get("widgets"):
+    metadata = notebook.get("metadata")
+    if isinstance(metadata, dict) and metadata.get("widgets"):
         why = "it stores the state of widgets, and with it what was said in a panel"
         yield Finding(
             path,
@@ -116,16 +131,24 @@ def _check(path: Path, rules: tuple[Rule, ...]) -> Iterator[Finding]:
             why,
             "clear it with a restart of the kernel, run it again and save it without widget state",
         )
-    counts = [cell["execution_count"] for _, cell in code if cell.get("execution_count")]
+    counts = [count for _, cell in code if isinstance(count := cell.get("execution_count"), int)]
     if counts != sorted(counts):
         yield Finding(path, None, "its cells were run out of order", _RUN_AGAIN)
     for number, cell in code:
-        for why, remedy in _check_cell(_joined(cell.get("source")), cell, rules):
+        try:
+            found = list(_check_cell(_joined(cell.get("source")), cell, rules))
+        except (AttributeError, TypeError, ValueError) as error:
+            found = [(f"it is no cell of format 4 ({error!r})", "save the notebook again in Jupyter")]
+        for why, remedy in found:
             yield Finding(path, number, why, remedy)
 
 
 def _check_cell(source: str, cell: dict[str, Any], rules: tuple[Rule, ...]) -> Iterator[tuple[str, str]]:
-    markers = _markers(source, cell)
+    comments, tags = _marker_comments(source), _tags(cell)
+    for name in (*comments, *tags):
+        if name.lower().startswith(("nbval", "pytest_validate")) and name not in {*_COMMENTS, *_TAGS}:
+            yield f"nbval does not know {name!r}", f"write one of {', '.join(_COMMENTS)} alone on a line"
+    markers = _markers(comments, tags)
     if not source.strip() or "skip" in markers:
         return
     outputs = cell.get("outputs") or []
@@ -166,11 +189,22 @@ def _check_output(
                 break
 
 
-def _markers(source: str, cell: dict[str, Any]) -> set[str]:
-    comments = re.findall(r"(?m)^\s*#\s*NBVAL_(\w+)\s*$", source)
-    tags = (cell.get("metadata") or {}).get("tags") or ()
-    names = [comment.lower().replace("_", "-") for comment in comments]
-    return {*names, *(tag.removeprefix("nbval-") for tag in tags)}
+def _markers(comments: list[str], tags: list[str]) -> set[str]:
+    """What nbval does with the cell: it goes by the latest, and by comments rather than by tags."""
+    found = [_TAGS[tag] for tag in tags if tag in _TAGS]
+    found += [_COMMENTS[comment] for comment in comments if comment in _COMMENTS]
+    checks = [marker for marker in found if marker in {"ignore-output", "check-output"}]
+    return {*(marker for marker in found if marker not in checks), *checks[-1:]}
+
+
+def _marker_comments(source: str) -> list[str]:
+    """The comments that are meant for nbval."""
+    return re.findall(r"(?mi)^\s*#+[ \t]*((?:nbval|pytest_validate)_\w+.*?)[ \t]*$", source)
+
+
+def _tags(cell: dict[str, Any]) -> list[str]:
+    tags = (cell.get("metadata") or {}).get("tags")
+    return [tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else []
 
 
 def _shows_something(source: str) -> bool:

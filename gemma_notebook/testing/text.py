@@ -7,6 +7,8 @@ import functools
 import re
 from pathlib import Path
 
+from gemma_notebook.errors import OptionValueError
+
 __all__ = ["SANITIZE_CFG", "Rule", "assert_same_text", "normalized", "read_rules"]
 
 SANITIZE_CFG = Path(__file__).with_name("sanitize.cfg")
@@ -18,11 +20,23 @@ Rule = tuple[re.Pattern[str], str]
 
 @functools.cache
 def read_rules(path: Path = SANITIZE_CFG) -> tuple[Rule, ...]:
-    """The rules of a sanitising file, in nbval's format: ``regex:`` and ``replace:`` lines in pairs."""
-    lines = [line.partition(": ") for line in path.read_text(encoding="utf-8").splitlines()]
-    patterns = [value for key, _, value in lines if key == "regex"]
-    words = [value for key, _, value in lines if key == "replace"]
-    return tuple((re.compile(pattern), word) for pattern, word in zip(patterns, words, strict=True))
+    """The rules of a sanitising file, in nbval's format: ``regex:`` and ``replace:`` lines in pairs.
+
+    Raises:
+        OptionValueError: It cannot be read, or has rules that are none.
+    """
+    try:
+        lines = [line.partition(": ") for line in path.read_text(encoding="utf-8").splitlines()]
+        patterns = [value for key, _, value in lines if key == "regex"]
+        words = [value for key, _, value in lines if key == "replace"]
+        if len(patterns) != len(words):
+            raise ValueError(f"{len(patterns)} 'regex: ' lines, and {len(words)} 'replace: ' lines")
+        return tuple((re.compile(pattern), word) for pattern, word in zip(patterns, words, strict=True))
+    except (OSError, ValueError, re.error) as error:
+        raise OptionValueError(
+            f"the sanitising file {str(path)!r} cannot be used ({error}); each rule is a line 'regex: …' and a line "
+            "'replace: …' below it"
+        ) from error
 
 
 def normalized(text: str, rules: tuple[Rule, ...] | None = None) -> str:

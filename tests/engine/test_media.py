@@ -6,7 +6,10 @@ import asyncio
 import base64
 import io
 import json
+import struct
 import threading
+import wave
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +20,24 @@ import gemma_notebook as gn
 from gemma_notebook import attachments
 from gemma_notebook.attachments import content_parts
 from gemma_notebook.errors import ContextFullError, OptionTypeError, OptionValueError, UnsupportedError
+
+
+def wav_of(seconds: float) -> bytes:
+    written = io.BytesIO()
+    with wave.open(written, "wb") as file:
+        file.setparams((1, 2, 16_000, 0, "NONE", ""))
+        file.writeframes(bytes(2 * int(16_000 * seconds)))
+    return written.getvalue()
+
+
+def png_without_rows() -> bytes:
+    """It says that it is 1 x 0, and has more pixels than none."""
+    made = b"\x89PNG\r\n\x1a\n"
+    ihdr = struct.pack(">IIBBBBB", 1, 0, 8, 2, 0, 0, 0)
+    for name, content in ((b"IHDR", ihdr), (b"IDAT", zlib.compress(bytes(1_000_000))), (b"IEND", b"")):
+        made += struct.pack(">I", len(content)) + name + content
+        made += struct.pack(">I", zlib.crc32(name + content))
+    return made
 
 
 def png(width: int, height: int) -> bytes:
@@ -192,14 +213,25 @@ def test_a_model_without_an_encoder_restores_no_image_and_forgets_nothing(seeing
     [
         (png(4000, 1), "not as the engine takes it"),
         (png(2, 2)[:40], "broken"),
+        (png_without_rows(), "no pixels"),
+        (wav_of(1), "not as the engine takes it"),
         (b"GIF89a", "not as the engine takes it"),
         (b"no image", "is text"),
     ],
-    ids=["huge", "cut", "gif", "text"],
+    ids=["huge", "cut", "empty", "a sound", "gif", "text"],
 )
 def test_an_image_that_is_not_as_a_chat_sends_it_is_not_restored(seeing, data, words):
     part = {"type": "image", "blob": base64.b64encode(data).decode()}
     with pytest.raises(OptionValueError, match=words):
+        seeing.create_chat().restore([gn.Message("user", "What is this?", parts=(part,))])
+
+
+@pytest.mark.parametrize(
+    "data", [b"fLaC and more", wav_of(0.01), wav_of(1)[:-20]], ids=["flac", "short", "cut"]
+)
+def test_a_sound_that_is_not_as_a_chat_sends_it_is_not_restored(seeing, data):
+    part = {"type": "audio", "blob": base64.b64encode(data).decode()}
+    with pytest.raises(OptionValueError, match="not as the engine takes it"):
         seeing.create_chat().restore([gn.Message("user", "What is this?", parts=(part,))])
 
 

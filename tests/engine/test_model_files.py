@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -109,6 +110,18 @@ def test_a_file_that_aborts_the_engine_is_an_error_here(fake_engine_path, model,
         check_model_file(model, "cpu")
 
 
+def test_a_machine_without_memory_is_not_blamed_on_the_file(model, monkeypatch):
+    run = subprocess.run
+
+    def killed(*given, **options):
+        child = run(*given, **options)
+        return subprocess.CompletedProcess(child.args, -signal.SIGKILL, b"opening\n", b"")
+
+    monkeypatch.setattr(subprocess, "run", killed)
+    with pytest.raises(ModelLoadError, match="was killed, most often because the machine had no memory left"):
+        check_model_file(model, "cpu")
+
+
 def test_a_wrong_option_is_not_blamed_on_the_file(model):
     with pytest.raises(OptionValueError, match="context_tokens=10000000 is more than"):
         gn.load(model, context_tokens=10**7)
@@ -157,6 +170,12 @@ def test_a_cache_directory_that_cannot_be_used_is_refused(model, tmp_path):
         gn.load(model, cache_dir="/proc", check=False)
     assert isinstance(caught.value, ModelLoadError)
     assert isinstance(caught.value, ValueError)
+
+
+def test_a_cache_directory_whose_lock_is_anothers_is_refused(model, tmp_path):
+    (tmp_path / ".gemma_notebook.lock").mkdir()  # as little to be opened as another user's file
+    with pytest.raises(CacheDirectoryError, match="its lock cannot be had.*give a directory of your own"):
+        gn.load(model, cache_dir=tmp_path, check=False)
 
 
 def test_a_cache_directory_is_used(model, tmp_path):

@@ -118,6 +118,37 @@ def test_a_chat_whose_handle_knows_more_than_its_turns_is_caught(real_manager: g
         assert_same_as_fresh(chat, ASK)
 
 
+@tiny_only
+@pytest.mark.parametrize(
+    ("heard", "turns"),
+    [
+        (["The code is 1234.", "I live in Paris."], 1),
+        (["My name is Ada.", "My name is Bob."], 1),
+        (["Hello"] * 5, 1),
+        (["Hello"] * 12, 11),
+    ],
+)
+def test_a_chat_whose_handle_heard_more_than_its_turns_is_caught_though_it_answers_alike(
+    real_manager: gn.SessionManager, heard: list[str], turns: int
+):
+    chat = real_manager.create_chat()
+    for message in heard:
+        chat.send(message)
+    chat.session._history.turns = chat.session.turns[-turns:]
+    with pytest.raises(
+        AssertionError, match=f"the chat has {turns} turns, and more in its context than they"
+    ):
+        assert_same_as_fresh(chat, "Hello")
+
+
+def test_a_chat_that_samples_says_nothing_of_what_it_forgot(real_manager: gn.SessionManager):
+    with pytest.raises(OptionValueError, match="samples"):
+        assert_forgets(real_manager, "Hello", "Say a word.", temperature=2.0, top_k=40)
+    with deterministic(), pytest.raises(AssertionError, match="cannot tell"):
+        assert_forgets(real_manager, "Hello", "Say a word.", temperature=2.0, top_k=40)
+    assert real_manager.handles.live == 0
+
+
 def test_what_cannot_be_compared_is_refused(real_manager: gn.SessionManager):
     with pytest.raises(OptionValueError, match="samples"):
         assert_same_as_fresh(real_manager.create_chat(top_k=40))

@@ -36,9 +36,12 @@ result = {}
 if stage == "read":
     result = {"model": request["out"], "architecture": "gemma3_text", "template": orders.get("template")}
 elif stage == "convert":
-    result = {"tflite": f"{request['out']}/model.tflite", "recipe": request["recipe"]}
+    tflite = Path(request["out"]) / f"{request['recipe']}.tflite"  # as the real one names it
+    tflite.write_text(request["recipe"])
+    result = {"tflite": str(tflite), "recipe": request["recipe"]}
 elif stage == "pack":
-    Path(orders["log"]).with_name("pack.json").write_text(json.dumps(request))
+    weights = Path(request["tflite"]).read_text()
+    Path(orders["log"]).with_name("pack.json").write_text(json.dumps({**request, "weights": weights}))
     shutil.copyfile(orders["packed"], request["file"])
 elif stage == "judge":
     tokens = sum(len(reply[: request["first_tokens"]]) for _, reply in request["answers"])

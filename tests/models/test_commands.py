@@ -234,7 +234,6 @@ def test_the_commands_of_a_chat(command: Command):
         "/undo",
         "What is my name?",
         "/context",
-        "/nonsense",
         "/help",
         "//x",
         "/quit",
@@ -245,12 +244,18 @@ def test_the_commands_of_a_chat(command: Command):
     for words in (
         "taken back: My name is Ada.",
         "of 2,048 tokens are in use",
-        "no command /nonsense",
         "/regenerate",
         "tokens in",
     ):
         assert words in done.stderr
     assert len(done.stdout.splitlines()) == 3, "//x is a message, and nothing is said after /quit"
+
+
+def test_a_line_of_a_pipe_that_is_no_command_ends_it_and_is_not_passed_over(command: Command):
+    done = command("chat", input="Hello\n/etc/passwd is a file\nHello\n", status=2)
+    assert "no command /etc/passwd" in done.stderr
+    assert "written with a second one" in done.stderr
+    assert len(done.stdout.splitlines()) == 1
 
 
 def test_regenerate_says_something_else_when_it_samples(command: Command):
@@ -365,6 +370,18 @@ def test_the_doctor_names_what_is_broken_and_goes_on(command: Command, tmp_path:
     broken = command("doctor", "--no-kernel", status=1)
     assert "is not TOML" in broken.stdout
     assert "✓ a turn" in broken.stdout
+
+
+def test_the_doctor_tells_of_unfinished_conversions_and_of_models_that_no_name_finds(command: Command):
+    models = command.home / "models"
+    float_weights = models / ".staging" / "mine" / "conversion" / "read" / "weights"
+    float_weights.parent.mkdir(parents=True)
+    float_weights.write_bytes(b"\0" * 3_000_000)
+    (models / "Mein Größtes.litertlm").write_bytes(b"a model")
+    done = command("doctor", "--no-kernel")
+    assert "3.0 MB of mine" in done.stdout
+    assert "models remove mine" in done.stdout
+    assert "Mein Größtes.litertlm' is in no list of models, because of its name" in done.stdout
 
 
 def test_the_doctor_tells_of_broken_downloads(command: Command):

@@ -107,6 +107,66 @@ def test_everything_that_a_file_can_say_is_read(rich: Container):
     assert rich.backend_constraints == {"prefill_decode": "gpu, npu"}
 
 
+@pytest.mark.parametrize(
+    "tokenizer",
+    [[], "a text", {"model": None}, {"model": []}, {"model": {"vocab": 3}}, {"model": {"vocab": None}}],
+)
+def test_a_tokenizer_that_is_json_and_none_is_a_problem_and_no_traceback(tmp_path, tokenizer):
+    (tmp_path / "tokenizer.json").write_text(json.dumps(tokenizer))
+    (tmp_path / "model.toml").write_text(
+        '[[section]]\nsection_type = "HF_Tokenizer"\ndata_path = "tokenizer.json"\n'
+    )
+    path = tmp_path / "model.litertlm"
+    with path.open("wb") as file:
+        LitertLmFileBuilder.from_toml_file(str(tmp_path / "model.toml")).build(file)
+    assert any("tokenizer is damaged: it is no tokenizer" in one for one in read_container(path).problems)
+
+
+def test_lists_that_share_their_elements_do_not_make_work_without_end(tmp_path):
+    header = bytearray(4)
+
+    def put(content: bytes) -> int:
+        header.extend(content)
+        header.extend(b"\0" * (-len(header) % 4))
+        return len(header) - -(-len(content) // 4) * 4
+
+    def link(place: int, target: int) -> None:
+        struct.pack_into("<I", header, place, target - place)
+
+    def table(*offsets: int) -> int:
+        """Fields of four bytes; 0 leaves one out."""
+        described = put(
+            struct.pack(f"<{2 + len(offsets)}H", 4 + 2 * len(offsets), 4 + 4 * len(offsets), *offsets)
+        )
+        made = put(bytes(4 + 4 * len(offsets)))
+        struct.pack_into("<i", header, made, made - described)
+        return made
+
+    def list_of_one(place: int, *offsets: int) -> int:
+        """A list, to which ``place`` leads, of one table, 200 times."""
+        made = put(struct.pack("<I", 200) + bytes(800))
+        link(place, made)
+        element = table(*offsets)
+        for at in range(made + 4, made + 804, 4):
+            link(at, element)
+        return element
+
+    root = table(0, 8)
+    link(0, root)
+    listing = table(4)
+    link(root + 8, listing)
+    section = list_of_one(listing + 4, 4)
+    pair = list_of_one(section + 4, 4, 8, 12)
+    header[pair + 8] = 9  # its value is a string
+    value = table(4)
+    link(pair + 12, value)
+    text = put(struct.pack("<I", 60_000) + b"k" * 60_000)
+    link(pair + 4, text)
+    link(value + 4, text)
+    content = b"LITERTLM" + struct.pack("<IIIIQ", 1, 5, 0, 0, 32 + len(header)) + bytes(header)
+    assert any("more than 10000 tables" in one for one in damaged(tmp_path, content).problems)
+
+
 def damaged(tmp_path: Path, content: bytes) -> Container:
     path = tmp_path / "damaged.litertlm"
     path.write_bytes(content)

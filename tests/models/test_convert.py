@@ -82,6 +82,15 @@ def test_what_was_finished_is_not_done_again(converter):
     assert converter.stages == ["read", "convert", "pack", "pack", "judge"]
 
 
+def test_weights_that_were_rounded_earlier_are_those_that_were_asked_for(converter):
+    converter.order(agreement=0.2)
+    for weights in ("int8", "int4", "int8"):
+        with pytest.raises(ConversionError, match="models remove my-gemma"):
+            convert(converter.source, weights=weights)
+        assert converter.packed["weights"] == weights
+    assert converter.stages.count("convert") == 2
+
+
 def test_other_weights_need_no_second_reading_and_another_source_needs_everything(converter):
     converter.order(agreement=0.2)
     for weights in ("int4", "int8"):

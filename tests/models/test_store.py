@@ -114,6 +114,26 @@ def test_what_a_broken_download_left_is_removed(store: Store):
     assert not folder.exists()
 
 
+def test_a_model_that_another_process_makes_is_not_removed_and_not_waited_for(store: Store):
+    with store.staging("mine"), pytest.raises(StoreError, match="another process has been busy with 'mine'"):
+        store.remove("mine")
+
+
+def test_a_home_of_nobody_is_a_directory_like_another(monkeypatch):
+    monkeypatch.setenv("GEMMA_NOTEBOOK_HOME", "~nobody-at-all/x")
+    assert Store().home.parts[-2:] == ("~nobody-at-all", "x")
+
+
+def test_a_file_that_was_copied_there_is_found_by_its_name_with_the_ending_too(
+    store: Store, tmp_path, monkeypatch
+):
+    path = put(store, "mine")
+    assert resolve_model("mine.litertlm") == path
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.litertlm").write_bytes(b"one that lies here")
+    assert resolve_model("mine.litertlm") == tmp_path / "mine.litertlm"
+
+
 def test_the_staging_of_one_model_is_one_processes_at_a_time(store: Store):
     waited = threading.Event()
     other = Store().staging("mine", timeout_s=0.01, on_wait=waited.set)

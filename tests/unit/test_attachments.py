@@ -6,6 +6,7 @@ import base64
 import io
 import struct
 import sys
+import tracemalloc
 import warnings
 import wave
 import zlib
@@ -15,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import soxr
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
@@ -317,6 +319,19 @@ def test_cmyk_becomes_rgb():
 # What is refused
 
 
+def test_a_sound_of_many_samples_is_never_in_memory_as_a_whole():
+    data = wav(tone(10, rate=96_000, channels=8), 96_000, subtype="PCM_16")
+    tracemalloc.start()
+    try:
+        part = part_of(data)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 10 * 96_000 * 8 * 4 / 3  # what all its samples take, as floats of 32 bits
+    whole = soxr.resample(tone(10, rate=96_000).astype("float32"), 96_000, RATE)
+    assert abs(heard(part) - whole).max() < 1e-3
+
+
 @pytest.mark.parametrize(
     ("given", "kind", "words"),
     [
@@ -342,6 +357,8 @@ def test_cmyk_becomes_rgb():
         (np.zeros((3, 40, 60), "uint8"), OptionValueError, "np.moveaxis"),
         (np.zeros((2, 2, 2, 3), "uint8"), OptionValueError, "an image is"),
         (np.zeros(5), OptionValueError, r"for sound attach a pair \(samples, sample_rate\)"),
+        (wav(np.zeros((2000, 33)), RATE), OptionValueError, "has 33 channels"),
+        (wav(np.zeros(100), 500), OptionValueError, "a sample rate of 500"),
         (np.zeros((5, 5), "int64"), OptionTypeError, "an array of int64; an image is uint8"),
         (np.zeros((5, 5), "complex"), OptionTypeError, "an array of complex128"),
         (np.full((5, 5), np.nan), OptionValueError, "has values from nan to nan"),

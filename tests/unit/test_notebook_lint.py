@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from nbval.plugin import get_sanitize_patterns
+from nbval.plugin import comment_markers, get_sanitize_patterns, metadata_tags
 
 from gemma_notebook.errors import GemmaNotebookError, OptionTypeError, OptionValueError
 from gemma_notebook.testing import SANITIZE_CFG, assert_same_text, check_notebooks, new_notebook, normalized
@@ -67,6 +67,11 @@ def check(tmp_path: Path):
         cell("", count=None),
         cell("x", count=None, tags=("nbval-skip",)),
         cell("# NBVAL_SKIP\nx", count=None),
+        cell("  ## NBVAL_SKIP \nx", count=None),
+        cell("# PYTEST_VALIDATE_IGNORE_OUTPUT\nx"),
+        cell("# NBVAL_IGNORE_OUTPUT\nx", tags=("nbval-check-output",)),
+        cell("# nbval compares this\nx", result("1")),
+        cell("x", result("1"), tags=("mine", 7)),
         cell("# NBVAL_IGNORE_OUTPUT\nx", result("<A at 0x7f3d2c1b0a90>")),
         cell("x", result("<A at 0x7f3d2c1b0a90>")),
         cell("reply.timing", result("Timing(total=12.3 ms, decode=776.0 tokens/s)")),
@@ -103,6 +108,16 @@ def test_these_are_tests(check, good: dict[str, Any]):
         (cell("x", result("/home/ada/model.litertlm")), "path"),
         (cell("x", result("a", **{"text/html": "<p>/tmp/x</p>"})), "path"),
         (cell("x", stream("10%\r20%")), "progress bar"),
+        (cell("# NBVAL_IGNORE_OUTPUT\n# NBVAL_CHECK_OUTPUT\nx"), "missing"),
+        (cell("# NBVAL_CHECK_OUTPUT\nx", tags=("nbval-ignore-output",)), "missing"),
+        (cell("x = 1", count=None, tags=("skip",)), "never run"),
+        (cell("x", tags=("ignore-output",)), "missing"),
+        (cell("# NBVAL_Skip\nx", result("1")), "does not know 'NBVAL_Skip'"),
+        (cell("# NBVAL_SKIP for now\nx", result("1")), "does not know 'NBVAL_SKIP for now'"),
+        (cell("x", result("1"), tags=("nbval-skipped",)), "does not know 'nbval-skipped'"),
+        ({**cell("x"), "outputs": ["a text"]}, "no cell of format 4"),
+        (cell("x", {"output_type": "display_data", "data": ["a list"]}), "no cell of format 4"),
+        ({**cell("x", result("1")), "metadata": ["a list"]}, "no cell of format 4"),
     ],
     ids=lambda one: one if isinstance(one, str) else "".join(one["source"])[:24],
 )
@@ -119,6 +134,29 @@ def test_without_a_sanitising_file_addresses_are_found(tmp_path: Path, check):
     empty.write_text("")
     [finding] = check_notebooks(tmp_path, sanitize_with=empty)
     assert "address" in finding.why
+
+
+@pytest.mark.parametrize("marker", [*comment_markers, *metadata_tags])
+def test_every_marker_of_nbval_is_known(check, marker: str):
+    found = check(cell(f"# {marker}\nx = 1") if marker in comment_markers else cell("x = 1", tags=(marker,)))
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("regex: a\n", "1 'regex: ' lines, and 0"),
+        ("regex: (\nreplace: b\n", "unterminated"),
+        (None, "No such"),
+    ],
+)
+def test_a_sanitising_file_that_is_none_is_refused_in_words(tmp_path: Path, check, text, words: str):
+    check(cell("x = 1"))
+    rules = tmp_path / "rules.cfg"
+    if text is not None:
+        rules.write_text(text)
+    with pytest.raises(OptionValueError, match=f"rules.cfg' cannot be used .*{words}"):
+        check_notebooks(tmp_path, sanitize_with=rules)
 
 
 def test_widget_state_and_order_are_seen_for_the_notebook(check):

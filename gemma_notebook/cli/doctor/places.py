@@ -30,7 +30,7 @@ def look_at_machine() -> Iterator[Finding]:
 
 
 def look_at_store() -> Iterator[Finding]:
-    """Where models are, whether more can be put there, and what broken downloads have left."""
+    """Where models are, whether more can be put there, and what broken downloads and conversions have left."""
     store = Store()
     installed = store.installed()
     free = store.free_bytes()
@@ -62,6 +62,25 @@ def _leftovers(store: Store) -> Iterator[Finding]:
             f"{bytes_text(size)} of {name}",
             advice,
             {"name": name, "size_bytes": size},
+        )
+    for folder in store.directory.glob(".staging/*/conversion"):
+        name = folder.parent.name
+        size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+        advice = f"convert it again to go on with it; or throw it away: gemma-notebook models remove {name}"
+        yield Finding(
+            "unfinished conversion",
+            "note",
+            f"{bytes_text(size)} of {name}",
+            advice,
+            {"name": name, "size_bytes": size},
+        )
+    for path in store.misnamed():
+        yield Finding(
+            "store",
+            "note",
+            f"{str(path)!r} is in no list of models, because of its name",
+            "give it one of letters, digits and . _ + -, which begins with a letter or digit",
+            {"path": str(path)},
         )
 
 

@@ -12,15 +12,16 @@ _PREFILL_LENGTHS = [32, 128, 512]
 
 
 def run(request: dict[str, Any], progress: Callable[[str], None]) -> dict[str, Any]:
-    """Convert the folder ``model`` and write ``out``/model.tflite, quantised with ``recipe``."""
+    """Convert the folder ``model`` and write ``out``/RECIPE.tflite, quantised with that ``recipe``."""
     out = Path(request["out"])
     exported = out / "float" / "model.tflite"
     if not exported.is_file():
         _export(request, out / "float.partial", progress)
         (out / "float.partial").rename(out / "float")
     progress("rounding the weights")
-    quantised = out / "model.tflite"
-    _quantise(exported, quantised, request["recipe"])
+    partial, quantised = out / "partial.tflite", out / f"{request['recipe']}.tflite"
+    _quantise(exported, partial, request["recipe"])
+    partial.replace(quantised)
     return {"tflite": str(quantised), "size_bytes": quantised.stat().st_size}
 
 
