@@ -17,11 +17,13 @@ from collections.abc import Iterable, Iterator
 __all__ = ["harmless_markdown"]
 
 _FENCE = re.compile(
-    r"(?P<indent>(?P<item>[ \t]*(?:[-*+]|\d{1,9}[.)])[ \t]+)?[ \t]*)"
-    r"(?P<fence>`{3,}|~{3,})[ \t]*(?P<info>[\w+#.-]*)[ \t]*$"
+    r"(?P<indent>(?P<item>[ \t]*+(?:[-*+]|\d{1,9}[.)])[ \t]++)?[ \t]*+)"
+    r"(?P<fence>`{3,}+|~{3,}+)[ \t]*+(?P<info>[\w+#.-]*+)[ \t]*+$"
 )
 _TICKS = re.compile(r"`+")
 _ESCAPE = re.compile(r"\\[!-/:-@\[-`{-~]")
+# Markdown knows the first three; others who read it on may know the rest.
+_LINE_END = re.compile("\r\n?|[\x85\u2028\u2029]")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _LINK = re.compile(r"\](?P<rest>[(:]\s*(?P<target>[^\s)]*))")
 _TAG = re.compile(r"<(?=[A-Za-z/!?])")
@@ -41,7 +43,7 @@ def harmless_markdown(text: str) -> str:
         >>> harmless_markdown("<img src=x> and `<b>`")
         '&lt;img src=x> and `<b>`'
     """
-    lines = _CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n")).split("\n")
+    lines = _CONTROL.sub("", _LINE_END.sub("\n", text)).split("\n")
     return "\n".join(_blocks(iter(lines), maths=bool(_MATHS.search(text))))
 
 

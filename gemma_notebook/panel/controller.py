@@ -77,6 +77,7 @@ class Controller:
         self._resets: list[str] = []
         self._known_resets = chat._resets  # those of the chat, here and elsewhere, that the screen knows of
         self._load: tuple[Message, ...] = ()
+        self._load_changes: dict[str, Any] | None = None  # to the options, for what is loaded
         self._astray = False  # going back failed: what the model remembers is not what is shown
         self._closed = False
         self._working: int | None = None  # the thread that works for this panel now
@@ -215,7 +216,7 @@ class Controller:
             context = self._record.before(prompt["turn"])
             attached = self._record.attachments_of(prompt["turn"])
             turn = Turn(prompt["text"], request.id, attached, context, again=True)
-            self._answer_again(turn, self._record.take_back_reply(request.turn))
+            self._answer_again(turn, self._record.take_back_reply(request.turn, request.id))
         self._put(lambda: self._run_turn(turn))
 
     def _edit(self, request: EditRequest) -> None:
@@ -276,15 +277,22 @@ class Controller:
 
     def _import(self, request: ImportRequest) -> None:
         try:
-            said = self._teller.read_export(request.text)
+            said, options = self._teller.read_export(request.text)
             self._chat._check_restore(said)  # before the reset, which would lose the chat for nothing
+            changes = self._teller.next.changes_for(self._chat, {**self._teller.next.changes, **options})
         except Exception as error:
             with self._lock:
                 self._teller.refuse(request.id, type(error).__name__, problem_of(error)["message"])
             return
-        self._reset(request.id, request.epoch, load=said)
+        self._reset(request.id, request.epoch, load=said, changes=changes)
 
-    def _reset(self, request: str, epoch: int, load: tuple[Message, ...] = ()) -> None:
+    def _reset(
+        self,
+        request: str,
+        epoch: int,
+        load: tuple[Message, ...] = (),
+        changes: dict[str, Any] | None = None,
+    ) -> None:
         with self._lock:
             if self._closed:
                 self._teller.refuse(request, "Refused", "This panel is closed: make a new ChatPanel.")
@@ -296,7 +304,7 @@ class Controller:
                 self._tell_state(request)
                 return
             self._resets.append(request)
-            self._load = load
+            self._load, self._load_changes = load, changes
             self._teller.failure = None
             purged = self._pump.purge(self._record.epoch)
             self._waiting.reset()
@@ -471,7 +479,7 @@ class Controller:
         self._tell_state(request)
 
     def _run_reset(self) -> None:
-        changes = self._teller.next.changes
+        changes = self._teller.next.changes if self._load_changes is None else self._load_changes
         failure: str | None = None
         try:
             self._chat.reset(**changes)

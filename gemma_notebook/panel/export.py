@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from gemma_notebook.messages import Message, Timing, Usage
+from gemma_notebook.messages import Message, ModelInfo, Timing, Usage
 from gemma_notebook.panel.approval import STATES
-from gemma_notebook.panel.interfaces import PanelChat
 from gemma_notebook.panel.requests import ExportFormat
 from gemma_notebook.prompts import ENCODERS
 from gemma_notebook.transcript import Transcript
@@ -37,7 +36,8 @@ class File:
 def write(
     kind: ExportFormat,
     messages: Sequence[Mapping[str, Any]],
-    chat: PanelChat,
+    model: str,
+    options: Mapping[str, Any],
     said: Mapping[int, Sequence[Message]] | None = None,
     parts: Mapping[int, Sequence[dict[str, Any]]] | None = None,
 ) -> File:
@@ -48,7 +48,8 @@ def write(
     Args:
         kind: As what.
         messages: The messages.
-        chat: The chat.
+        model: The model's name.
+        options: The chat's, and its system instruction; others are left out.
         said: The messages that each reply with calls is made of, by its number, for the JSON, which has them apart.
         parts: The images and sounds that went with each prompt, by its number.
 
@@ -56,7 +57,6 @@ def write(
         KeyError, TypeError: They are no such messages.
     """
     now = datetime.now(UTC).replace(microsecond=0)
-    options = chat.options
     apart = said if said is not None and kind == "json" else {}
     transcript = Transcript(
         entries=tuple(
@@ -64,9 +64,9 @@ def write(
             for message in messages
             for entry in _entries(message, apart)
         ),
-        model=chat.manager.model.name,
-        system_instruction=options.system_instruction,
-        options={name: getattr(options, name) for name in _OPTIONS},
+        model=model,
+        system_instruction=options.get("system_instruction"),
+        options={name: options[name] for name in _OPTIONS if name in options},
         date=now,
     )
     writers = {
@@ -78,10 +78,11 @@ def write(
     return File(f"chat-{now:%Y-%m-%d-%H%M%S}.{ending}", media_type, writers[kind]())
 
 
-def read(text: str, modalities: Collection[str] = ()) -> tuple[Message, ...]:
-    """What an exported JSON says, as ``Chat.restore`` takes it: prompts with their replies, calls and results.
+def read(text: str, model: ModelInfo) -> tuple[tuple[Message, ...], dict[str, Any]]:
+    """What an exported JSON says, as ``Chat.restore`` takes it: prompts with their replies, calls and results; and the options
+    that its chat had.
 
-    Images and sounds come with them where the model has the ``modalities``.
+    Images and sounds come with them where the model takes them, and thinking is an option where it has that.
 
     Raises:
         TranscriptError: It is not such a JSON.
@@ -89,11 +90,17 @@ def read(text: str, modalities: Collection[str] = ()) -> tuple[Message, ...]:
     transcript = Transcript.from_json(text)
     whole = replace(transcript, entries=tuple(one for entry in transcript.entries for one in _in_turn(entry)))
     said = [message for exchange in _exchanges(whole.messages) for message in exchange]
-    taken = {kind for kind, encoder in ENCODERS.items() if encoder in modalities}
-    return tuple(
+    taken = {kind for kind, encoder in ENCODERS.items() if encoder in model.modalities}
+    messages = tuple(
         replace(message, parts=tuple(part for part in message.parts if part["type"] in taken))
         for message in said
     )
+    options = {name: value for name, value in transcript.options.items() if name in _OPTIONS}
+    if options or transcript.system_instruction:  # else it was no chat's
+        options["system_instruction"] = transcript.system_instruction
+    if not model.supports_thinking:
+        options.pop("enable_thinking", None)
+    return messages, options
 
 
 def _in_turn(entry: Entry) -> Iterator[Entry]:

@@ -107,6 +107,7 @@ class Record:
         self.epoch = 1
         self._turns = 0
         self._streaming: _Streaming | None = None
+        self._unanswered: dict[str, _Node] = {}  # prompts by the request whose answer stands below them
         self.clear()
         self.load(said)
 
@@ -133,6 +134,7 @@ class Record:
         self._nodes: dict[int, _Node] = {}
         self._last = self._root
         self._streaming = None
+        self._unanswered.clear()
 
     def begin_epoch(self) -> None:
         """A new chat, or the failure to make one."""
@@ -191,7 +193,7 @@ class Record:
         return self._told(self._add_prompt(text, request, attachments))
 
     def _add_prompt(self, text: str, request: str, attachments: Sequence[Attachment]) -> _Node:
-        node = self._add("user", text, "done")
+        node = self._unanswered[request] = self._add("user", text, "done")
         node.entry["request"] = request
         node.attachments = tuple(attachments)
         if attachments:
@@ -203,16 +205,30 @@ class Record:
         return self._nodes[turn].attachments
 
     def remove_prompt(self, request: str) -> None:
-        """The model will not read what the user said."""
-        for node in [n for n in self._nodes.values() if n.entry.get("request") == request]:
-            self._remove(node)
+        """The model will not read what the user said. A prompt that waits behind it, from another window, stays."""
+        node = self._unanswered.pop(request, None)
+        if node is None:
+            return
+        parent, behind = self._parent(node), node.chosen
+        if behind is not None:
+            self._move(behind, parent)
+        self._remove(node)
+        if behind is not None:
+            parent.chosen = behind
 
-    def begin_reply(self, request: str) -> TurnMessage:
-        """The model begins to answer."""
+    def begin_reply(self, request: str) -> TurnMessage | BranchMessage:
+        """The model begins to answer. The reply stands below its prompt, before one that waits from another window."""
+        prompt = self._unanswered.pop(request, self._last)
+        behind, last = prompt.chosen, self._last
+        self._last = prompt
         node = self._add("assistant", "", "streaming")
         node.entry["request"] = request
         self._streaming = _Streaming(node)
-        return self._told(node)
+        if behind is None:
+            return self._told(node)
+        self._move(behind, node)
+        node.chosen, self._last = behind, last
+        return {**self._branch(prompt), "request": request}
 
     def append(self, text: str) -> DeltaMessage | None:
         """More of the reply; None if there is none on its way."""
@@ -301,13 +317,13 @@ class Record:
         """What the model has to know to go on from what is shown."""
         return _exchanges(list(self._root.follow()))
 
-    def take_back_reply(self, turn: int) -> BranchMessage:
-        """Take the reply ``turn`` off the screen, so that another can stand in its place.
+    def take_back_reply(self, turn: int, request: str) -> BranchMessage:
+        """Take the reply ``turn`` off the screen, so that that to ``request`` can stand in its place.
 
         It is kept as an alternative; one that failed is not.
         """
         node = self._nodes[turn]
-        prompt = self._parent(node)
+        prompt = self._unanswered[request] = self._parent(node)
         if node.entry["state"] == "error":
             self._remove(node)
         return self._cut(prompt)
@@ -347,6 +363,12 @@ class Record:
         self._last.chosen = node
         self._last = self._nodes[self._turns] = node
         return node
+
+    def _move(self, node: _Node, parent: _Node) -> None:
+        """Hang ``node``, and all after it, below another message."""
+        self._parent(node).drop(node)
+        node.parent = parent
+        parent.children.append(node)
 
     def _remove(self, node: _Node) -> None:
         """Take ``node`` and all after it out of the tree."""
@@ -429,7 +451,9 @@ def _exchanges(path: Sequence[_Node]) -> tuple[Message, ...]:
         if roles == ("user", "assistant") and answered:
             reason = reply.entry.get("finish_reason", "cancelled")
             messages.append(Message("user", prompt.entry["text"], parts=prompt.parts))
-            messages += reply.said if _called(reply) else [Message("assistant", reply.entry["text"], reason)]
+            thoughts = reply.entry.get("thinking", "")
+            spoken = Message("assistant", reply.entry["text"], reason, thinking=thoughts)
+            messages += reply.said if _called(reply) else [spoken]
     return tuple(messages)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from gemma_notebook.panel.protocol import well_formed
@@ -145,11 +145,12 @@ class HoodRequest:
 
 @dataclass(frozen=True, slots=True)
 class ExportRequest:
-    """Write the chat down; with ``messages``, a chat that was reset and that the front end has kept."""
+    """Write the chat down; with ``messages``, a chat that was reset and that the front end has kept, with the options that it had."""
 
     id: str
     format: ExportFormat
     messages: list[dict[str, Any]] | None = None
+    options: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +276,13 @@ def _of_the_panel(request: str, fields: dict[Any, Any]) -> Request | None:
     match fields:
         case {"type": "export", "format": "markdown" | "html" | "json" as kind}:
             messages = fields.get("messages")
-            return ExportRequest(request, kind, messages if isinstance(messages, list) else None)
+            options = fields.get("options")
+            return ExportRequest(
+                request,
+                kind,
+                messages if isinstance(messages, list) else None,
+                options if isinstance(options, dict) else {},
+            )
         case {"type": "open_chat", **more}:
             like = more.get("like")
             return OpenChat(request, like if isinstance(like, str) else None)

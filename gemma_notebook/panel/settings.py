@@ -45,6 +45,10 @@ class NextOptions:
             ToolError: A tool cannot be declared.
             UnsupportedError: The model cannot do it.
         """
+        self._changes = self.changes_for(chat, wanted)
+
+    def changes_for(self, chat: PanelChat, wanted: Mapping[str, Any] | None) -> dict[str, Any]:
+        """What to change for ``Chat.reset(**changes)`` to have these options. Raises as :meth:`want`."""
         current, model = chat.options, chat.manager.model
         changes = dict(wanted or {})
         tools = changes.pop("tools", bool(current.tools))
@@ -57,11 +61,16 @@ class NextOptions:
             raise UnsupportedError(f"the model {model.name!r} has no thinking; leave it off")
         changes = {name: value for name, value in changes.items() if value != getattr(current, name)}
         chat._changed_options(changes)  # as the reset will
-        self._changes = changes
+        return changes
 
     def taken(self) -> None:
         """The chat has them now."""
         self._changes = {}
+
+    @staticmethod
+    def shown(options: SessionOptions) -> dict[str, Any]:
+        """Those that the panel shows, by name."""
+        return {name: getattr(options, name) for name in _SHOWN}
 
     def json(self, current: SessionOptions, context_policy: str) -> Settings:
         """Both, as they go over the wire."""
@@ -79,7 +88,7 @@ def _all(options: SessionOptions) -> dict[str, Any]:
 
 
 def _values(options: SessionOptions) -> OptionValues:
-    values: Any = {name: getattr(options, name) for name in _SHOWN} | {"tools": bool(options.tools)}
+    values: Any = NextOptions.shown(options) | {"tools": bool(options.tools)}
     shown: OptionValues = values
     return shown
 

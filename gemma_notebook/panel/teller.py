@@ -115,12 +115,15 @@ class Teller:
 
     def tell_export(self, request: ExportRequest) -> None:
         """The chat, or the one that the front end has kept, as the text of a file."""
+        model = self._chat.manager.model.name
         try:
             if request.messages is None:
-                record = self.record
-                file = export.write(request.format, record.messages, self._chat, record.said, record.parts)
+                record, options = self.record, self.next.shown(self._chat.options)
+                file = export.write(
+                    request.format, record.messages, model, options, record.said, record.parts
+                )
             else:
-                file = export.write(request.format, request.messages, self._chat)
+                file = export.write(request.format, request.messages, model, request.options)
         except Exception as error:
             problem = problem_of(error)
             self.refuse(request.id, problem["kind"], problem["message"])
@@ -136,9 +139,9 @@ class Teller:
             }
         )
 
-    def read_export(self, text: str) -> tuple[Message, ...]:
-        """What an exported JSON says."""
-        return export.read(text, self._chat.manager.model.modalities)
+    def read_export(self, text: str) -> tuple[tuple[Message, ...], dict[str, Any]]:
+        """What an exported JSON says, and the options that its chat had."""
+        return export.read(text, self._chat.manager.model)
 
     def refuse(
         self, request: str | None, kind: str, why: str, *, retry: Retry | None = None, text: str | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 
 from gemma_notebook.transcript.neutral_markdown import escaped, fenced, neutral, one_line
@@ -66,7 +67,8 @@ def _entry(entry: Entry, model: str, *, numbers: bool) -> Iterator[str]:
 
 
 def _quoted(markdown: str) -> str:
-    return "\n".join(f"> {line}".rstrip() for line in markdown.splitlines() or [""])
+    # At the ends of lines that Markdown knows, and no others: within a code span such a one would end the span.
+    return "\n".join(f"> {line}".rstrip() for line in re.split(r"\r\n?|\n", markdown))
 
 
 def speaker(model: str) -> str:

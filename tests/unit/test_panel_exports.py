@@ -10,7 +10,7 @@ import pytest
 from scripted_chat import WAIT_S, FrontEnd
 
 import gemma_notebook as gn
-from gemma_notebook.messages import Message, ToolCall, ToolResult
+from gemma_notebook.messages import Message, ModelInfo, ToolCall, ToolResult
 from gemma_notebook.panel import export
 from gemma_notebook.panel.controller import Controller
 from gemma_notebook.panel.pump import Pump
@@ -19,6 +19,9 @@ from gemma_notebook.transcript import Entry, ToolUse, Transcript
 
 CHUNK, REPLY = "\x1e", "\x1d"
 ADD = ToolCall("add", {"a": 2, "b": 3})
+MODEL = ModelInfo(
+    "tiny", "tiny.litertlm", 1, 1024, supports_thinking=False, supports_tools=True, modalities=("text",)
+)
 
 
 def add(a: int, b: int) -> dict[str, int]:
@@ -177,7 +180,8 @@ def test_a_file_of_before_which_has_a_reply_in_one_piece_is_read_in_the_order_it
         "assistant", "It is 5.", tool_calls=(ToolUse("add", {"a": 2, "b": 3}, "5"),), finish_reason="stop"
     )
     text = Transcript((Entry("user", "Add."), reply), "tiny").to_json()
-    assert export.read(text) == (
+    read, _ = export.read(text, MODEL)
+    assert read == (
         Message("user", "Add."),
         Message("assistant", "", "tool_calls", tool_calls=(ADD,)),
         Message("tool", '["5"]', tool_results=(ToolResult(ADD, "5"),)),
@@ -196,7 +200,8 @@ def test_what_has_no_place_in_a_chat_is_left_out_of_an_import() -> None:
         Entry("assistant", "Hi!"),
         Entry("user", "No reply."),
     )
-    assert export.read(Transcript(entries, "tiny").to_json()) == (
+    read, _ = export.read(Transcript(entries, "tiny").to_json(), MODEL)
+    assert read == (
         Message("user", "Add."),
         Message("assistant", "", "tool_calls", tool_calls=(ADD,)),
         Message("user", "Hello"),

@@ -231,6 +231,61 @@ def test_an_export_has_what_is_shown_and_an_import_makes_a_new_chat_of_it(
     assert len(chat.restored) == 1
 
 
+def test_an_imported_chat_has_the_options_that_it_was_exported_with(
+    front: FrontEnd, chat: ScriptedChat
+) -> None:
+    chat.options = replace(chat.options, system_instruction="Answer in French.", temperature=0.5, top_k=40)
+    say(front, chat, "Hello", "Salut!")
+    text = front.wait(type="exported", request=front.ask("export", format="json"))["text"]
+    chat.options = replace(chat.options, system_instruction="Be a pirate.", top_k=1)
+    front.ask("options", epoch=1, options={"temperature": 2.0, "random_seed": 7})
+    front.wait(type="state", status="idle", request=front.ask("import", epoch=1, text=text))
+    now = chat.options
+    assert (now.system_instruction, now.top_k, now.temperature) == ("Answer in French.", 40, 0.5)
+    assert now.random_seed == 1, "the file's goes before the one that waits for the next chat"
+    settings = front.snapshot()["settings"]
+    assert settings["pending"] is None
+    assert settings["options"]["system_instruction"] == "Answer in French."
+
+
+def test_a_file_with_options_that_no_chat_can_have_is_refused_and_the_chat_stays(
+    front: FrontEnd, chat: ScriptedChat
+) -> None:
+    say(front, chat, "Hello", "Hi!")
+    text = Transcript((Entry("user", "I am Bo."),), "tiny", options={"top_k": "many"}).to_json()
+    refused = front.wait(type="error", request=front.ask("import", epoch=1, text=text))
+    assert "top_k" in refused["message"]
+    assert chat.resets == 0
+    assert front.shown() == ["Hello", "Hi!"]
+
+
+def test_a_file_of_a_chat_that_thought_is_read_where_the_model_cannot(
+    front: FrontEnd, chat: ScriptedChat
+) -> None:
+    text = Transcript(
+        (Entry("user", "I am Bo."), Entry("assistant", "Hello, Bo!")),
+        "tiny",
+        options={"enable_thinking": True, "colour": "red"},
+    ).to_json()
+    front.wait(type="state", status="idle", epoch=2, request=front.ask("import", epoch=1, text=text))
+    assert front.shown() == ["I am Bo.", "Hello, Bo!"]
+    assert chat.options.enable_thinking is False
+
+
+def test_a_chat_that_was_reset_is_exported_with_its_own_options_and_not_with_the_next_ones(
+    front: FrontEnd, chat: ScriptedChat
+) -> None:
+    say(front, chat, "Hello", "Salut!")
+    before = front.snapshot()
+    options = {**before["settings"]["options"], "system_instruction": "Answer in French.", "top_k": 40}
+    for mine in (options, None):
+        more = {} if mine is None else {"options": mine}
+        asked = front.ask("export", format="json", messages=before["messages"], **more)
+        saved = Transcript.from_json(front.wait(type="exported", request=asked)["text"])
+        assert saved.system_instruction == (mine and "Answer in French.")
+        assert saved.options.get("top_k") == (mine and 40), "what is not known is left out"
+
+
 def test_a_chat_that_was_reset_is_exported_from_what_the_front_end_has_kept(
     front: FrontEnd, chat: ScriptedChat
 ) -> None:

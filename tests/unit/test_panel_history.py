@@ -6,6 +6,7 @@ import pytest
 from scripted_chat import FrontEnd, ScriptedChat, answer, said, say, streaming
 
 from gemma_notebook.errors import EngineError
+from gemma_notebook.messages import Delta
 
 
 def branches(front: FrontEnd) -> list[tuple[int, int] | None]:
@@ -140,6 +141,55 @@ def test_the_past_stands_still_while_a_reply_is_on_its_way(
     refused = front.wait(type="error", request=front.ask(kind, epoch=1, **fields))
     assert refused["message"] == "Wait for the reply, or stop it."
     assert front.shown() == ["Hello", "Hi!", "Hello", "more"]
+
+
+def test_prompts_that_wait_together_are_each_followed_by_their_reply(
+    front: FrontEnd, chat: ScriptedChat
+) -> None:
+    chat.admit.clear()  # as while another chat has the engine
+    first, second, third = (front.send(text) for text in ("One", "Two", "Three"))
+    chat.admit.set()
+    for request, reply in ((first, "1"), (second, "2"), (third, "3")):
+        stream = chat.next_stream()
+        stream.pieces.put(reply)
+        stream.pieces.put(None)
+        front.wait(type="turn", role="assistant", state="done", request=request)
+    front.settle()
+    assert front.shown() == ["One", "1", "Two", "2", "Three", "3"]
+    told = front.wait(type="branch", request=first)
+    assert [message["text"] for message in told["messages"]] == ["", "Two", "Three"]
+    answer(
+        front, chat, front.ask("regenerate", epoch=1, turn=front.snapshot()["messages"][-1]["turn"]), "III"
+    )
+    assert front.shown() == ["One", "1", "Two", "2", "Three", "III"]
+    assert chat.messages == said("One", "1", "Two", "2", "Three", "III")
+
+
+def test_a_prompt_that_is_refused_leaves_the_one_that_waits_behind_it(
+    front: FrontEnd, chat: ScriptedChat
+) -> None:
+    say(front, chat, "Zero", "0")
+    chat.admit.clear()
+    chat.refusals.append(EngineError("It does not fit.", operation="generate"))
+    refused, second = front.send("word " * 3000), front.send("Two")
+    chat.admit.set()
+    assert "It does not fit" in front.wait(type="error", request=refused)["message"]
+    answer(front, chat, second, "2")
+    assert front.shown() == ["Zero", "0", "Two", "2"]
+
+
+def test_what_the_model_thought_is_in_its_context_again_after_going_back(
+    front: FrontEnd, chat: ScriptedChat
+) -> None:
+    stream = streaming(front, chat)
+    stream.pieces.put(Delta(thinking="Who is it?"))
+    stream.pieces.put("Hi!")
+    stream.pieces.put(None)
+    front.settle()
+    say(front, chat, "Two", "2")
+    say(front, chat, "Three", "3")
+    answer(front, chat, front.ask("edit", epoch=1, turn=3, text="Zwei"), "2!")
+    assert [message.thinking for message in chat.restored[0]] == ["", "Who is it?"]
 
 
 def test_a_reset_while_a_prompt_is_answered_again_gives_nothing_back(
