@@ -175,6 +175,21 @@ def test_no_text_can_forge_a_heading_of_another_speaker(place):
         assert [found[2], found[4]] == ["You", "You"]
 
 
+@pytest.mark.parametrize("place", ["user", "reply", "thinking", "result"])
+def test_nothing_in_the_file_is_html_or_an_image_to_a_reader_that_lets_all_through(place):
+    for text in CORPUS:
+        entry = Entry(
+            "assistant",
+            text if place == "reply" else "Yes.",
+            thinking=text if place == "thinking" else "",
+            tool_calls=(ToolUse("add", text, text),) if place == "result" else (),
+        )
+        written = Transcript((Entry("user", text if place == "user" else "Hi"), entry), "tiny").to_markdown()
+        tokens = MarkdownIt("commonmark", {"html": True}).parse(written)
+        kinds = {one.type for token in tokens for one in (token, *(token.children or ()))}
+        assert not kinds & {"html_block", "html_inline", "image"}, text
+
+
 def test_a_model_that_is_named_like_the_user_is_told_apart():
     assert headings(Transcript((Entry("assistant", "x"),), " you").to_markdown())[1] == "you (model)"
 
