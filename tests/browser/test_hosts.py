@@ -81,6 +81,15 @@ def test_send_stop_and_reset(open_notebook: Callable[..., Opened]):
     assert "live=1, checkpoints=0" in notebook.run_cell(HANDLES)
 
 
+def test_a_chat_is_exported_by_mouse(open_notebook: Callable[..., Opened]):
+    panel = open_notebook(LOAD, SHOW, HANDLES).panel()
+    panel.ask("My name is Ada.")
+    panel.button("Export").click()
+    with panel.page.expect_download() as saved:
+        panel.button("Markdown").click()
+    assert "My name is Ada." in saved.value.path().read_text(encoding="utf-8")
+
+
 def test_two_views_of_one_panel_stay_in_step(open_notebook: Callable[..., Opened]):
     notebook = open_notebook(LOAD, SHOW, "panel")
     left, right = notebook.panel(0), notebook.panel(1)

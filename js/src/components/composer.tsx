@@ -63,7 +63,9 @@ export function Composer({ store, state }: { store: PanelStore; state: PanelStat
         onInput={(event) => store.draft(event.currentTarget.value)}
         onPaste={(event) => {
           const pasted = [...(event.clipboardData?.files ?? [])];
-          if (pasted.length === 0) return;
+          // What is copied from a sheet or a document comes as text, and as a picture of it besides.
+          const isText = event.clipboardData?.types.includes("text/plain");
+          if (pasted.length === 0 || isText) return;
           event.preventDefault();
           attach(pasted);
         }}

@@ -2,6 +2,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { isReplying, type PanelHub, sendObstacle } from "../state";
 import { Composer } from "./composer";
 import { Conversation } from "./conversation";
+import { focused } from "./focus";
 import { Header } from "./header";
 import { HoodDrawer } from "./hood-drawer";
 import { KeptOffer } from "./kept-offer";
@@ -26,7 +27,7 @@ export function Panel({ hub }: { hub: PanelHub }) {
   useKeptFocus(panel);
 
   const toggle = (which: Drawer) => {
-    if (drawer === null) opened.current = document.activeElement;
+    if (drawer === null) opened.current = focused();
     setDrawer(which === drawer ? null : which);
   };
   const close = () => {

@@ -1,5 +1,6 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
+import { listenAround } from "./focus";
 
 interface Props {
   label: string;
@@ -17,15 +18,16 @@ export function Popover({ label, icon, children }: Props) {
     button.current?.focus();
   };
   useEffect(() => {
-    if (!open) return;
+    const here = root.current;
+    if (!open || !here) return;
     const elsewhere = (event: Event) => {
-      if (!root.current?.contains(event.target as Node)) setOpen(false);
+      if (!event.composedPath().includes(here)) setOpen(false);
     };
-    document.addEventListener("pointerdown", elsewhere, true);
-    document.addEventListener("focusin", elsewhere, true);
+    const ends = ["pointerdown", "focusin"].map((type) =>
+      listenAround(here, type, elsewhere, true),
+    );
     return () => {
-      document.removeEventListener("pointerdown", elsewhere, true);
-      document.removeEventListener("focusin", elsewhere, true);
+      for (const end of ends) end();
     };
   }, [open]);
   return (

@@ -4,6 +4,7 @@ import type { PanelStore } from "../state";
 import { SentFiles } from "./attachments";
 import { BranchSwitch } from "./branch-switch";
 import { CopyButton } from "./copy-button";
+import { focused } from "./focus";
 import { PencilIcon } from "./icons";
 import { isComposing, isSend } from "./keys";
 import { useGrow } from "./use-grow";
@@ -26,7 +27,7 @@ export function Prompt({ text, message, store, files = message?.files ?? [] }: P
     if (wasEditing.current && !editing) {
       button.current?.focus();
       // Hidden, because the answer is on its way.
-      if (document.activeElement !== button.current) toComposer(button.current);
+      if (focused() !== button.current) toComposer(button.current);
     }
     wasEditing.current = editing;
   }, [editing]);

@@ -264,7 +264,13 @@ export type PanelMessage =
   | { type: "tool_decision"; id: string; epoch: number; call: string; allow: boolean }
   | { type: "options"; id: string; epoch: number; options: Partial<OptionValues> | null }
   | { type: "hood_request"; id: string }
-  | { type: "export"; id: string; format: ExportFormat; messages?: readonly ChatMessage[] }
+  | {
+      type: "export";
+      id: string;
+      format: ExportFormat;
+      messages?: readonly ChatMessage[];
+      options?: OptionValues;
+    }
   | { type: "import"; id: string; epoch: number; text: string }
   | { type: "snapshot_request"; id: string };
 

@@ -46,8 +46,13 @@ function describeLast(last: ChatMessage | undefined): string {
 }
 
 /** A reply is on its way, or is being stopped. */
-export function isReplying({ status }: PanelState): boolean {
+export function isReplying({ status }: Pick<PanelState, "status">): boolean {
   return status === "queued" || status === "generating" || status === "stopping";
+}
+
+/** Something is on its way that the kernel will tell the end of. */
+export function isBusy({ status }: Pick<PanelState, "status">): boolean {
+  return isReplying({ status }) || status === "resetting" || status === "restoring";
 }
 
 const GOING_BACK = new Set<PanelMessage["type"]>(["regenerate", "edit", "undo", "switch"]);

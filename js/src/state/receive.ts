@@ -10,8 +10,9 @@ import type {
   ToolMessage,
   TurnMessage,
 } from "../protocol";
+import { isBusy } from "./describe";
 import type { Asked, Outgoing, PanelState } from "./state";
-import { answered, beginReset, giveBack, keep, requestFailed, stale } from "./steps";
+import { answered, beginReset, giveBack, giveBackEdit, keep, requestFailed, stale } from "./steps";
 
 /** What the kernel says. */
 export function receive(state: PanelState, message: KernelMessage): PanelState {
@@ -60,6 +61,10 @@ function settle(state: PanelState, message: Exclude<KernelMessage, SnapshotMessa
     const kept = next.kept.map((k) => (k.request === request ? { ...k, saved: true } : k));
     return { ...next, kept };
   }
+  if (message.type === "branch") {
+    const begins = message.messages.some((m) => m.role === "assistant" && m.request === request);
+    return begins ? { ...next, outbox: next.outbox.filter((o) => o.id !== request) } : next;
+  }
   if (message.type !== "turn") return next;
   const outbox =
     message.role === "assistant"
@@ -78,8 +83,11 @@ function receiveSnapshot(state: PanelState, message: SnapshotMessage): PanelStat
     asked: pending(state.asked, message),
   };
   if (message.epoch <= state.floor) return resetLost(booked, message);
-  const known = new Set(message.messages.map((m) => m.request));
+  const known = new Map(message.messages.map((m) => [m.request, m]));
   const lost = booked.outbox.filter((o) => !known.has(o.id) && isLost(booked, message, o));
+  const answers = new Set(
+    message.messages.filter((m) => m.role === "assistant").map((m) => m.request),
+  );
   // The model had a prompt of an older chat, and has forgotten it with that.
   const forgotten = (o: Outgoing) => o.turn !== null && o.epoch < message.epoch;
   const shown: PanelState = {
@@ -95,7 +103,10 @@ function receiveSnapshot(state: PanelState, message: SnapshotMessage): PanelStat
     context: message.context,
     handles: message.handles,
     handle: message.handle,
-    outbox: booked.outbox.filter((o) => !known.has(o.id) && !forgotten(o)),
+    // A prompt that waits in the kernel can still be refused there.
+    outbox: booked.outbox
+      .filter((o) => (known.has(o.id) ? isBusy(message) && !answers.has(o.id) : !forgotten(o)))
+      .map((o) => ({ ...o, turn: known.get(o.id)?.turn ?? o.turn })),
     notice: message.error
       ? { message: message.error.message, retry: message.error.remedy }
       : state.notice?.text === undefined
@@ -103,10 +114,24 @@ function receiveSnapshot(state: PanelState, message: SnapshotMessage): PanelStat
         : state.notice,
   };
   const settled = message.status === "resetting" ? beginReset(shown, message.epoch, null) : shown;
-  return lost.reduce(
+  const given = lost.reduce(
     (s, o) => giveBack(s, o.id, "This message did not reach the model. Send it again."),
     settled,
   );
+  return state.asked
+    .filter((a) => !known.has(a.id) && !booked.asked.some((b) => b.id === a.id))
+    .reduce((s, a) => unheard(s, a, message), given);
+}
+
+/** A request that the kernel never got, and of which nobody would hear again. */
+function unheard(state: PanelState, asked: Asked, { epoch }: SnapshotMessage): PanelState {
+  if (asked.type === "edit") {
+    return giveBackEdit(state, asked, "This change did not reach the model. Make it again.");
+  }
+  if (asked.type === "import" && epoch <= asked.epoch) {
+    return { ...state, notice: { message: "The file did not reach the kernel.", retry: null } };
+  }
+  return state;
 }
 
 /**
@@ -217,6 +242,11 @@ function receiveError(state: PanelState, message: ErrorMessage, before: PanelSta
   const { request, text, retry } = message;
   if (before.asked.some((a) => a.id === request && a.type === "options")) {
     return { ...state, settingsError: message.message };
+  }
+  const asked = before.asked.find((a) => a.id === request);
+  if (asked?.text !== undefined) return giveBackEdit(state, asked, message.message);
+  if (text === undefined && before.outbox.some((o) => o.id === request)) {
+    return giveBack(state, request ?? "", message.message, retry);
   }
   if (text !== undefined && request !== undefined) {
     // Everybody takes the prompt off the screen; the text goes back only to where it was typed.

@@ -1,7 +1,7 @@
 import type { Attached } from "./files";
 import { receive } from "./receive";
 import type { Outgoing, PanelEvent, PanelState } from "./state";
-import { answered, asking, beginReset, giveBack, keep, requestFailed } from "./steps";
+import { answered, asking, beginReset, giveBack, giveBackEdit, keep, requestFailed } from "./steps";
 
 /** The panel's whole behaviour as a function: no DOM, no clock, no transport. */
 export function reduce(state: PanelState, event: PanelEvent): PanelState {
@@ -21,7 +21,7 @@ export function reduce(state: PanelState, event: PanelEvent): PanelState {
     case "reset_clicked":
       return resetClicked(state, event.id);
     case "asked":
-      return asking({ ...state, settingsError: null }, event.id, event.request);
+      return asking({ ...state, settingsError: null }, event.id, event.request, event.text);
     case "undo_clicked":
       return undoClicked(state, event.id);
     case "kept_save_clicked":
@@ -49,7 +49,7 @@ export function reduce(state: PanelState, event: PanelEvent): PanelState {
     case "lost":
       return { ...state, lost: event.why, asked: [] };
     case "request_failed":
-      return requestFailed(answered(state, event.id), event.id, event.message);
+      return failed(state, event.id, event.message);
     case "snapshot_requested":
       return snapshotRequested(state, event.id);
     case "unanswered":
@@ -90,9 +90,20 @@ function resetClicked(state: PanelState, id: string): PanelState {
   return beginReset(asking({ ...state, notice: null, kept }, id, "reset"), state.epoch, id);
 }
 
-/** The prompt that is taken back can be written anew. */
+/** The prompt that is taken back can be written anew; its files are with the kernel alone. */
 function undoClicked(state: PanelState, id: string): PanelState {
-  const prompt = state.messages.findLast((m) => m.role === "user")?.text ?? "";
-  const draft = state.draft.trim() === "" ? prompt : state.draft;
-  return asking({ ...state, notice: null, draft }, id, "undo");
+  const prompt = state.messages.findLast((m) => m.role === "user");
+  const draft = state.draft.trim() === "" ? (prompt?.text ?? "") : state.draft;
+  const notice = prompt?.files?.length ? { message: FILES_ARE_GONE, retry: null } : null;
+  return asking({ ...state, notice, draft }, id, "undo");
+}
+
+const FILES_ARE_GONE = "The message had files: attach them again to send it with them.";
+
+function failed(state: PanelState, id: string, message: string): PanelState {
+  const asked = state.asked.find((a) => a.id === id);
+  const next = answered(state, id);
+  return asked?.text === undefined
+    ? requestFailed(next, id, message)
+    : giveBackEdit(next, asked, message);
 }

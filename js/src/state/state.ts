@@ -5,6 +5,7 @@ import type {
   HoodMessage,
   KernelMessage,
   Model,
+  OptionValues,
   PanelMessage,
   Retry,
   Settings,
@@ -27,6 +28,10 @@ export interface Asked {
   id: string;
   type: PanelMessage["type"];
   late: boolean;
+  /** When it was asked. */
+  epoch: number;
+  /** What was written for it, which must not be lost with it. */
+  text?: string;
 }
 
 /** Something to tell the user that belongs to no message. */
@@ -50,6 +55,8 @@ export interface Held {
 /** A chat that was reset or closed, kept here alone until the user has saved it or does not want it. */
 export interface Kept {
   messages: readonly ChatMessage[];
+  /** Those that it had; the present chat may have others. */
+  options: OptionValues;
   /** It was another tab's. */
   closed?: boolean;
   /** The latest request for its file. */
@@ -105,7 +112,7 @@ export type PanelEvent =
   | { type: "send_failed"; id: string; message: string }
   | { type: "stop_clicked"; id: string }
   | { type: "reset_clicked"; id: string }
-  | { type: "asked"; id: string; request: PanelMessage["type"] }
+  | { type: "asked"; id: string; request: PanelMessage["type"]; text?: string }
   | { type: "undo_clicked"; id: string }
   | { type: "kept_save_clicked"; id: string; messages: readonly ChatMessage[] }
   | { type: "kept_given"; kept: readonly Kept[] }

@@ -1,12 +1,19 @@
 /** Steps that several events share. */
-import type { Asked, Kept, PanelState } from "./state";
+import type { Asked, Held, Kept, PanelState } from "./state";
 
 export function stale(state: PanelState): PanelState {
   return state.sync === "fresh" ? { ...state, sync: "stale" } : state;
 }
 
-export function asking(state: PanelState, id: string, type: Asked["type"]): PanelState {
-  return { ...state, asked: [...state.asked, { id, type, late: false }] };
+export function asking(
+  state: PanelState,
+  id: string,
+  type: Asked["type"],
+  text?: string,
+): PanelState {
+  const { epoch } = state;
+  const asked: Asked = { id, type, late: false, epoch, ...(text !== undefined && { text }) };
+  return { ...state, asked: [...state.asked, asked] };
 }
 
 export function answered(state: PanelState, id: string): PanelState {
@@ -25,19 +32,33 @@ export function giveBack(
 ): PanelState {
   const outgoing = state.outbox.find((o) => o.id === id);
   if (!outgoing) return state;
-  const { text, files } = outgoing;
   const outbox = state.outbox.filter((o) => o !== outgoing);
+  return handBack({ ...state, outbox }, { ...outgoing, message }, retry);
+}
+
+/** A prompt that was to stand in the place of another returns, too, when it does not. */
+export function giveBackEdit(state: PanelState, asked: Asked, message: string): PanelState {
+  if (asked.text === undefined) return state;
+  return handBack(state, { id: asked.id, text: asked.text, files: [], message }, null);
+}
+
+function handBack(
+  state: PanelState,
+  { id, text, files, message }: Held,
+  retry: "send" | "reset" | null,
+): PanelState {
   if (state.draft.trim() === "" && state.attached.length === 0) {
     const notice = { message, retry, text, files };
-    return { ...state, outbox, draft: text, attached: files, notice };
+    return { ...state, draft: text, attached: files, notice };
   }
-  return { ...state, outbox, held: [...state.held, { id, text, files, message }] };
+  return { ...state, held: [...state.held, { id, text, files, message }] };
 }
 
 /** What is on the screen, to be kept when it goes, in the place of the chat that went so before. */
-export function keep({ messages, kept }: PanelState): readonly Kept[] {
+export function keep({ messages, kept, settings }: PanelState): readonly Kept[] {
   if (messages.length === 0) return kept;
-  return [...kept.filter((k) => k.closed), { messages, request: null, saved: false }];
+  const { options } = settings;
+  return [...kept.filter((k) => k.closed), { messages, options, request: null, saved: false }];
 }
 
 /** Everything of `epoch` leaves the screen now, before the kernel has answered. */

@@ -6,14 +6,16 @@ import {
   parseKernelMessage,
 } from "../protocol";
 import type { Transport } from "../transport";
-import { isReplying, resetObstacle, saveObstacle, sendObstacle } from "./describe";
-import { type Attached, attachObstacle, type SavedFile, saveFile } from "./files";
+import { isBusy, isReplying, resetObstacle, saveObstacle, sendObstacle } from "./describe";
+import { type Attached, attachObstacle, MOST_BYTES, type SavedFile, saveFile } from "./files";
 import { newId } from "./ids";
 import { reduce } from "./reducer";
 import { type Held, initialState, type Kept, type PanelEvent, type PanelState } from "./state";
 
 /** An answer that has not come by then is late. */
 export const LATE_AFTER_MS = 1500;
+/** As long as nothing is heard of what is on its way, it may be. */
+export const QUIET_AFTER_MS = 10_000;
 /** The longest time between two questions whether something was lost. */
 export const SELDOM_MS = 600_000;
 
@@ -28,6 +30,8 @@ export class PanelStore {
   private readonly timers = new Set<Timer>();
   /** Runs while something is late: the next question whether it was lost. */
   private inquiry: Timer | null = null;
+  /** Runs while something is on its way: the next question whether its end was lost. */
+  private watching: Timer | null = null;
   private readonly unsubscribe: () => void;
   /** The request for options that a reset shall follow. */
   private resetAfter: string | null = null;
@@ -71,6 +75,9 @@ export class PanelStore {
       data: await file.arrayBuffer(),
     }));
     const files = await Promise.all(read);
+    // Others may have been attached while these were read.
+    const late = attachObstacle(chosen, this.current.attached, this.current.model.modalities);
+    if (late !== null) return this.notice(late);
     this.dispatch({ type: "attached", files: [...this.current.attached, ...files] });
   }
 
@@ -137,6 +144,12 @@ export class PanelStore {
   /** Begins a new chat with what an exported JSON says. */
   importChat(text: string): void {
     if (sendObstacle(this.current)) return;
+    if (new TextEncoder().encode(JSON.stringify(text)).length > MOST_BYTES) {
+      this.notice(
+        "The file is too large: 8 MB can be sent at once. In a cell, chat.restore(gn.Transcript.from_json(…).messages) takes it.",
+      );
+      return;
+    }
     this.request({ type: "import", id: newId(), epoch: this.current.epoch, text });
   }
 
@@ -195,14 +208,20 @@ export class PanelStore {
     if (saveObstacle(this.current, kept)) return;
     const id = newId();
     this.dispatch({ type: "kept_save_clicked", id, messages: kept.messages });
-    this.ask({ type: "export", id, format: "markdown", messages: finished(kept.messages) });
+    this.ask({
+      type: "export",
+      id,
+      format: "markdown",
+      messages: finished(kept.messages),
+      options: kept.options,
+    });
   }
 
   /** Offers to save what was said in a chat that is closed, and what it offered to save itself. */
-  keepOf({ messages, kept }: PanelState): void {
+  keepOf({ messages, kept, settings: { options } }: PanelState): void {
     const closed = { closed: true, request: null };
     const all = kept.filter((k) => !k.saved).map((k) => ({ ...k, ...closed }));
-    if (messages.length > 0) all.push({ messages, saved: false, ...closed });
+    if (messages.length > 0) all.push({ messages, options, saved: false, ...closed });
     if (all.length > 0) this.dispatch({ type: "kept_given", kept: all });
   }
 
@@ -216,6 +235,8 @@ export class PanelStore {
     const request = "request" in message ? message.request : undefined;
     const mine = this.current.asked.some((a) => a.id === request);
     this.dispatch({ type: "received", message });
+    // A snapshot may be the answer to the watch's own question, whose times grow.
+    if (message.type !== "snapshot" || this.watching === null) this.watch();
     if (!mine) return;
     // The kernel answers again: what is late now need not wait until the next question.
     if (message.type === "snapshot" && this.current.asked.some((a) => a.late)) {
@@ -252,6 +273,20 @@ export class PanelStore {
     this.ask({ type: "snapshot_request", id });
   }
 
+  /** While the kernel owes the end of something, silence may mean that it was lost. */
+  private watch(waitMs = QUIET_AFTER_MS): void {
+    this.cancel(this.watching);
+    this.watching = null;
+    if (!isBusy(this.current) || this.current.lost !== null) return;
+    this.watching = this.after(waitMs, () => {
+      this.watch(Math.min(2 * waitMs, SELDOM_MS));
+      if (this.watching === null || this.inquiry !== null) return;
+      const id = newId();
+      this.dispatch({ type: "snapshot_requested", id });
+      this.ask({ type: "snapshot_request", id });
+    });
+  }
+
   private inquireIn(ms: number, nextMs = ms): void {
     this.cancel(this.inquiry);
     this.inquiry = this.after(ms, () => {
@@ -277,7 +312,8 @@ export class PanelStore {
   }
 
   private request(message: PanelMessage): void {
-    this.dispatch({ type: "asked", id: message.id, request: message.type });
+    const text = message.type === "edit" ? { text: message.text } : {};
+    this.dispatch({ type: "asked", id: message.id, request: message.type, ...text });
     this.ask(message);
   }
 

@@ -462,8 +462,45 @@ describe("the rest", () => {
         .not.toBeInTheDocument();
     });
 
-    it("is left to the text field when it is text", () => {
+    it("is left to the text field when it is text, also with a picture of it", () => {
       expect(paste().defaultPrevented).toBe(false);
+      const clipboardData = new DataTransfer();
+      clipboardData.setData("text/plain", "A1\tB1");
+      clipboardData.items.add(new File(["data"], "image.png", { type: "image/png" }));
+      const event = new ClipboardEvent("paste", { cancelable: true, clipboardData });
+      panel.box.element().dispatchEvent(event);
+      expect(event.defaultPrevented).toBe(false);
+    });
+  });
+
+  describe("in a shadow root", () => {
+    beforeEach(() => {
+      panel.unmount();
+      panel = mount(SAID, { shadow: true });
+    });
+    const focus = () => panel.root.shadowRoot?.activeElement;
+
+    it("a menu can be used by mouse and goes with a click elsewhere", async () => {
+      await button("Export").click();
+      await button("Markdown").click();
+      expect(lastSent(panel.transport.sent, "export")).toMatchObject({ format: "markdown" });
+      await button("Export").click();
+      await panel.box.click();
+      await expect.element(button("Markdown")).not.toBeInTheDocument();
+      await button("Export").click();
+      await userEvent.click(document.body);
+      await expect.element(button("Markdown")).not.toBeInTheDocument();
+    });
+
+    it("the focus comes back from a drawer, and goes to the text box when its control goes", async () => {
+      await button("Settings").click();
+      await userEvent.keyboard("{Escape}");
+      await expect.poll(focus).toBe(button("Settings").element());
+      (button("Undo").element() as HTMLElement).focus();
+      await userEvent.keyboard("{Enter}");
+      const { id } = lastSent(panel.transport.sent, "undo");
+      panel.tell(panel.kernel.branch(2, [], id), panel.kernel.state("restoring", id));
+      await expect.poll(focus).toBe(panel.box.element());
     });
   });
 

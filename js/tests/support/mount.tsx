@@ -7,14 +7,18 @@ import "../../src/styles/panel.css";
 import { MemoryTransport } from "../../src/transport/memory";
 import { ScriptedKernel } from "./kernel";
 
-/** The panel on a page, with the kernel's end of the line in the test's hand. */
-export function mount(messages: ChatMessage[] = []) {
+/** The panel on a page, or in a shadow root as in marimo, with the kernel's end of the line in the test's hand. */
+export function mount(messages: ChatMessage[] = [], { shadow = false } = {}) {
   const transport = new MemoryTransport();
   const kernel = new ScriptedKernel();
   const hub = new PanelHub(transport);
   const store = hub.store(FIRST);
   const root = document.body.appendChild(document.createElement("div"));
-  render(<Panel hub={hub} />, root);
+  const place = shadow ? root.attachShadow({ mode: "open" }) : root;
+  const styles = shadow ? document.querySelectorAll("style") : [];
+  for (const style of styles) place.append(style.cloneNode(true));
+  const inner = place.appendChild(document.createElement("div"));
+  render(<Panel hub={hub} />, inner);
   const tell = (...told: unknown[]) => {
     for (const message of told) transport.receive(message);
   };
@@ -36,7 +40,7 @@ export function mount(messages: ChatMessage[] = []) {
     replies: page.getByRole("article", { name: "tiny" }),
     prompts: page.getByRole("article", { name: "You" }),
     unmount() {
-      render(null, root);
+      render(null, inner);
       hub.dispose();
       root.remove();
     },

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { ChatMessage, KernelMessage } from "../../src/protocol";
+import type { ChatMessage, KernelMessage, SettingsMessage } from "../../src/protocol";
 import {
   describeStatus,
   forgotten,
@@ -192,7 +192,13 @@ describe("a chat that was reset", () => {
 
   it("takes the place of the one before, and not of those whose tabs were closed", () => {
     const { kernel, state } = afterTwoTurns();
-    const closed = { messages: [user(1, "A")], closed: true, request: null, saved: false };
+    const closed = {
+      messages: [user(1, "A")],
+      options: SETTINGS.options,
+      closed: true,
+      request: null,
+      saved: false,
+    };
     const given: PanelEvent = { type: "kept_given", kept: [closed] };
     const once = play(state, given, click, kernel.newEpoch("x"), kernel.snapshot([user(1, "B")]));
     expect(once.kept).toMatchObject([closed, { messages: SAID }]);
@@ -200,10 +206,39 @@ describe("a chat that was reset", () => {
     expect(twice.kept).toMatchObject([closed, { messages: [user(1, "B")] }]);
   });
 
+  it("keeps the options that it had, whatever the next one has", () => {
+    const { kernel, state } = afterTwoTurns();
+    const options = { ...SETTINGS.options, system_instruction: "Be a pirate." };
+    const reset = play(
+      state,
+      click,
+      kernel.newEpoch("x"),
+      kernel.next<SettingsMessage>("settings", { settings: { ...SETTINGS, options } }),
+    );
+    expect(reset.settings.options.system_instruction).toBe("Be a pirate.");
+    expect(reset.kept).toMatchObject([{ options: SETTINGS.options }]);
+  });
+
   it("is not forgotten for an empty one", () => {
     const { kernel, state } = afterTwoTurns();
     const again = play(state, click, kernel.newEpoch("x"), { type: "reset_clicked", id: "y" });
     expect(again.kept).toMatchObject([{ messages: SAID }]);
+  });
+});
+
+describe("a turn that is taken back", () => {
+  it("had files, which have to be attached again, and that is said", () => {
+    const { kernel } = afterTwoTurns();
+    const files = [{ name: "cat.png", type: "image/png", size: 3 }];
+    const shown = play(
+      initialState,
+      kernel.snapshot([{ ...user(1, "Look"), files }, model(2, "A cat")]),
+    );
+    const undone = play(shown, { type: "undo_clicked", id: "u" });
+    expect(undone.draft).toBe("Look");
+    expect(undone.notice?.message).toContain("attach them again");
+    const without = play(initialState, kernel.snapshot([user(1, "Hi"), model(2, "Hello")]));
+    expect(play(without, { type: "undo_clicked", id: "u" }).notice).toBeNull();
   });
 });
 

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { KernelMessage } from "../../src/protocol";
 import { describeStatus, PanelStore, sendObstacle } from "../../src/state";
 import { MemoryTransport } from "../../src/transport/memory";
-import { lastSent, ScriptedKernel } from "../support/kernel";
+import { lastSent, MODEL, ScriptedKernel } from "../support/kernel";
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
@@ -125,6 +125,210 @@ describe("an answer that was lost", () => {
     tell(kernel.state("idle"), answer());
     expect(store.state).toMatchObject({ outbox: [], draft: "More", notice: { text: "More" } });
     expect(sendObstacle(store.state)).toBeNull();
+  });
+});
+
+describe("a prompt that waits in the kernel", () => {
+  it("comes back with its files when it is refused, though a snapshot has shown it", () => {
+    const { kernel, transport, store, tell, answer } = open();
+    const files = [{ name: "cat.png", type: "image/png", data: new ArrayBuffer(3) }];
+    store.send("A long prompt", files);
+    const { id } = lastSent(transport.sent, "send");
+    late();
+    const prompt = kernel.prompt("A long prompt", id);
+    tell(prompt, kernel.state("queued", id));
+    const shown = {
+      turn: prompt.turn,
+      role: "user",
+      text: "A long prompt",
+      state: "done",
+    } as const;
+    tell(answer({ status: "queued" }, [...SAID, { ...shown, request: id }] as never));
+    expect(sendObstacle(store.state)).toBe("Wait for the reply, or stop it.");
+    tell(
+      kernel.error({ request: id, message: "It does not fit.", text: "A long prompt" }),
+      kernel.state("idle"),
+    );
+    expect(store.state).toMatchObject({ outbox: [], draft: "A long prompt", attached: files });
+    expect(store.state.notice?.message).toBe("It does not fit.");
+    expect(store.state.messages).toHaveLength(2);
+  });
+
+  it.each([
+    ["its reply begins", "generating"],
+    ["nothing goes on any more", "idle"],
+  ] as const)("is no longer waited for where a snapshot tells that %s", (what, status) => {
+    const { kernel, transport, store, tell, answer } = open();
+    store.send("More");
+    const { id } = lastSent(transport.sent, "send");
+    const { turn } = kernel.prompt("More", id);
+    const prompt = { turn, role: "user", text: "More", state: "done", request: id };
+    const reply = { turn: turn + 1, role: "assistant", text: "M", state: "streaming", request: id };
+    late();
+    tell(
+      answer({ status }, [
+        ...SAID,
+        prompt,
+        ...(what === "its reply begins" ? [reply] : []),
+      ] as never),
+    );
+    expect(store.state.outbox).toEqual([]);
+  });
+
+  it("is followed by its reply, though another window's waits behind it", () => {
+    const { kernel, transport, store, tell } = open();
+    store.send("More");
+    const { id } = lastSent(transport.sent, "send");
+    const mine = kernel.prompt("More", id);
+    tell(mine, kernel.prompt("Theirs", "theirs"), kernel.state("queued"));
+    const reply = {
+      turn: 5,
+      role: "assistant",
+      text: "",
+      state: "streaming",
+      request: id,
+    } as const;
+    const theirs = {
+      turn: 4,
+      role: "user",
+      text: "Theirs",
+      state: "done",
+      request: "theirs",
+    } as const;
+    tell(kernel.branch(mine.turn, [reply, theirs], id), kernel.state("generating"));
+    expect(store.state.outbox).toEqual([]);
+    tell(kernel.delta("Once", 5));
+    expect(store.state.messages.map((m) => m.text)).toEqual([
+      "Hello",
+      "Hi",
+      "More",
+      "Once",
+      "Theirs",
+    ]);
+  });
+
+  it("comes back when the kernel cannot read the request", () => {
+    const { kernel, transport, store, tell } = open();
+    store.send("Look at these");
+    const { id } = lastSent(transport.sent, "send");
+    tell(kernel.error({ request: id, kind: "BadRequestError", message: "They are too large." }));
+    expect(store.state).toMatchObject({ outbox: [], draft: "Look at these" });
+    expect(sendObstacle(store.state)).toBeNull();
+  });
+});
+
+describe("what was written in the place of a prompt", () => {
+  const edited = () => {
+    const opened = open();
+    expect(opened.store.edit(1, "A long new prompt")).toBe(true);
+    return opened;
+  };
+
+  it("comes back when it is refused", () => {
+    const { kernel, transport, store, tell } = edited();
+    tell(
+      kernel.error({
+        request: lastSent(transport.sent, "edit").id,
+        message: "Wait for the reply.",
+      }),
+    );
+    expect(store.state.draft).toBe("A long new prompt");
+    expect(store.state.notice).toMatchObject({ message: "Wait for the reply.", retry: null });
+  });
+
+  it("comes back when the kernel cannot be reached", () => {
+    const { transport, store } = open();
+    transport.broken = new Error("dead");
+    store.edit(1, "A long new prompt");
+    expect(store.state.draft).toBe("A long new prompt");
+    expect(store.state.notice?.message).toContain("cannot be reached");
+  });
+
+  it("waits beside the text box, where something else is written, when it was lost on the way", () => {
+    const { store, tell, answer } = edited();
+    store.draft("Something else");
+    late();
+    tell(answer());
+    expect(store.state).toMatchObject({
+      draft: "Something else",
+      held: [{ text: "A long new prompt", message: expect.stringContaining("Make it again") }],
+    });
+  });
+
+  it("does not come back where it has arrived", () => {
+    const { kernel, transport, store, tell, answer } = edited();
+    const { id } = lastSent(transport.sent, "edit");
+    late();
+    const prompt = { turn: 3, role: "user", text: "A long new prompt", state: "done", request: id };
+    tell(answer({ status: "queued" }, [prompt] as never), kernel.state("queued"));
+    expect(store.state).toMatchObject({ draft: "", held: [], notice: null });
+  });
+});
+
+describe("an import", () => {
+  it("that was lost on the way says so, and one that was not does not", () => {
+    for (const epoch of [1, 2]) {
+      const { kernel, store, tell, answer } = open();
+      store.importChat("{}");
+      late();
+      kernel.epoch = epoch;
+      tell(answer());
+      expect(store.state.notice?.message ?? null).toBe(
+        epoch === 1 ? "The file did not reach the kernel." : null,
+      );
+    }
+  });
+
+  it("that is too large to be sent is not, and the way in is told", () => {
+    const { transport, store } = open();
+    store.importChat('"'.repeat(5 * 1024 * 1024)); // each is two bytes on the way
+    expect(transport.sent.some((m) => m.type === "import")).toBe(false);
+    expect(store.state.notice?.message).toContain("gn.Transcript.from_json");
+  });
+});
+
+describe("the end of something that was lost", () => {
+  it("of a reply is asked for after ten silent seconds, and ever more seldom", () => {
+    const { kernel, store, tell, asked, answer } = open();
+    tell(kernel.prompt("More", "theirs"), kernel.reply("theirs"), kernel.state("generating"));
+    const before = asked().length;
+    vi.advanceTimersByTime(9_000);
+    tell(kernel.delta("Once"));
+    vi.advanceTimersByTime(9_000);
+    expect(asked()).toHaveLength(before);
+    vi.advanceTimersByTime(1_000);
+    expect(asked()).toHaveLength(before + 1);
+    const streaming = { turn: 4, role: "assistant", text: "Once", state: "streaming" } as const;
+    tell(answer({ status: "generating" }, [...SAID, streaming] as never));
+    vi.advanceTimersByTime(19_000);
+    expect(asked()).toHaveLength(before + 1);
+    vi.advanceTimersByTime(1_000);
+    expect(asked()).toHaveLength(before + 2);
+    tell(answer());
+    expect(describeStatus(store.state)).toBe("Reply complete");
+    vi.advanceTimersByTime(3_600_000);
+    expect(asked()).toHaveLength(before + 2);
+  });
+
+  it("of another window's reset is asked for, too", () => {
+    const { kernel, store, tell, answer } = open();
+    tell(kernel.state("resetting"));
+    kernel.newEpoch();
+    vi.advanceTimersByTime(10_000);
+    tell(answer({}, []));
+    expect(describeStatus(store.state)).toBe("Ready");
+  });
+});
+
+describe("files that are attached", () => {
+  it("at once are not more than can be sent", async () => {
+    const { kernel, store, tell } = open();
+    tell(kernel.snapshot([], { model: { ...MODEL, modalities: ["text", "vision"] } }));
+    const file = (name: string) =>
+      new File([new Uint8Array(4_900_000)], name, { type: "image/png" });
+    await Promise.all([store.attach([file("a.png")]), store.attach([file("b.png")])]);
+    expect(store.state.attached).toHaveLength(1);
+    expect(store.state.notice?.message).toContain("too large");
   });
 });
 

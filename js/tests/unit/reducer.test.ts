@@ -333,7 +333,7 @@ describe("sending", () => {
   it("that the kernel does not answer is marked late until it does", () => {
     const { kernel, state } = ready();
     const late = play(state, sent("r1"), { type: "unanswered", id: "r1" });
-    expect(late.asked).toEqual([{ id: "r1", type: "send", late: true }]);
+    expect(late.asked).toMatchObject([{ id: "r1", type: "send", late: true }]);
     expect(play(late, kernel.prompt("r1", "r1")).asked).toEqual([]);
   });
 });
