@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from gemma_notebook.attachments.parts import ContentPart
-from gemma_notebook.errors import OptionTypeError, OptionValueError, UnsupportedError
+from gemma_notebook.errors import GemmaNotebookError, OptionTypeError, OptionValueError, UnsupportedError
 
 __all__ = ["fits", "from_file", "from_samples"]
 
@@ -125,16 +125,20 @@ def _read(data: bytes, shown: str) -> Any:
             _check_rate(file.samplerate, shown)
             _check_channels(file.channels, shown)
             _check_length(file.frames, file.samplerate, shown)
-            pieces: Iterable[Any] = (
-                piece.mean(axis=1) for piece in file.blocks(_PIECE_FRAMES, dtype="float32", always_2d=True)
-            )
+            pieces = _pieces(file)
             if file.samplerate != _RATE:
                 pieces = _resampled(pieces, file.samplerate, shown)
-            return numpy.concatenate([*pieces])
+            return numpy.concatenate([numpy.zeros(0, "float32"), *pieces])
+    except GemmaNotebookError:
+        raise
     except (soundfile.SoundFileError, ValueError, RuntimeError) as error:
-        if isinstance(error, OptionValueError):
-            raise
         raise OptionValueError(f"{shown} is a broken sound ({error}); save or fetch it again") from error
+
+
+def _pieces(file: Any) -> Iterator[Any]:
+    # Not its blocks(): those go on with old samples where there are fewer than the header says. (measured, with a cut MP3)
+    while len(piece := file.read(_PIECE_FRAMES, dtype="float32", always_2d=True)):
+        yield piece.mean(axis=1)
 
 
 def _resampled(pieces: Iterable[Any], rate: int, shown: str) -> Iterator[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from gemma_notebook.errors import GemmaNotebookError
@@ -44,6 +45,15 @@ _log = logging.getLogger(__name__)
 _Obstacle = tuple[str, Retry | None]
 
 
+@dataclass(frozen=True, slots=True)
+class _Load:
+    """A chat to go on from: its messages, what to change in the options for it, and what to tell of that."""
+
+    said: tuple[Message, ...]
+    changes: dict[str, Any]
+    note: str
+
+
 class Controller:
     """Runs one chat for one panel.
 
@@ -76,8 +86,7 @@ class Controller:
         self._restoring: str | None = None  # the request to go back that waits, or is carried out
         self._resets: list[str] = []
         self._known_resets = chat._resets  # those of the chat, here and elsewhere, that the screen knows of
-        self._load: tuple[Message, ...] = ()
-        self._load_changes: dict[str, Any] | None = None  # to the options, for what is loaded
+        self._load: _Load | None = None
         self._astray = False  # going back failed: what the model remembers is not what is shown
         self._closed = False
         self._working: int | None = None  # the thread that works for this panel now
@@ -279,19 +288,19 @@ class Controller:
         try:
             said, options = self._teller.read_export(request.text)
             self._chat._check_restore(said)  # before the reset, which would lose the chat for nothing
-            changes = self._teller.next.changes_for(self._chat, {**self._teller.next.changes, **options})
+            changes, refused = self._teller.next.of_file(self._chat, options)
         except Exception as error:
             with self._lock:
                 self._teller.refuse(request.id, type(error).__name__, problem_of(error)["message"])
             return
-        self._reset(request.id, request.epoch, load=said, changes=changes)
+        note = f"Options of the file that this chat cannot have were left out: {', '.join(refused)}."
+        self._reset(request.id, request.epoch, _Load(said, changes, note if refused else ""))
 
     def _reset(
         self,
         request: str,
         epoch: int,
-        load: tuple[Message, ...] = (),
-        changes: dict[str, Any] | None = None,
+        load: _Load | None = None,
     ) -> None:
         with self._lock:
             if self._closed:
@@ -304,7 +313,7 @@ class Controller:
                 self._tell_state(request)
                 return
             self._resets.append(request)
-            self._load, self._load_changes = load, changes
+            self._load = load
             self._teller.failure = None
             purged = self._pump.purge(self._record.epoch)
             self._waiting.reset()
@@ -479,12 +488,13 @@ class Controller:
         self._tell_state(request)
 
     def _run_reset(self) -> None:
-        changes = self._teller.next.changes if self._load_changes is None else self._load_changes
+        load = self._load
+        changes = self._teller.next.changes if load is None else load.changes
         failure: str | None = None
         try:
             self._chat.reset(**changes)
-            if self._load:
-                self._chat.restore(self._load)
+            if load is not None and load.said:
+                self._chat.restore(load.said)
         except Exception as error:
             failure = problem_of(error)["message"]
         with self._lock:
@@ -492,15 +502,17 @@ class Controller:
             self._teller.failure = failure
             self._record.begin_epoch()
             self._astray, self._known_resets = False, self._chat._resets
-            if failure is None:
-                self._record.load(self._load)
+            if failure is None and load is not None:
+                self._record.load(load.said)
             for request in requests:
                 self._tell_state(request)
-            if changes and failure is None:
+            if (changes or load is not None) and failure is None:
                 self._teller.next.taken()
                 self._teller.tell_settings(None)
-            if self._load:
+            if load is not None:
                 self._teller.tell_snapshot(self._status, None)
+                if load.note and failure is None:
+                    self._teller.refuse(None, "Note", load.note)
             if failure is not None:
                 self._teller.refuse(requests[0], "ResetFailed", failure, retry="reset")
 

@@ -204,17 +204,21 @@ class Record:
         """What was attached to the prompt ``turn``."""
         return self._nodes[turn].attachments
 
-    def remove_prompt(self, request: str) -> None:
-        """The model will not read what the user said. A prompt that waits behind it, from another window, stays."""
+    def remove_prompt(self, request: str) -> BranchMessage | None:
+        """The model will not read what the user said. A prompt that waits behind it, from another window, stays: then that moves
+        up, which is to be told.
+        """
         node = self._unanswered.pop(request, None)
         if node is None:
-            return
+            return None
         parent, behind = self._parent(node), node.chosen
         if behind is not None:
             self._move(behind, parent)
         self._remove(node)
-        if behind is not None:
-            parent.chosen = behind
+        if behind is None:
+            return None
+        parent.chosen = behind
+        return self._branch(parent)
 
     def begin_reply(self, request: str) -> TurnMessage | BranchMessage:
         """The model begins to answer. The reply stands below its prompt, before one that waits from another window."""

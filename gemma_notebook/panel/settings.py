@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gemma_notebook.errors import UnsupportedError
+from gemma_notebook.errors import GemmaNotebookError, UnsupportedError
 from gemma_notebook.options import SessionOptions
 from gemma_notebook.panel.interfaces import PanelChat
 from gemma_notebook.panel.protocol import OptionValues, Settings
@@ -62,6 +62,18 @@ class NextOptions:
         changes = {name: value for name, value in changes.items() if value != getattr(current, name)}
         chat._changed_options(changes)  # as the reset will
         return changes
+
+    def of_file(self, chat: PanelChat, options: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+        """What to change for the options of a saved chat to be had, before those that wait; and those that cannot be had here."""
+        usable: dict[str, Any] = dict(self._changes)
+        for name, value in options.items():
+            try:
+                self.changes_for(chat, {**usable, name: value})
+            except GemmaNotebookError:
+                continue
+            usable[name] = value
+        refused = [name for name, value in options.items() if usable.get(name, usable) != value]
+        return self.changes_for(chat, usable), refused
 
     def taken(self) -> None:
         """The chat has them now."""

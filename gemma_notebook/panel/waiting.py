@@ -106,7 +106,9 @@ class Waiting:
                 if turn.again:
                     self._fail(turn, {"kind": kind, "message": why, "retry": retry})
                     continue
-                self._teller.record.remove_prompt(turn.request)
+                moved = self._teller.record.remove_prompt(turn.request)
+                if moved is not None:
+                    self._pump.post(moved)
                 self._teller.refuse(turn.request, kind, why, retry=retry, text=turn.text)
 
     def _fail(self, turn: Turn, problem: Problem) -> None:

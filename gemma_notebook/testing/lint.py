@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import difflib
 import json
 import os
 import re
@@ -146,7 +147,8 @@ def _check(path: Path, rules: tuple[Rule, ...]) -> Iterator[Finding]:
 def _check_cell(source: str, cell: dict[str, Any], rules: tuple[Rule, ...]) -> Iterator[tuple[str, str]]:
     comments, tags = _marker_comments(source), _tags(cell)
     for name in (*comments, *tags):
-        if name.lower().startswith(("nbval", "pytest_validate")) and name not in {*_COMMENTS, *_TAGS}:
+        known = _COMMENTS if name in comments else _TAGS
+        if name not in known and (name in comments or difflib.get_close_matches(name, known, cutoff=0.8)):
             yield f"nbval does not know {name!r}", f"write one of {', '.join(_COMMENTS)} alone on a line"
     markers = _markers(comments, tags)
     if not source.strip() or "skip" in markers:
@@ -198,8 +200,10 @@ def _markers(comments: list[str], tags: list[str]) -> set[str]:
 
 
 def _marker_comments(source: str) -> list[str]:
-    """The comments that are meant for nbval."""
-    return re.findall(r"(?mi)^\s*#+[ \t]*((?:nbval|pytest_validate)_\w+.*?)[ \t]*$", source)
+    """The comments that are meant for nbval: those in its capitals, and those that would be its own in them."""
+    comments = re.findall(r"(?m)^\s*#+[ \t]*(\S.*?)[ \t]*$", source)
+    begin = ("NBVAL_", "PYTEST_VALIDATE_")
+    return [one for one in comments if one.startswith(begin) or one.upper() in _COMMENTS]
 
 
 def _tags(cell: dict[str, Any]) -> list[str]:

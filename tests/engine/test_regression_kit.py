@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 from support import tiny_only
@@ -139,6 +140,42 @@ def test_a_chat_whose_handle_heard_more_than_its_turns_is_caught_though_it_answe
         AssertionError, match=f"the chat has {turns} turns, and more in its context than they"
     ):
         assert_same_as_fresh(chat, "Hello")
+
+
+@tiny_only
+@pytest.mark.parametrize("message", ["What is 2.50 plus 1.10?", "Add 3.0 and 4.00.", "Add 1e3 and 2."])
+def test_a_call_that_is_written_anew_in_a_replay_is_no_other_memory(
+    real_manager: gn.SessionManager, message: str
+):
+    def add(a: float, b: float) -> float:
+        """Add two numbers."""
+        return a + b
+
+    chat = real_manager.create_chat(tools=[add])
+    assert chat.send(message).tool_calls
+    assert_same_as_fresh(chat, "Thank you.")
+
+
+@tiny_only
+def test_a_reply_of_other_tokens_than_its_text_is_made_of_is_no_other_memory(
+    real_manager: gn.SessionManager, monkeypatch: pytest.MonkeyPatch
+):
+    chat = real_manager.create_chat()
+    chat.send(NAME)
+    used = chat.context.tokens
+    (turn,) = chat.session.turns
+    # As if the model had written two of its tokens in four pieces.
+    usage = replace(turn.reply.usage, output_tokens=turn.reply.usage.output_tokens + 2)
+    turn.reply = replace(turn.reply, usage=replace(usage, context_tokens=used + 2))
+    send = Chat.send
+
+    def longer(self: Chat, probe: str) -> gn.Reply:
+        reply = send(self, probe)
+        extra = 2 if self is chat else 0
+        return replace(reply, usage=replace(reply.usage, context_tokens=reply.usage.context_tokens + extra))
+
+    monkeypatch.setattr(Chat, "send", longer)
+    assert_same_as_fresh(chat, "Thank you.")
 
 
 def test_a_chat_that_samples_says_nothing_of_what_it_forgot(real_manager: gn.SessionManager):

@@ -134,6 +134,14 @@ def test_one_that_must_be_converted_says_what_to_install(data, library, monkeypa
         part_of(data)
 
 
+def test_a_rate_that_only_soxr_converts_says_so_although_the_file_is_packed(monkeypatch):
+    written = io.BytesIO()
+    soundfile.write(written, tone(rate=44_100), 44_100, format="FLAC")
+    monkeypatch.setitem(sys.modules, "soxr", None)
+    with pytest.raises(UnsupportedError, match=r"soxr is missing.*gemma-notebook\[media\]"):
+        part_of(written.getvalue())
+
+
 def test_as_json_is_what_the_engine_parses():
     data = file_of(photo())
     assert part_of(data).as_json() == {"type": "image", "blob": base64.b64encode(data).decode()}
@@ -317,6 +325,30 @@ def test_cmyk_becomes_rgb():
 
 
 # What is refused
+
+
+def mp3(samples: np.ndarray, rate: int) -> bytes:
+    written = io.BytesIO()
+    soundfile.write(written, samples, rate, format="MP3", bitrate_mode="VARIABLE")
+    return written.getvalue()
+
+
+def without_its_first_frame(data: bytes) -> bytes:
+    """An MP3 without the frame that says how long it is, as many are: what is not known is then guessed."""
+    assert b"Xing" in data[:200]
+    begin = data[:2]
+    return data[data.index(begin, 2) :]
+
+
+@pytest.mark.parametrize("damage", [without_its_first_frame, lambda data: data[: len(data) * 6 // 10]])
+def test_a_sound_is_as_long_as_what_is_in_it_whatever_its_header_says(damage):
+    rng = np.random.default_rng(1)
+    quiet, loud = np.zeros(10 * 44_100), rng.normal(0, 0.2, 10 * 44_100)
+    data = damage(mp3(np.concatenate([quiet, loud]), 44_100))
+    with soundfile.SoundFile(io.BytesIO(data)) as file:
+        samples = file.read()
+        assert file.frames > len(samples)
+    assert len(heard(part_of(data))) == pytest.approx(len(samples) * RATE / 44_100, abs=2)
 
 
 def test_a_sound_of_many_samples_is_never_in_memory_as_a_whole():

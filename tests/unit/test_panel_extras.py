@@ -248,15 +248,29 @@ def test_an_imported_chat_has_the_options_that_it_was_exported_with(
     assert settings["options"]["system_instruction"] == "Answer in French."
 
 
-def test_a_file_with_options_that_no_chat_can_have_is_refused_and_the_chat_stays(
+def test_options_of_a_file_that_no_chat_can_have_are_left_out_and_named(
+    front: FrontEnd, chat: ScriptedChat
+) -> None:
+    said = (Entry("user", "I am Bo."), Entry("assistant", "Hello, Bo!"))
+    options = {"top_k": "many", "temperature": 0.5, "random_seed": 2**40}
+    text = Transcript(said, "tiny", options=options).to_json()
+    front.wait(type="state", status="idle", epoch=2, request=front.ask("import", epoch=1, text=text))
+    told = front.wait(type="error")
+    assert "were left out: top_k, random_seed." in told["message"]
+    assert "request" not in told
+    assert chat.options.temperature == 0.5
+    assert front.shown() == ["I am Bo.", "Hello, Bo!"]
+
+
+def test_settings_that_waited_for_the_next_chat_do_not_wait_on_after_an_import(
     front: FrontEnd, chat: ScriptedChat
 ) -> None:
     say(front, chat, "Hello", "Hi!")
-    text = Transcript((Entry("user", "I am Bo."),), "tiny", options={"top_k": "many"}).to_json()
-    refused = front.wait(type="error", request=front.ask("import", epoch=1, text=text))
-    assert "top_k" in refused["message"]
-    assert chat.resets == 0
-    assert front.shown() == ["Hello", "Hi!"]
+    text = front.wait(type="exported", request=front.ask("export", format="json"))["text"]
+    front.ask("options", epoch=1, options={"temperature": 2.0})
+    front.wait(type="state", status="idle", epoch=2, request=front.ask("import", epoch=1, text=text))
+    assert front.snapshot()["settings"]["pending"] is None
+    assert chat.options.temperature != 2.0
 
 
 def test_a_file_of_a_chat_that_thought_is_read_where_the_model_cannot(

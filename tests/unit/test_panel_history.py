@@ -174,6 +174,8 @@ def test_a_prompt_that_is_refused_leaves_the_one_that_waits_behind_it(
     refused, second = front.send("word " * 3000), front.send("Two")
     chat.admit.set()
     assert "It does not fit" in front.wait(type="error", request=refused)["message"]
+    moved = front.wait(type="branch", after=2)["messages"]
+    assert [message["text"] for message in moved] == ["Two"]
     answer(front, chat, second, "2")
     assert front.shown() == ["Zero", "0", "Two", "2"]
 

@@ -63,8 +63,12 @@ export function Composer({ store, state }: { store: PanelStore; state: PanelStat
         onInput={(event) => store.draft(event.currentTarget.value)}
         onPaste={(event) => {
           const pasted = [...(event.clipboardData?.files ?? [])];
-          // What is copied from a sheet or a document comes as text, and as a picture of it besides.
-          const isText = event.clipboardData?.types.includes("text/plain");
+          // What is copied from a sheet or a document comes as rich text, and as a picture of it besides; a file comes
+          // with its name as plain text, on a Mac.
+          const kinds = event.clipboardData?.types ?? [];
+          const isText =
+            kinds.includes("text/plain") &&
+            (kinds.includes("text/html") || kinds.includes("text/rtf"));
           if (pasted.length === 0 || isText) return;
           event.preventDefault();
           attach(pasted);

@@ -42,7 +42,7 @@ function take(state: PanelState, message: KernelMessage): PanelState {
     case "tool":
       return receiveTool(next, message);
     case "branch":
-      return receiveBranch(next, message);
+      return receiveBranch(next, message, state);
     case "settings":
       return receiveSettings(next, message);
     case "hood":
@@ -85,8 +85,11 @@ function receiveSnapshot(state: PanelState, message: SnapshotMessage): PanelStat
   if (message.epoch <= state.floor) return resetLost(booked, message);
   const known = new Map(message.messages.map((m) => [m.request, m]));
   const lost = booked.outbox.filter((o) => !known.has(o.id) && isLost(booked, message, o));
+  // Whichever request the reply below a prompt answers: it may have been asked for again elsewhere.
   const answers = new Set(
-    message.messages.filter((m) => m.role === "assistant").map((m) => m.request),
+    message.messages
+      .filter((_, i) => message.messages[i + 1]?.role === "assistant")
+      .map((m) => m.request),
   );
   // The model had a prompt of an older chat, and has forgotten it with that.
   const forgotten = (o: Outgoing) => o.turn !== null && o.epoch < message.epoch;
@@ -225,12 +228,16 @@ function receiveTool(state: PanelState, message: ToolMessage): PanelState {
   return { ...state, messages: state.messages.with(index, { ...old, tool_calls }) };
 }
 
-function receiveBranch(state: PanelState, message: BranchMessage): PanelState {
+/** `before`: the state in which the request had no answer yet. */
+function receiveBranch(state: PanelState, message: BranchMessage, before: PanelState): PanelState {
   if (message.epoch <= state.floor) return state;
   const after = state.messages.findLastIndex((m) => m.turn === message.after);
   if (message.epoch > state.epoch || (message.after !== null && after < 0)) return stale(state);
   const kept = state.messages.slice(0, after + 1);
-  return { ...state, notice: null, messages: [...kept, ...message.messages] };
+  // What an undo has said of the message that it takes back holds on.
+  const undone = before.asked.some((a) => a.id === message.request && a.type === "undo");
+  const notice = undone ? state.notice : null;
+  return { ...state, notice, messages: [...kept, ...message.messages] };
 }
 
 function receiveSettings(state: PanelState, { settings }: SettingsMessage): PanelState {

@@ -462,10 +462,22 @@ describe("the rest", () => {
         .not.toBeInTheDocument();
     });
 
+    it("goes with the next prompt though its name comes with it, as from a Mac's Finder", async () => {
+      await take("vision");
+      const clipboardData = new DataTransfer();
+      clipboardData.setData("text/plain", "cat.png");
+      clipboardData.items.add(new File(["data"], "cat.png", { type: "image/png" }));
+      const event = new ClipboardEvent("paste", { cancelable: true, clipboardData });
+      panel.box.element().dispatchEvent(event);
+      expect(event.defaultPrevented).toBe(true);
+      await expect.element(button("Remove cat.png")).toBeVisible();
+    });
+
     it("is left to the text field when it is text, also with a picture of it", () => {
       expect(paste().defaultPrevented).toBe(false);
       const clipboardData = new DataTransfer();
       clipboardData.setData("text/plain", "A1\tB1");
+      clipboardData.setData("text/html", "<table></table>");
       clipboardData.items.add(new File(["data"], "image.png", { type: "image/png" }));
       const event = new ClipboardEvent("paste", { cancelable: true, clipboardData });
       panel.box.element().dispatchEvent(event);

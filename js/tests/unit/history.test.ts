@@ -234,7 +234,13 @@ describe("a turn that is taken back", () => {
       initialState,
       kernel.snapshot([{ ...user(1, "Look"), files }, model(2, "A cat")]),
     );
-    const undone = play(shown, { type: "undo_clicked", id: "u" });
+    const undone = play(
+      shown,
+      { type: "undo_clicked", id: "u" },
+      kernel.branch(null, [], "u"),
+      kernel.state("restoring", "u"),
+      kernel.state("idle"),
+    );
     expect(undone.draft).toBe("Look");
     expect(undone.notice?.message).toContain("attach them again");
     const without = play(initialState, kernel.snapshot([user(1, "Hi"), model(2, "Hello")]));

@@ -175,6 +175,18 @@ describe("a prompt that waits in the kernel", () => {
     expect(store.state.outbox).toEqual([]);
   });
 
+  it("is no longer waited for where its reply is one that was asked for again elsewhere", () => {
+    const { kernel, transport, store, tell, answer } = open();
+    store.send("More");
+    const { id } = lastSent(transport.sent, "send");
+    const { turn } = kernel.prompt("More", id);
+    const prompt = { turn, role: "user", text: "More", state: "done", request: id };
+    const reply = { turn: 9, role: "assistant", text: "M", state: "streaming", request: "theirs" };
+    late();
+    tell(answer({ status: "generating" }, [...SAID, prompt, reply] as never));
+    expect(store.state.outbox).toEqual([]);
+  });
+
   it("is followed by its reply, though another window's waits behind it", () => {
     const { kernel, transport, store, tell } = open();
     store.send("More");
