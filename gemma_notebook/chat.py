@@ -131,6 +131,11 @@ class Chat(TableDisplay, Closable):
         """The timings of its finished turns, in order."""
         return self._session.metrics
 
+    @property
+    def _is_replying(self) -> bool:
+        """A reply is on its way or waits, whoever asked for it. Never waits."""
+        return any(turn.under_way for turn in self._session.turns)
+
     # Sending
 
     def send(

@@ -165,6 +165,12 @@ class Turn:
         return self._done.is_set()
 
     @property
+    def under_way(self) -> bool:
+        """It waits for the engine, or the engine is at it, whether or not somebody reads what comes."""
+        generation = self._generation
+        return not self.done and (generation is None or not generation.wait_end(0))
+
+    @property
     def has_reply(self) -> bool:
         """The model answered, if with nothing: not so where it failed before the first word."""
         answered = self.reply is not None and (self.error is None or self.reply.finish_reason == "stop")

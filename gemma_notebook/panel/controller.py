@@ -269,6 +269,8 @@ class Controller:
             why = obstacle[0]
         elif not self._waiting.idle or self._restoring is not None:
             why = "Wait for the reply, or stop it."
+        elif self._chat._is_replying:
+            why = "Wait for the reply that a cell has asked for, or interrupt the cell."
         elif not known:
             why = "This message is not in the chat any more."
         if why is not None:

@@ -55,6 +55,9 @@ class PanelChat(Protocol):
 
     _askers: list[Callable[[ToolCall], bool | None]]
 
+    @property
+    def _is_replying(self) -> bool: ...
+
     def _watch(self, changed: Callable[[], None], /) -> None: ...
 
     def _unwatch(self, changed: Callable[[], None], /) -> None: ...

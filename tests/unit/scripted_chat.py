@@ -125,6 +125,7 @@ class ScriptedChat:
         self.reset_error: Exception | None = None
         self.closed = False
         self.closed_event = threading.Event()
+        self._is_replying = False
         self.watchers: list[Callable[[], None]] = []
         self._askers: list[Callable[[ToolCall], bool | None]] = []
 
