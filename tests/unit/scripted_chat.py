@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +23,10 @@ from gemma_notebook.messages import (
     Usage,
 )
 from gemma_notebook.options import SessionOptions
+from gemma_notebook.panel.controller import Controller
 from gemma_notebook.panel.interfaces import PanelStream
+from gemma_notebook.panel.pump import Pump
+from gemma_notebook.panel.worker import Worker
 
 WAIT_S = 10.0
 TIMING = Timing(0.05, 300.0, 50.0, 0.2)
@@ -257,6 +261,20 @@ class FrontEnd:
     def texts(snapshot: dict[str, Any]) -> list[str]:
         """What the messages in a snapshot say."""
         return [message["text"] for message in snapshot["messages"]]
+
+
+@contextlib.contextmanager
+def connected(chat: Any) -> Iterator[FrontEnd]:
+    """The other end of the wire of a panel of ``chat``, which is closed whatever happens."""
+    front = FrontEnd()
+    pump = Pump(front.receive, interval_s=0.0)
+    front.controller = Controller(chat, pump, Worker())
+    front.take = front.controller.handle
+    try:
+        yield front
+    finally:
+        front.controller.close()
+        pump.close(WAIT_S)
 
 
 def said(*texts: str) -> tuple[Message, ...]:

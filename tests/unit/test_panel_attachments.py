@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 from collections.abc import Callable, Iterator
@@ -9,12 +10,9 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from scripted_chat import WAIT_S, FrontEnd, ScriptedChat, answer
+from scripted_chat import FrontEnd, ScriptedChat, answer, connected
 
 import gemma_notebook as gn
-from gemma_notebook.panel.controller import Controller
-from gemma_notebook.panel.pump import Pump
-from gemma_notebook.panel.worker import Worker
 
 CAT = {"name": "cat.png", "type": "image/png"}
 
@@ -56,21 +54,13 @@ def open_front(
     fake: Any, make_fake_manager: Callable[..., gn.SessionManager]
 ) -> Iterator[Callable[..., FrontEnd]]:
     """A panel's controller on a real chat, whose engine is the stub of a model that sees."""
-    opened: list[tuple[Controller, Pump]] = []
+    with contextlib.ExitStack() as opened:
 
-    def make(**info: int) -> FrontEnd:
-        fake.set(**info)
-        front = FrontEnd()
-        pump = Pump(front.receive, interval_s=0.0)
-        controller = Controller(make_fake_manager().create_chat(), pump, Worker())
-        front.take, front.controller = controller.handle, controller
-        opened.append((controller, pump))
-        return front
+        def make(**info: int) -> FrontEnd:
+            fake.set(**info)
+            return opened.enter_context(connected(make_fake_manager().create_chat()))
 
-    yield make
-    for controller, pump in opened:
-        controller.close()
-        pump.close(WAIT_S)
+        yield make
 
 
 def test_what_the_panel_hands_over_reaches_the_engine(fake: Any, open_front: Callable[..., FrontEnd]) -> None:

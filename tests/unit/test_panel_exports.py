@@ -7,14 +7,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from scripted_chat import WAIT_S, FrontEnd
+from scripted_chat import WAIT_S, FrontEnd, connected
 
 import gemma_notebook as gn
 from gemma_notebook.messages import Message, ModelInfo, ToolCall, ToolResult
 from gemma_notebook.panel import export
-from gemma_notebook.panel.controller import Controller
-from gemma_notebook.panel.pump import Pump
-from gemma_notebook.panel.worker import Worker
 from gemma_notebook.transcript import Entry, ToolUse, Transcript
 
 CHUNK, REPLY = "\x1e", "\x1d"
@@ -63,14 +60,9 @@ def chat(fake: Any, make_fake_manager: Callable[..., gn.SessionManager]) -> gn.C
 
 @pytest.fixture
 def front(fake: Any, chat: gn.Chat) -> Iterator[FrontEnd]:
-    front = FrontEnd()
-    pump = Pump(front.receive, interval_s=0.0)
-    controller = Controller(chat, pump, Worker())
-    front.take = controller.handle
-    yield front
-    fake.let_go()
-    controller.close()
-    pump.close(WAIT_S)
+    with connected(chat) as front:
+        yield front
+        fake.let_go()
 
 
 def said(front: FrontEnd) -> None:

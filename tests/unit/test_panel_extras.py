@@ -8,14 +8,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from scripted_chat import WAIT_S, FrontEnd, ScriptedChat, said, say, streaming
+from scripted_chat import WAIT_S, FrontEnd, ScriptedChat, connected, said, say, streaming
 
 import gemma_notebook as gn
 from gemma_notebook.messages import Delta, HandleEvent, Message, ToolCall, ToolResult, Usage
-from gemma_notebook.panel.controller import Controller
 from gemma_notebook.panel.hood import MOST_LIVES, lives
-from gemma_notebook.panel.pump import Pump
-from gemma_notebook.panel.worker import Worker
 from gemma_notebook.transcript import Entry, Transcript
 
 
@@ -327,18 +324,13 @@ def test_a_chat_that_the_model_cannot_go_on_from_is_refused_and_the_old_one_stay
     fake.set(reply="Hi!")
     chat = fake_manager.create_chat()
     chat.send("Hello")
-    front = FrontEnd()
-    pump = Pump(front.receive, interval_s=0.0)
-    controller = Controller(chat, pump, Worker())
-    front.take = controller.handle
-    text = Transcript((Entry("user", prompt), Entry("assistant", "Hi!")), "tiny").to_json()
-    refused = front.wait(type="error", request=front.ask("import", epoch=1, text=text))
-    assert refused["kind"] == "OptionValueError"
-    assert front.snapshot()["status"] == "idle"
-    assert front.shown() == ["Hello", "Hi!"]
-    assert [message.text for message in chat.messages] == ["Hello", "Hi!"]
-    controller.close()
-    pump.close(WAIT_S)
+    with connected(chat) as front:
+        text = Transcript((Entry("user", prompt), Entry("assistant", "Hi!")), "tiny").to_json()
+        refused = front.wait(type="error", request=front.ask("import", epoch=1, text=text))
+        assert refused["kind"] == "OptionValueError"
+        assert front.snapshot()["status"] == "idle"
+        assert front.shown() == ["Hello", "Hi!"]
+        assert [message.text for message in chat.messages] == ["Hello", "Hi!"]
 
 
 def test_settings_that_the_chats_tools_forbid_are_refused_before_anything_changes(
@@ -347,15 +339,10 @@ def test_settings_that_the_chats_tools_forbid_are_refused_before_anything_change
     fake.set(info_supports_function_calling=1, reply="Hi!")
     chat = make_fake_manager().create_chat(tools=[weather], tool_choice="required")
     chat.restore(said("Hello", "Hi!"))
-    front = FrontEnd()
-    pump = Pump(front.receive, interval_s=0.0)
-    controller = Controller(chat, pump, Worker())
-    front.take = controller.handle
-    refused = front.wait(type="error", request=front.ask("options", epoch=1, options={"tools": False}))
-    assert "leaves nothing to call" in refused["message"]
-    assert front.snapshot()["settings"]["pending"] is None
-    front.wait(type="state", epoch=2, request=front.ask("reset", epoch=1))
-    assert front.snapshot()["status"] == "idle"
-    assert (chat.messages, chat.options.tools) == ((), (weather,))
-    controller.close()
-    pump.close(WAIT_S)
+    with connected(chat) as front:
+        refused = front.wait(type="error", request=front.ask("options", epoch=1, options={"tools": False}))
+        assert "leaves nothing to call" in refused["message"]
+        assert front.snapshot()["settings"]["pending"] is None
+        front.wait(type="state", epoch=2, request=front.ask("reset", epoch=1))
+        assert front.snapshot()["status"] == "idle"
+        assert (chat.messages, chat.options.tools) == ((), (weather,))

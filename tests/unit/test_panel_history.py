@@ -5,14 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from scripted_chat import WAIT_S, FrontEnd, ScriptedChat, answer, said, say, streaming
+from scripted_chat import FrontEnd, ScriptedChat, answer, connected, said, say, streaming
 
 import gemma_notebook as gn
 from gemma_notebook.errors import EngineError
 from gemma_notebook.messages import Delta
-from gemma_notebook.panel.controller import Controller
-from gemma_notebook.panel.pump import Pump
-from gemma_notebook.panel.worker import Worker
 
 
 def branches(front: FrontEnd) -> list[tuple[int, int] | None]:
@@ -206,24 +203,23 @@ def test_the_past_stands_still_while_a_cell_waits_for_a_reply(
 ) -> None:
     chat = fake_manager.create_chat()
     chat.send("Hello")
-    front = FrontEnd()
-    pump = Pump(front.receive, interval_s=0.0)
-    controller = Controller(chat, pump, Worker())
-    front.take = controller.handle
-    fake.set(gate="1", reply="one two")
-    stream = chat.stream("Count.")  # as a cell does
-    more = {"regenerate": {"turn": 2}, "edit": {"turn": 1, "text": "Hey"}, "switch": {"turn": 1, "index": 1}}
-    refused = front.wait(type="error", request=front.ask(verb, epoch=1, **more.get(verb, {})))
-    assert "a cell has asked for" in refused["message"]
-    fake.let_go()
-    assert stream.reply.finish_reason == "stop"
-    assert [message.role for message in chat.messages] == ["user", "assistant"] * 2
-    front.wait(type="snapshot", request=None)  # the panel has caught up
-    request = front.ask("undo", epoch=1)
-    front.wait(type="state", status="idle", request=request)
-    assert len(chat.messages) == 2
-    controller.close()
-    pump.close(WAIT_S)
+    with connected(chat) as front:
+        fake.set(gate="1", reply="one two")
+        stream = chat.stream("Count.")  # as a cell does
+        more = {
+            "regenerate": {"turn": 2},
+            "edit": {"turn": 1, "text": "Hey"},
+            "switch": {"turn": 1, "index": 1},
+        }
+        refused = front.wait(type="error", request=front.ask(verb, epoch=1, **more.get(verb, {})))
+        assert "a cell has asked for" in refused["message"]
+        fake.let_go()
+        assert stream.reply.finish_reason == "stop"
+        assert [message.role for message in chat.messages] == ["user", "assistant"] * 2
+        front.wait(type="snapshot", request=None)  # the panel has caught up
+        request = front.ask("undo", epoch=1)
+        front.wait(type="state", status="idle", request=request)
+        assert len(chat.messages) == 2
 
 
 def test_a_reset_while_a_prompt_is_answered_again_gives_nothing_back(
