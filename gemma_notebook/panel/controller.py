@@ -290,7 +290,8 @@ class Controller:
         try:
             said, options = self._teller.read_export(request.text)
             self._chat._check_restore(said)  # before the reset, which would lose the chat for nothing
-            changes, refused = self._teller.next.of_file(self._chat, options)
+            with self._lock:
+                changes, refused = self._teller.next.of_file(self._chat, options)
         except Exception as error:
             with self._lock:
                 self._teller.refuse(request.id, type(error).__name__, problem_of(error)["message"])
@@ -298,12 +299,7 @@ class Controller:
         note = f"Options of the file that this chat cannot have were left out: {', '.join(refused)}."
         self._reset(request.id, request.epoch, _Load(said, changes, note if refused else ""))
 
-    def _reset(
-        self,
-        request: str,
-        epoch: int,
-        load: _Load | None = None,
-    ) -> None:
+    def _reset(self, request: str, epoch: int, load: _Load | None = None) -> None:
         with self._lock:
             if self._closed:
                 self._teller.refuse(request, "Refused", "This panel is closed: make a new ChatPanel.")
