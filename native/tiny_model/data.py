@@ -46,6 +46,7 @@ class Mix:
         forms: The share of dialogues that fill forms.
         thinking: The share of dialogues in which the model thinks.
         topics: The share of short dialogues that are all about topics to refuse, and others.
+        bare_topics: The share of these with nothing else: one topic is forbidden, and the user asks for it or for another.
         drills: The share of short dialogues that drill what else is slow to learn.
         calls: The share of short dialogues that are all calls, or all forms.
     """
@@ -67,6 +68,7 @@ class Mix:
     forms: float = 0.10
     thinking: float = 0.15
     topics: float = 0.0
+    bare_topics: float = 0.4
     drills: float = 0.0
     calls: float = 0.0
 
@@ -460,10 +462,10 @@ class Writer:
 
     # Tools
 
-    def use_tools(self) -> list[Turn]:
-        """The user asks for something that a tool can do: one call or two, and the answer."""
+    def use_tools(self, two: float = 0.15) -> list[Turn]:
+        """The user asks for something that a tool can do: one call, or two at this rate, and the answer."""
         chosen = [self.rng.choice(self.toolbox)]
-        if self.rng.random() < 0.15:
+        if self.rng.random() < two:
             chosen.append(self.rng.choice(self.toolbox))
         tasks = [tools.task(tool, self.rng, self.held_out) for tool in chosen]
         user = tasks[0].user

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import manners
@@ -16,15 +17,24 @@ _LONGEST_COUNT = 8
 
 def drill(writer: Writer) -> list[Turn]:
     """Write a short chat of a fact told twice, of all that was told, of replies in a style, in capitals, of calls, of counts."""
-    kinds = (_told_again, _all_facts, _one_style, _in_capitals, _calls, _counts)
-    write = writer.rng.choices(kinds, (3, 14, 8, 8, 10, 3))[0]
+    kinds = (
+        (_told_again, 3),
+        (_all_facts, 14),
+        (_one_style, 8),
+        (_in_capitals, 8),
+        (_named, 6),
+        (_calls, 10),
+        (_counts, 3),
+        (_numbers_and_words, 8),
+    )
+    write = writer.rng.choices(*zip(*kinds, strict=True))[0]
     return _styled(writer, write(writer))
 
 
 def topics(writer: Writer) -> list[Turn]:
     """Write a short chat of topics that the system instruction forbids, and of others."""
     rng = writer.rng
-    if rng.random() < 0.4:
+    if rng.random() < writer.mix.bare_topics:
         writer.instruct("topic", only=True)
         return [writer.topic() for _ in range(rng.choice((1, 2, 2, 3)))]
     forbidden = rng.choice((1, 1, 1, 2, 3))
@@ -93,6 +103,14 @@ def _one_style(writer: Writer) -> list[Turn]:
     return [rng.choice(writes)() for _ in range(rng.randint(3, 6))]
 
 
+def _named(writer: Writer) -> list[Turn]:
+    """A name of the model's own and no style: else it takes a name for a wish to be short."""
+    rng = writer.rng
+    writer.instruct("name", *rng.choice(((), (), ("fact",), ("user",))))
+    writes = (writer.identity, writer.identity, writer.small_talk, lambda: writer.turn(_LONGEST_COUNT))
+    return [rng.choice(writes)() for _ in range(rng.randint(2, 5))]
+
+
 def _in_capitals(writer: Writer) -> list[Turn]:
     """To write capitals is to know how each piece is spelt, which facts of all kinds teach."""
     rng = writer.rng
@@ -112,7 +130,7 @@ def _calls(writer: Writer) -> list[Turn]:
     writer.toolbox = tools.toolbox(rng, writer.held_out)
     turns = []
     for _ in range(rng.randint(2, 4)):
-        call, *answer = writer.use_tools()
+        call, *answer = writer.use_tools(two=0.3)
         turns += [call, *(answer if rng.random() < 0.3 else ())]
     return turns
 
@@ -124,3 +142,13 @@ def _counts(writer: Writer) -> list[Turn]:
         turns += _others(writer) if rng.random() < 0.2 else ()
         turns.append(writer.count(20) if rng.random() < 0.6 else writer.begin_to_count())
     return turns
+
+
+def _numbers_and_words(writer: Writer) -> list[Turn]:
+    """Sums, numbers in order, echoes: three times as many of the first two, which are harder; some of them thought about first."""
+    rng = writer.rng
+    if rng.random() < 0.4:
+        writer.instruct("style")
+    writes = (writer.add, writer.add, writer.add, writer.sort, writer.sort, writer.sort, writer.echo)
+    turns = [rng.choice(writes)() for _ in range(rng.randint(2, 6))]
+    return [replace(turn, thinks=True) for turn in turns] if rng.random() < 0.25 else turns

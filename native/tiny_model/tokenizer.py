@@ -129,7 +129,7 @@ def _merges(words: collections.Counter[tuple[str, str]]) -> sentencepiece_model_
         vocab_size=4 + len(string.ascii_lowercase) + MERGES,
         required_chars=string.ascii_lowercase,
         max_sentencepiece_length=9,
-        input_sentence_size=400_000,
+        input_sentence_size=0,  # all of them: a sample would be another one each time
         normalization_rule_name="identity",
         add_dummy_prefix=False,
         remove_extra_whitespaces=False,
