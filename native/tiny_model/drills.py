@@ -1,4 +1,4 @@
-"""Short chats of what is slow to learn: topics to refuse and others, a fact told twice, all facts, a style, calls, counts."""
+"""Short chats of what is slow to learn: topics, facts told twice, all facts, styles, names, calls, counts, numbers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LONGEST_COUNT = 8
 
 
 def drill(writer: Writer) -> list[Turn]:
-    """Write a short chat of a fact told twice, of all that was told, of replies in a style, in capitals, of calls, of counts."""
+    """Write a short chat of one of the kinds below, each with its weight."""
     kinds = (
         (_told_again, 3),
         (_all_facts, 14),

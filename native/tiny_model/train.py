@@ -173,7 +173,7 @@ def training_attention(
     scaling: float,
     **_: object,
 ) -> tuple[torch.Tensor, None]:
-    """Causal attention with one key-value head, as plain products: on a CPU they are faster than the fused kernel."""
+    """Causal attention with one key-value head, as plain products: in bfloat16 they are faster on a CPU than the fused kernel."""
     batch, heads, length, size = query.shape
     mask = torch.full((length, length), -torch.inf, dtype=query.dtype).triu(1).repeat(heads, 1)
     rows = (query * scaling).reshape(batch, heads * length, size)
