@@ -12,10 +12,8 @@ import { Welcome } from "./welcome";
 export function Conversation({ store, state }: { store: PanelStore; state: PanelState }) {
   const log = useRef<HTMLDivElement>(null);
   const { messages } = state;
-  const { following, follow, onScroll } = useFollow(log);
-  const shown = useWindow(messages.length, log, following);
-  const gradually = useRef(following);
-  gradually.current = following;
+  const { following, followed, follow, onScroll } = useFollow(log);
+  const shown = useWindow(messages.length, log, following, followed);
   const complete = shown.last === messages.length;
   const followLatest = () => {
     shown.latest();
@@ -51,7 +49,7 @@ export function Conversation({ store, state }: { store: PanelStore; state: Panel
               {shown.first} earlier messages
             </button>
           )}
-          <Gradually.Provider value={gradually}>
+          <Gradually.Provider value={followed}>
             <Messages store={store} state={state} first={shown.first} last={shown.last} />
           </Gradually.Provider>
           {!complete && (

@@ -3,9 +3,14 @@ import { useLayoutEffect, useRef, useState } from "preact/hooks";
 
 const AT_END_PX = 8;
 
-/** Keeps a scrolling element at its end while it grows, unless the user has scrolled up. */
+/**
+ * Keeps a scrolling element at its end while it grows, unless the user has scrolled up. `followed` is `following` as of
+ * now: a rendering may find that the user has scrolled.
+ */
 export function useFollow(element: RefObject<HTMLElement | null>) {
   const [following, setFollowing] = useState(true);
+  const followed = useRef(following);
+  followed.current = following;
   const knownTop = useRef(0);
 
   /** Whether the user scrolled up since the last look: growing moves nothing, shrinking ends at the end. */
@@ -24,14 +29,14 @@ export function useFollow(element: RefObject<HTMLElement | null>) {
   useLayoutEffect(() => {
     const box = element.current;
     if (!box || !following) return;
-    if (scrolledUp(box)) setFollowing(false);
-    else toEnd(box);
+    if (scrolledUp(box)) {
+      followed.current = false;
+      setFollowing(false);
+    } else toEnd(box);
   });
 
   // Narrower, the same text is longer, and what comes into sight may be taller than was thought: what was at the
   // end would slip below the edge.
-  const followed = useRef(following);
-  followed.current = following;
   useLayoutEffect(() => {
     const box = element.current;
     if (!box) return;
@@ -56,7 +61,7 @@ export function useFollow(element: RefObject<HTMLElement | null>) {
     setFollowing(true);
   };
 
-  return { following, follow, onScroll };
+  return { following, followed, follow, onScroll };
 }
 
 function isAtEnd(box: HTMLElement): boolean {

@@ -14,7 +14,12 @@ const NEAR_PX = 300;
  * to them or asks for them, while those at the other end go. So all costs the same after a thousand turns. What
  * comes, comes a few messages at a time, so that the page answers in between.
  */
-export function useWindow(total: number, box: RefObject<HTMLElement | null>, following: boolean) {
+export function useWindow(
+  total: number,
+  box: RefObject<HTMLElement | null>,
+  following: boolean,
+  followed: RefObject<boolean>,
+) {
   // Without an `end` they are shown up to the last.
   const [range, setRange] = useState<Range>(() => ({
     first: Math.max(0, total - STEP),
@@ -83,12 +88,13 @@ export function useWindow(total: number, box: RefObject<HTMLElement | null>, fol
     setRange({ first: Math.max(0, total - STEP), end: null });
   };
 
-  // What is read stays where it is, though above it something came or went.
+  // What is read stays where it is, though above it something came or went; who follows the end was taken there just now
+  // (`useFollow`), where it may have been out of sight since the box became smaller.
   useLayoutEffect(() => {
     const log = box.current;
     const was = before.current;
     before.current = null;
-    if (log && was) log.scrollTop = was.top + log.scrollHeight - was.height;
+    if (log && was && !followed.current) log.scrollTop = was.top + log.scrollHeight - was.height;
   });
 
   // Who had the focus in a message that went can go on with the keys that scroll.

@@ -293,6 +293,17 @@ describe("scrolling", () => {
     await expect.poll(toEnd).toBeLessThan(8);
   });
 
+  it("keeps the end in sight when the panel becomes smaller while earlier messages still come", async () => {
+    await expect.element(panel.replies.last()).toBeInTheDocument();
+    for (let height = 300; height > 100; height -= 5) {
+      log().style.maxHeight = `${height}px`;
+      await new Promise((resolve) => setTimeout(resolve));
+    }
+    await expect.element(page.getByText("Message 8", { exact: true })).toBeInTheDocument();
+    await expect.poll(toEnd).toBeLessThan(8);
+    expect(page.getByRole("button", { name: "Jump to latest" }).elements()).toEqual([]);
+  });
+
   it("stays where the user scrolled to, until asked to follow again", async () => {
     await ask(panel, "Go on");
     await expect.poll(toEnd).toBeLessThan(8);
