@@ -24,9 +24,10 @@ _log = logging.getLogger(__name__)
 # More in one reply than anyone asks for on purpose; each has a thread.
 MOST_CALLS = 32
 
-inside_a_tool: contextvars.ContextVar[tuple[object, ...]] = contextvars.ContextVar(
-    "inside_a_tool", default=()
-)
+# The calls in one of which, or in what one of which has begun, the code runs: from the outermost on.
+inside_a_tool: contextvars.ContextVar[tuple[Calls, ...]] = contextvars.ContextVar("inside_a_tool", default=())
+
+_NOBODY_TO_ASK = "this tool needs the user's approval, and nobody can be asked here: give the chat an approve_tool, or send from a panel"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,8 @@ class Desk:
 
     Attributes:
         approve: Is asked before each call, sync or async; None: calls need no approval but their tool's.
-        ask: Is asked for tools with ``needs_approval`` when there is no ``approve``; None: they are denied.
+        ask: Is asked for tools with ``needs_approval`` when there is no ``approve``; None, or an answer of None: there is
+            nobody to ask, and they are denied.
     """
 
     approve: Callable[[ToolCall], Any] | None = None
@@ -62,7 +64,7 @@ class Calls:
         tools: The tools by name.
         desk: Who is asked.
         loop: The event loop that async functions run on; None for one of their own.
-        owner: Whatever a tool must not wait for, in :data:`inside_a_tool` while it runs.
+        owner: Whatever a tool must not wait for.
         context: Of who sent the message; the tools run in copies of it. None for that of the caller.
     """
 
@@ -79,13 +81,15 @@ class Calls:
         self._tools = tools
         self._desk = desk
         self._loop = loop
+        self.owner = owner
+        self._on_loop = 0  # of the calls, and questions about them, those that wait for the loop
         self._changed = threading.Condition()
         self._asking = threading.Lock()
         self._stopped = False
         self._pending = [_Pending(call) for call in calls]
         self._told: list[ToolResult] = []
         context = contextvars.copy_context() if context is None else context.copy()
-        context.run(inside_a_tool.set, (*context.get(inside_a_tool, ()), owner))
+        context.run(inside_a_tool.set, (*context.get(inside_a_tool, ()), self))
         for place, pending in enumerate(self._pending):
             if place >= MOST_CALLS:
                 self._fail(pending, f"not called: {MOST_CALLS} calls at once are the most")
@@ -99,6 +103,10 @@ class Calls:
         """What came of the calls, in their order; None while one has no answer."""
         results = tuple(one.result for one in self._pending if one.result is not None)
         return results if len(results) == len(self._pending) else None
+
+    def waits_for(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """A call cannot end before that loop runs on."""
+        return self._loop is loop and self._on_loop > 0 and self.results is None
 
     def wait(self, timeout_s: float) -> list[ToolResult]:
         """The results that came since the last time, after waiting for one for up to ``timeout_s`` seconds."""
@@ -127,23 +135,29 @@ class Calls:
                 self._fail(pending, f"there is no tool {call.name!r}; there are: {names}")
                 return
             arguments = tool.checked(call.arguments)
-            if not self._allowed(call, tool):
-                self._fail(pending, "the user did not allow this call", "denied")
+            allowed = self._allowed(call, tool)
+            if not allowed:
+                why = _NOBODY_TO_ASK if allowed is None else "the user did not allow this call"
+                self._fail(pending, why, "denied")
                 return
             self._answer(pending, ToolResult(call, jsonable(self._call(pending, tool, arguments))))
         except BaseException as error:  # whatever a tool does, its call gets an answer
             self._fail(pending, _said_by(error))
             _log.info("The tool %s failed.", call.name, exc_info=error)
 
-    def _allowed(self, call: ToolCall, tool: Tool) -> bool:
+    def _allowed(self, call: ToolCall, tool: Tool) -> bool | None:
+        """Whether it may be called; None where that would have to be asked, and there is nobody."""
         who = self._desk.approve or (self._desk.ask if tool.needs_approval else None)
         if who is None:
-            return not tool.needs_approval
+            return None if tool.needs_approval else True
         with self._asking:  # one question at a time
             if self._stopped:
                 return False
             answer = who(call)
-            return bool(self._awaited(answer) if inspect.isawaitable(answer) else answer)
+            answer = self._awaited(answer) if inspect.isawaitable(answer) else answer
+        if isinstance(answer, str):  # of input(), and "no" is as true as "yes"
+            raise ToolError(f"approve_tool answered {answer!r} and not True or False, so this was not called")
+        return None if answer is None and self._desk.approve is None else bool(answer)
 
     def _call(self, pending: _Pending, tool: Tool, arguments: dict[str, Any]) -> Any:
         with self._changed:
@@ -159,10 +173,15 @@ class Calls:
         if self._loop is not None and self._loop.is_running():
             future = asyncio.run_coroutine_threadsafe(_of(awaitable), self._loop)
             self._cancel_by(pending, future.cancel)
+            with self._changed:
+                self._on_loop += 1
             try:
                 return future.result()
             except concurrent.futures.CancelledError:
                 raise ToolError("cancelled") from None
+            finally:
+                with self._changed:
+                    self._on_loop -= 1
         with asyncio.Runner() as runner:
             loop = runner.get_loop()
             task = loop.create_task(_of(awaitable))

@@ -134,7 +134,7 @@ class Chat(TableDisplay, Closable):
     @property
     def _is_replying(self) -> bool:
         """A reply is on its way or waits, whoever asked for it. Never waits."""
-        return any(turn.under_way for turn in self._session.turns)
+        return self._line.busy or any(turn.under_way for turn in self._session.turns)
 
     # Sending
 
@@ -656,7 +656,8 @@ class Chat(TableDisplay, Closable):
 
     def _usable_session(self) -> Session:
         self._require_open()
-        if self._session.closed and not self.manager.closed:
+        self.manager._require_open()
+        if self._session.closed:
             raise ClosedError(
                 "a newer chat took this one's place on the single-chat lane; reset this chat to take it back, "
                 "or use manager.open_chat() to keep several"
@@ -668,9 +669,9 @@ class Chat(TableDisplay, Closable):
             raise ClosedError("this chat is closed; create a new one with manager.create_chat()")
 
 
-def _ask_each(askers: list[Callable[[ToolCall], bool | None]], call: ToolCall) -> bool:
-    """The answer of the latest of ``askers`` that has one; no if none has."""
-    return next((answer for ask in reversed(tuple(askers)) if (answer := ask(call)) is not None), False)
+def _ask_each(askers: list[Callable[[ToolCall], bool | None]], call: ToolCall) -> bool | None:
+    """The answer of the latest of ``askers`` that has one; None if none has."""
+    return next((answer for ask in reversed(tuple(askers)) if (answer := ask(call)) is not None), None)
 
 
 def _tell_all(watchers: list[Callable[[], None]]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import json
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -103,7 +104,7 @@ class Exchange:
         self._context = contextvars.copy_context()  # whichever thread will drive it
         self._turns = [first]
         self._taken = 0  # deltas of the latest turn that are in ours
-        self._speaks = False  # the latest turn has said something
+        self._speaks = self._thinks = False  # the latest turn has said something, and thought something
         self._results: list[ToolResult] = []
         self._calls: Calls | None = None
         self._cancelled = False
@@ -120,6 +121,7 @@ class Exchange:
         try:
             before = self._line.join(self)
             while before is not None and not before.done and not self._cancelled:
+                self._line.require_running_loop()
                 before.drive()
             if not self._cancelled:
                 self._turns[0] = self._prepare(self._turns[0])
@@ -146,6 +148,9 @@ class Exchange:
         self.reply = self._turns[0].reply
         self._done.set()
 
+    def parse(self) -> None:
+        """Nothing: a reply in a chat with tools is held to no format."""
+
     def drain(self) -> None:
         """Drive it to its end."""
         while not self.done:
@@ -166,6 +171,7 @@ class Exchange:
                     self._drive_turn(self._turns[-1], timeout_s)
             except GemmaNotebookError as error:
                 self._fail(error)
+                self._ended()
 
     def _drive_turn(self, turn: Turn, timeout_s: float) -> None:
         if turn.started:
@@ -180,6 +186,11 @@ class Exchange:
             if self._said and not self._said.endswith("\n"):  # before the calls
                 place = next(place for place, delta in enumerate(new) if delta.text)
                 new.insert(place, Delta(text="\n\n"))
+        if not self._thinks and any(delta.thinking for delta in new):
+            self._thinks = True
+            if any(delta.thinking for delta in self.deltas):
+                place = next(place for place, delta in enumerate(new) if delta.thinking)
+                new.insert(place, Delta(thinking="\n\n"))
         self.deltas += new
         if not done:
             return
@@ -242,6 +253,7 @@ class Exchange:
         results = calls.results
         if results is None:
             return
+        self._tell(calls.wait(0))  # what came between the two looks
         self._calls = None
         if self._cancelled or turn.cancel_requested:
             follow_up = Turn.follow_up(turn, results)
@@ -249,13 +261,24 @@ class Exchange:
             assert turn.reply is not None
             self._finish(turn.reply)
             return
-        try:
-            self._send(turn, results, again=False)
-        except ContextFullError as error:
-            why = f"the result is too long for the context ({error.needed_tokens} tokens)"
-            shorter = tuple(answered(one.call, why, "error") for one in results)
-            self._results[-len(shorter) :] = shorter  # those are what the model is told
-            self._send(turn, shorter, again=True)
+        self._send_what_fits(turn, list(results))
+
+    def _send_what_fits(self, asked: Turn, results: list[ToolResult]) -> None:
+        """Send the results, the longest of them shortened to an error until the message fits into the context."""
+        by_length = sorted(range(len(results)), key=lambda place: len(json.dumps(results[place].value)))
+        while True:
+            try:
+                self._send(asked, results, again=not by_length)
+                return
+            except ContextFullError as error:
+                if not by_length:
+                    raise
+                why = f"the result is too long for the context ({error.needed_tokens} tokens)"
+                place = by_length.pop()
+                longest = results[place]
+                results[place] = shorter = answered(longest.call, why, "error")
+                self._results = [one for one in self._results if one is not longest]
+                self._tell([shorter])  # that is what the model is told
 
     def _tell(self, results: Any) -> None:
         self._results += results
@@ -265,7 +288,7 @@ class Exchange:
         """Send the results of the calls of ``asked``. What cannot be sent is kept for the next message."""
         turn = Turn.follow_up(asked, results)
         self._turns.append(turn)
-        self._taken, self._speaks = 0, False
+        self._taken, self._speaks, self._thinks = 0, False, False
         if self._cancelled:
             turn.cancel()
         try:
@@ -301,10 +324,9 @@ class Exchange:
             finish_reason="cancelled" if stopped else last.finish_reason,
             usage=_usage([reply.usage for reply in replies]),
             timing=_timing(replies),
-            thinking="\n\n".join(reply.thinking for reply in replies if reply.thinking),
+            thinking="".join(delta.thinking for delta in self.deltas),
             tool_calls=calls,
             tool_results=tuple(sorted(self._results, key=lambda one: order.get(id(one.call), 0))),
-            parsed=last.parsed,
             trimmed_turns=sum(reply.trimmed_turns for reply in replies),
         )
         self._done.set()
@@ -324,8 +346,32 @@ class Line:
         Raises:
             ToolError: The caller is one.
         """
-        if self in inside_a_tool.get():
+        if any(calls.owner is self and calls.results is None for calls in inside_a_tool.get()):
             raise ToolError("a tool cannot send to the chat that called it; use another chat")
+
+    def require_running_loop(self) -> None:
+        """Raise where the caller blocks the event loop that a tool, or a question about one, in an exchange before needs.
+
+        Raises:
+            ToolError: It does, and would wait for ever.
+        """
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return
+        with self._lock:
+            calls = [one._calls for one in self._pending]
+        if any(one is not None and one.waits_for(loop) for one in calls):
+            raise ToolError(
+                "an asend or astream of this chat still waits for a tool on this event loop, which a blocking send would "
+                "hold up; await that first, or use asend"
+            )
+
+    @property
+    def busy(self) -> bool:
+        """An exchange is under way: a tool may run, and no turn."""
+        with self._lock:
+            return any(not one.done and not one._cancelled for one in self._pending)
 
     def join(self, exchange: Exchange) -> Exchange | None:
         """Stand in line; the one before, if it may still be under way."""

@@ -34,7 +34,8 @@ class ResponseFormat:
     @property
     def is_ascii(self) -> bool:
         """Whether all that the constraint spells out is ASCII: others may be several pieces of a tokenizer."""
-        return self.constraint.isascii() and "\\u" not in self.constraint
+        escapes = self.constraint.replace("\\\\", "")  # but for a backslash and a u
+        return escapes.isascii() and "\\u" not in escapes
 
     @classmethod
     def of(cls, wanted: object) -> ResponseFormat | None:
@@ -109,6 +110,11 @@ class ResponseFormat:
         except ValueError as error:  # pydantic's and json's are
             raise ResponseFormatError(
                 f"the reply {text[:200]!r} does not fit the response_format: {error}"
+            ) from error
+        except Exception as error:  # pydantic lets through whatever else a validator raises
+            raise ResponseFormatError(
+                f"a validator of the response_format raised {type(error).__name__} at the reply {text[:200]!r}: {error}; "
+                "let it raise ValueError where a value does not fit"
             ) from error
 
 

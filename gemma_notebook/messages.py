@@ -198,7 +198,8 @@ class Delta:
         text: More of the reply.
         thinking: More of what the model thinks.
         tool_call: A call that the model asks for.
-        tool_result: What came of a call; its ``call`` is the very object that came before.
+        tool_result: What came of a call; its ``call`` is the very object that came before. A second one for the same call
+            takes the place of the first, which was too long for the context.
     """
 
     text: str = ""
@@ -252,6 +253,11 @@ class Reply:
             notes.append(f"(The oldest {turns} dropped to make room.)")
         if self.finish_reason in _NOTES:
             notes.append(_NOTES[self.finish_reason])
+        if self.finish_reason == "tool_calls":
+            names = ", ".join(
+                call.name for call in self.tool_calls[len(self.tool_results) :] or self.tool_calls
+            )
+            notes.append(f"(It still asks for calls: {harmless_markdown(names)})")
         return tuple(notes)
 
 

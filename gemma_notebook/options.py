@@ -11,6 +11,7 @@ import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Literal
 
@@ -54,6 +55,7 @@ class EngineOptions:
     lora_rank: int | None = None
 
     def __post_init__(self) -> None:
+        _make_plain(self)
         _one_of("backend", self.backend, BACKENDS)
         for name in ("vision_backend", "audio_backend"):
             if getattr(self, name) is not None:
@@ -111,6 +113,7 @@ class SessionOptions:
         return cls(**with_fixed_options(options))
 
     def __post_init__(self) -> None:
+        _make_plain(self)
         _number("temperature", self.temperature, 0.0, None)
         _whole_number("random_seed", self.random_seed, 0)
         _whole_number("top_k", self.top_k, 1)
@@ -149,6 +152,7 @@ class SendOptions:
     constraint: str = ""
 
     def __post_init__(self) -> None:
+        _make_plain(self)
         _whole_number("max_output_tokens", self.max_output_tokens, 1, optional=True)
 
 
@@ -212,6 +216,14 @@ def _whole_number(
         raise OptionTypeError(f"{name} must be a whole number{' or None' if optional else ''}, not {value!r}")
     if not least <= value <= most:
         raise OptionValueError(f"{name}={value} is out of range; use {least} to {most}")
+
+
+def _make_plain(options: Any) -> None:
+    """Numbers of NumPy, as a sweep over an array gives them, become Python's, which JSON and the engine know."""
+    for name in options.__slots__:
+        value = getattr(options, name)
+        if isinstance(value, Real) and type(value) not in {int, float, bool}:
+            object.__setattr__(options, name, int(value) if isinstance(value, Integral) else float(value))
 
 
 def _number(name: str, value: object, least: float, most: float | None) -> None:

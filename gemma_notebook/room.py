@@ -62,11 +62,15 @@ def _tokens(usage: Usage) -> int:
     return usage.prompt_tokens + usage.output_tokens
 
 
-def context_full(needed: int, reserve: int, used: int, limit: int) -> ContextFullError:
-    """The error for a message that needs ``needed`` tokens, ``reserve`` among them, beside the ``used`` ones."""
+def context_full(needed: int, reserve: int, used: int, limit: int, *, droppable: bool) -> ContextFullError:
+    """The error for a message that needs ``needed`` tokens, ``reserve`` among them, beside the ``used`` ones.
+
+    With ``droppable`` turns before it another policy would make room.
+    """
+    hint = "shorten it, reset the chat, or use context_policy='trim'" if droppable else "shorten it"
     return ContextFullError(
         f"the message needs {needed} tokens ({reserve} of them for the reply) and {used} of the context's "
-        f"{limit} are in use; nothing was sent: shorten it, reset the chat, or use context_policy='trim'",
+        f"{limit} are in use; nothing was sent: {hint}",
         needed_tokens=needed,
         context_tokens=used,
         context_limit=limit,

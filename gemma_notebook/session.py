@@ -365,7 +365,7 @@ class Session(TableDisplay, Closable):
         return Turn(
             message,
             options,
-            max_output_tokens=max_output_tokens or self.options.max_output_tokens,
+            max_output_tokens=options.max_output_tokens or self.options.max_output_tokens,
             parts=parts,
             response_format=response_format,
             prompted=self._prompted and response_format is None,
@@ -411,6 +411,9 @@ class Session(TableDisplay, Closable):
         """The chat as the template writes it, and what ``message`` would add to it."""
         if message is not None:
             check_message(message)
+        for turn in self.turns:
+            if turn.started:
+                turn.drain()
         with self._lock:
             self._require_open()
             return rendered(self._engine, self._conversation_options(), message)
@@ -702,7 +705,7 @@ class Session(TableDisplay, Closable):
                 return conversation, used, prompt
             droppable = self._history.before(turn.first)
             if self.context_policy == "error" or not droppable:
-                raise context_full(needed, reserve, used, limit)
+                raise context_full(needed, reserve, used, limit, droppable=bool(droppable))
             # Down to three quarters: each trim costs a prefill of all that is kept.
             over = used + needed - limit
             drop = turns_to_drop(droppable, wanted=over + limit // 4, needed=over, total=used + prompt)

@@ -25,6 +25,8 @@ class Source(Protocol):
 
     def drive(self) -> None: ...
 
+    def parse(self) -> None: ...
+
     def cancel(self) -> None: ...
 
     def drain(self) -> None: ...
@@ -79,6 +81,7 @@ class ReplyStream:
                     if self._next < len(turn.deltas):  # the last ones came between the two looks
                         break
                     self._closed = True
+                    turn.parse()
                     if turn.error is not None:
                         raise turn.error
                     self.close()
@@ -103,6 +106,7 @@ class ReplyStream:
         except BaseException:  # a Ctrl-C
             self.close()
             raise
+        turn.parse()
         if turn.error is not None:
             raise turn.error
         assert turn.reply is not None
@@ -172,6 +176,7 @@ class AsyncReplyStream:
             if turn.done:
                 if self._next < len(turn.deltas):
                     break
+                await in_thread(turn.parse)
                 if turn.error is not None:
                     raise turn.error
                 return None
@@ -210,6 +215,8 @@ class AsyncReplyStream:
             EngineError: The engine broke off the reply.
             ClosedError: It has not been read to its end yet.
         """
+        if self._turn.done:
+            self._turn.parse()
         if self._turn.error is not None:
             raise self._turn.error
         if self._turn.reply is None:

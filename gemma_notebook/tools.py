@@ -65,17 +65,25 @@ class Tool:
         needs_approval: bool = False,
         timeout_s: float = TIMEOUT_S,
     ) -> None:
-        self.function = function
-        self.name = _checked_name(name if name is not None else getattr(function, "__name__", ""), function)
-        self.needs_approval = needs_approval
+        if isinstance(function, Tool):  # another name for it, say
+            name = function.name if name is None else name
+            description = function.description if description is None else description
+            needs_approval = needs_approval or function.needs_approval
+            timeout_s = function.timeout_s if timeout_s == TIMEOUT_S else timeout_s
+            function = function.function
+        self.function: Callable[..., Any] = function
+        self.name: str = _checked_name(
+            name if name is not None else getattr(function, "__name__", ""), function
+        )
+        self.needs_approval: bool = needs_approval
         if isinstance(timeout_s, bool) or not isinstance(timeout_s, int | float) or not timeout_s > 0:
             raise ToolError(
                 f"the tool {self.name!r} has timeout_s={timeout_s!r}; give it more than 0 seconds, as a number"
             )
-        self.timeout_s = timeout_s
+        self.timeout_s: float = timeout_s
         said = _docstring(function)
-        self.description = description if description is not None else _summary(said)
-        self._arguments, schema = _arguments_adapter(self.name, function, said)
+        self.description: str = description if description is not None else _summary(said)
+        self._arguments, schema, self._defaults = _arguments_adapter(self.name, function, said)
         self.parameters = _tidy(schema)
         try:
             json.dumps(self.declaration, ensure_ascii=False, allow_nan=False).encode()
@@ -128,7 +136,10 @@ class Tool:
                 f"{'.'.join(map(str, one['loc'])) or 'the arguments'}: {one['msg']}" for one in error.errors()
             )
             raise ToolError(f"wrong arguments for {self.name}: {wrong}") from None
-        return checked
+        defaults = {name: given for name, given in self._defaults.items() if name not in checked}
+        return checked | {
+            name: given.get_default(call_default_factory=True) for name, given in defaults.items()
+        }
 
 
 @overload
@@ -157,7 +168,8 @@ def tool(
 
     A plain function is a tool as it is: its name, the first paragraph of its docstring, and its parameters with
     their types are what the model is told, and the types are what a call is checked against. It returns whatever
-    can be written as JSON; an exception is told to the model as an error.
+    can be written as JSON; an exception is told to the model as an error. Each call has a thread of its own: a
+    connection of sqlite3, say, is to be opened in the function, or with ``check_same_thread=False``.
 
     Args:
         function: The function, when used without parentheses.
@@ -303,27 +315,36 @@ def _summary(said: Docstring) -> str:
 
 def _arguments_adapter(
     name: str, function: Callable[..., Any], said: Docstring
-) -> tuple[Any, dict[str, Any]]:
-    """What checks the arguments, and their schema. A TypedDict: a model's fields may not be called ``json`` or ``_x``."""
+) -> tuple[Any, dict[str, Any], dict[str, Any]]:
+    """What checks the arguments, their schema, and the defaults that pydantic's ``Field`` has. A TypedDict: a model's fields may not be called ``json`` or ``_x``."""
     import pydantic
     import pydantic_core
     import typing_extensions
+    from pydantic.fields import FieldInfo
 
     descriptions = {one.arg_name: one.description for one in said.params}
     fields: dict[str, Any] = {}
+    defaults: dict[str, Any] = {}
     for parameter, hint in _parameters(name, function):
         info: dict[str, Any] = {}
+        optional = parameter.default is not inspect.Parameter.empty
         if descriptions.get(parameter.name):
             info["description"] = " ".join(str(descriptions[parameter.name]).split())
+        if isinstance(given := parameter.default, FieldInfo):  # `n: int = Field(3, ge=1)`
+            optional = not given.is_required()
+            info |= {"description": given.description} if given.description else {}
+            for constraint in given.metadata:
+                hint = typing.Annotated[hint, constraint]  # noqa: PLW2901
+            if optional:
+                defaults[parameter.name] = given
         described = typing.Annotated[hint, pydantic.Field(**info)] if info else hint
-        optional = parameter.default is not inspect.Parameter.empty
         fields[parameter.name] = typing_extensions.NotRequired[described] if optional else described
     arguments = typing_extensions.TypedDict("Arguments", fields)  # type: ignore[misc]
     # As pydantic reads it of a TypedDict.
     arguments.__pydantic_config__ = pydantic.ConfigDict(extra="forbid")  # type: ignore[attr-defined]
     try:
         adapter = pydantic.TypeAdapter(arguments)
-        return adapter, adapter.json_schema()
+        return adapter, adapter.json_schema(), defaults
     except (pydantic.PydanticUserError, pydantic_core.SchemaError, TypeError, NameError) as error:
         reason = str(error).partition("\n")[0]
         raise ToolError(

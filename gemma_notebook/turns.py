@@ -101,6 +101,8 @@ class Turn:
         self._max_output_tokens = max_output_tokens
         self._driving = threading.Lock()
         self._done = threading.Event()
+        self._parsing = threading.RLock()
+        self._parsed = response_format is None
         self._cancel_requested = False
         self._conversation: Conversation | None = None
         self._generation: Generation | None = None
@@ -435,10 +437,26 @@ class Turn:
             tool_calls=self.tool_calls,
             trimmed_turns=self.trimmed_turns,
         )
-        self.reply = self._with_parsed(reply)
+        self.reply = reply
         self._done.set()
         if self.ended is not None:
             self.ended()
+
+    def parse(self) -> None:
+        """Read the reply as the value that it shall be, once. What does not fit is the turn's error from then on.
+
+        This runs the caller's validators, which may take their time, and send to this chat or another: so it is for whoever
+        reads the reply, when the turn is done and the engine free.
+        """
+        with self._parsing:
+            if self._parsed or self.reply is None:
+                return
+            self._parsed = True  # a validator that reads this reply gets it as it is
+            try:
+                self.reply = self._with_parsed(self.reply)
+            except BaseException:  # a Ctrl-C in a validator
+                self._parsed = False
+                raise
 
     def _with_parsed(self, reply: Reply) -> Reply:
         """The reply with the value that it is, when one was asked for and the reply is whole."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence, ValuesView
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any
 
@@ -56,9 +57,9 @@ def content_parts(
     """
     one = isinstance(attachments, str | bytes | bytearray | memoryview | os.PathLike)
     if one or not isinstance(attachments, Sequence) or _is_sound(attachments):
-        raise OptionTypeError(
-            f"attachments must be a list, not one {type(attachments).__name__}; write attachments=[…] around it"
-        )
+        several = isinstance(attachments, Iterator | AbstractSet | ValuesView)
+        hint = "make it one with list(…)" if several else "write attachments=[…] around it"
+        raise OptionTypeError(f"attachments must be a list, not one {type(attachments).__name__}; {hint}")
     takes = _Takes(model, {"image": vision, "audio": audio})
     return tuple(_part(one, f"attachments[{place}]", takes) for place, one in enumerate(attachments))
 

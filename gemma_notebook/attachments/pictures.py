@@ -20,6 +20,8 @@ _MOST_PIXELS = 80_000_000
 # Those that are common and decoded by a library with its own fuzzing; not the thirty others that Pillow tries.
 _FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "AVIF")
 _JPEG_QUALITY = 90
+# What Pillow calls them: with more than one picture in it, one is an MPO.
+_JPEGS = ("JPEG", "MPO")
 
 
 def from_file(data: bytes, media_type: str, name: str, shown: str) -> ContentPart:
@@ -38,7 +40,7 @@ def from_file(data: bytes, media_type: str, name: str, shown: str) -> ContentPar
         _check_size(image, shown)
         image.draft(None, (LONGEST_SIDE, LONGEST_SIDE))  # a large JPEG is decoded at a fraction of its size
         image.load()
-        return passed_on if as_it_is else _encoded(image, name, shown, as_jpeg=image.format == "JPEG")
+        return passed_on if as_it_is else _encoded(image, name, shown, as_jpeg=image.format in _JPEGS)
 
 
 def from_object(given: Any, shown: str) -> ContentPart:
@@ -56,7 +58,7 @@ def from_object(given: Any, shown: str) -> ContentPart:
             return from_file(drawn.getvalue(), "image/png", "", shown)
         _check_size(given, shown)
         given.load()
-        return _encoded(given, "", shown, as_jpeg=given.format == "JPEG")
+        return _encoded(given, "", shown, as_jpeg=given.format in _JPEGS)
 
 
 def from_array(array: Any, shown: str) -> ContentPart:

@@ -21,6 +21,8 @@ _LEAST_S = 0.1
 _MOST_S = 600
 _MOST_CHANNELS = 32
 _PIECE_FRAMES = 65_536
+# As many and more is what libsndfile makes of a FLAC header that does not say how many there are; it cannot read on then. (measured)
+_UNKNOWN_FRAMES = 2**48
 
 
 def from_file(data: bytes, media_type: str, name: str, shown: str) -> ContentPart:
@@ -124,6 +126,10 @@ def _read(data: bytes, shown: str) -> Any:
         with soundfile.SoundFile(io.BytesIO(data)) as file:
             _check_rate(file.samplerate, shown)
             _check_channels(file.channels, shown)
+            if file.frames >= _UNKNOWN_FRAMES:
+                raise OptionValueError(
+                    f"{shown} does not say how long it is, as what was written into a pipe; convert it to WAV"
+                )
             _check_length(file.frames, file.samplerate, shown)
             pieces = _pieces(file)
             if file.samplerate != _RATE:

@@ -304,7 +304,13 @@ class Controller:
             if self._closed:
                 self._teller.refuse(request, "Refused", "This panel is closed: make a new ChatPanel.")
                 return
+            if self._resets and load is not None:
+                self._teller.refuse(
+                    request, "Refused", "The chat is being reset: import the file again when it is ready."
+                )
+                return
             if self._resets:
+                self._load = None
                 self._resets.append(request)
                 return
             if epoch < self._record.epoch:
@@ -486,8 +492,9 @@ class Controller:
         self._tell_state(request)
 
     def _run_reset(self) -> None:
-        load = self._load
-        changes = self._teller.next.changes if load is None else load.changes
+        with self._lock:
+            load, times_set = self._load, self._teller.next.times_set
+            changes = self._teller.next.changes if load is None else load.changes
         failure: str | None = None
         try:
             self._chat.reset(**changes)
@@ -496,6 +503,9 @@ class Controller:
         except Exception as error:
             failure = problem_of(error)["message"]
         with self._lock:
+            if self._load is not load:  # an empty chat is asked for meanwhile
+                self._put(self._run_reset, first=True)
+                return
             requests, self._resets = self._resets, []
             self._teller.failure = failure
             self._record.begin_epoch()
@@ -505,7 +515,7 @@ class Controller:
             for request in requests:
                 self._tell_state(request)
             if (changes or load is not None) and failure is None:
-                self._teller.next.taken()
+                self._teller.next.taken(self._chat, times_set)
                 self._teller.tell_settings(None)
             if load is not None:
                 self._teller.tell_snapshot(self._status, None)

@@ -30,6 +30,8 @@ class NextOptions:
     def __init__(self, options: SessionOptions, tools: Sequence[Any] = ()) -> None:
         self.tools = options.tools or tuple(tools)
         self._changes: dict[str, Any] = {}
+        self._wanted: Mapping[str, Any] | None = None
+        self.times_set = 0
 
     @property
     def changes(self) -> dict[str, Any]:
@@ -46,6 +48,8 @@ class NextOptions:
             UnsupportedError: The model cannot do it.
         """
         self._changes = self.changes_for(chat, wanted)
+        self._wanted = wanted
+        self.times_set += 1
 
     def changes_for(self, chat: PanelChat, wanted: Mapping[str, Any] | None) -> dict[str, Any]:
         """What to change for ``Chat.reset(**changes)`` to have these options. Raises as :meth:`want`."""
@@ -75,9 +79,9 @@ class NextOptions:
         refused = [name for name, value in options.items() if usable.get(name, usable) != value]
         return self.changes_for(chat, usable), refused
 
-    def taken(self) -> None:
-        """The chat has them now."""
-        self._changes = {}
+    def taken(self, chat: PanelChat, times_set: int) -> None:
+        """The chat has them now, as they were when they had been set that often: what was set since is still to come."""
+        self._changes = {} if times_set == self.times_set else self.changes_for(chat, self._wanted)
 
     @staticmethod
     def shown(options: SessionOptions) -> dict[str, Any]:

@@ -17,8 +17,8 @@ __all__ = ["fields", "read"]
 
 FORMAT = "gemma_notebook.chat"
 VERSION = 1
-# Far more than any chat: a file that is no chat should not fill the memory.
-MAX_BYTES = 64_000_000
+# Some hundred photos. A file that is no chat should not fill the memory.
+MAX_BYTES = 256_000_000
 _MAX_DEPTH = 50
 
 
@@ -87,38 +87,40 @@ def _parsed(text: str | bytes) -> Mapping[str, Any]:
             f"a chat is read from JSON text, not from {type(text).__name__}; read the file first"
         )
     if len(text) > MAX_BYTES:
-        raise TranscriptError(f"this is no chat: it has more than {MAX_BYTES // 1_000_000} MB")
+        raise TranscriptError(
+            f"this has more than {MAX_BYTES // 1_000_000} MB, and no more of a chat can be read"
+        )
     try:
         value = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise TranscriptError(
-            f"this is no JSON ({reason}); choose a file that chat.export('….json') wrote"
+            f"this is no JSON ({reason}); give what is in a file that chat.export('….json') wrote"
         ) from None
     if not isinstance(value, dict):
         raise TranscriptError(
             "this is no chat: the JSON is no object; choose a file that chat.export('….json') wrote"
         )
-    _check(value, 0)
-    return value
+    return {key: _checked(item, 1) for key, item in value.items()}
 
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no number of JSON")
 
 
-def _check(value: object, depth: int) -> None:
-    """No deep nests, which would end the stack where they are shown; no numbers that JSON cannot write."""
+def _checked(value: Any, depth: int) -> Any:
+    """The same with text that UTF-8 can write; no deep nests, which would end the stack where they are shown, and no numbers
+    that JSON cannot write.
+    """
     if depth > _MAX_DEPTH:
         raise TranscriptError("this is no chat: it is nested too deeply")
     if isinstance(value, dict):
-        for item in value.values():
-            _check(item, depth + 1)
-    elif isinstance(value, list):
-        for item in value:
-            _check(item, depth + 1)
-    elif isinstance(value, float) and not math.isfinite(value):
+        return {_well_formed(key): _checked(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_checked(item, depth + 1) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
         raise TranscriptError("this is no chat: a number in it is too large")
+    return _well_formed(value) if isinstance(value, str) else value
 
 
 def _entry(item: _Fields) -> Entry:
@@ -195,7 +197,7 @@ class _Fields:
         value = self.raw.get(name)
         if not isinstance(value, str):
             self.refuse(name, "text")
-        return _well_formed(value)
+        return value
 
     def optional_text(self, name: str) -> str | None:
         return None if self.raw.get(name) is None else self.text(name)
@@ -218,7 +220,10 @@ class _Fields:
         value = self.raw.get(name)
         if value is not None and (not isinstance(value, int | float) or isinstance(value, bool) or value < 0):
             self.refuse(name, "a number")
-        return value
+        try:
+            return None if value is None else float(value)
+        except OverflowError:
+            self.refuse(name, "a number that is not as large")
 
     def mapping(self, name: str) -> Mapping[str, Any]:
         value = self.raw.get(name)
@@ -244,7 +249,9 @@ class _Fields:
 
 def _well_formed(text: str) -> str:
     """Halves of surrogate pairs, which JSON can write and UTF-8 cannot, are replaced."""
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return (
+        text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    )
 
 
 def _shown(value: object) -> str:

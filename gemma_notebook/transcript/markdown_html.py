@@ -129,15 +129,24 @@ class MarkdownReader(MarkdownIt):
 
 
 _reader = MarkdownReader(html=False)
+# To look for the end of each link takes the square of their number: 20,000 take some seconds.
+_MOST_BRACKETS = 4000
 
 
 def render_html(text: str) -> str:
-    """``text``, which is Markdown, as HTML."""
+    """``text``, which is Markdown, as HTML. What has too many brackets for the parser is shown as it is written."""
+    if has_too_many_brackets(text):
+        return f"<pre>{escape(text)}</pre>\n"
     tokens = _reader.parse(text)
     for before, token in pairwise(tokens[1:]):
         if before.type == "paragraph_open" and before.level >= 2 and token.children:
             _tick(token.children[0])
     return str(_reader.renderer.render(tokens, _reader.options, {}))
+
+
+def has_too_many_brackets(text: str) -> bool:
+    """Whether to parse it would take longer than anybody waits."""
+    return text.count("[") > _MOST_BRACKETS
 
 
 def _tick(text: Token) -> None:

@@ -61,8 +61,15 @@ def _math(state: StateInline, silent: bool) -> bool:
         return False
     opener, closer = pair
     begin = state.pos + len(opener)
+    # Where none was found for one opener there is none for those behind it: not to look again keeps a text of nothing but
+    # openers linear.
+    missing: dict[str, tuple[str, int]] = state.env.setdefault("no_closer", {})
+    text, since = missing.get(closer, ("", 0))
+    if text is state.src and begin >= since:
+        return False
     end = _closer_at(state.src, closer, begin, state.posMax)
     if end < 0:
+        missing[closer] = (state.src, begin)
         return False
     tex = state.src[begin:end]
     if not tex.strip() or (opener == "$" and not _is_math(tex, state.src[end + 1 : end + 2])):
@@ -78,8 +85,10 @@ def _math(state: StateInline, silent: bool) -> bool:
 def _closer_at(src: str, closer: str, begin: int, limit: int) -> int:
     at = src.find(closer, begin, limit)
     while at >= 0:
-        slashes = len(src[begin:at]) - len(src[begin:at].rstrip("\\"))
-        if slashes % 2 == 0:
+        slash = at
+        while slash > begin and src[slash - 1] == "\\":
+            slash -= 1
+        if (at - slash) % 2 == 0:
             return at
         at = src.find(closer, at + 1, limit)
     return -1

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from gemma_notebook.harmless import harmless_markdown
-from gemma_notebook.transcript.markdown_html import MarkdownReader, is_allowed
+from gemma_notebook.transcript.markdown_html import MarkdownReader, has_too_many_brackets, is_allowed
 
 if TYPE_CHECKING:
     from markdown_it.token import Token
@@ -51,7 +51,7 @@ def neutral(text: str) -> str:
     A suspicious reader looks it over, and where that still finds something it becomes a block of code.
     """
     candidate = harmless_markdown(text)
-    if any(_is_suspicious(token) for token in _tokens(candidate)):
+    if has_too_many_brackets(text) or any(_is_suspicious(token) for token in _tokens(candidate)):
         return fenced(text, "markdown")
     return candidate
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -135,7 +136,7 @@ class Transcript:
     Example:
         >>> chat.transcript()
         Transcript('tiny', 2 messages)
-        >>> gn.Transcript.from_json(Path("chat.json").read_text()).messages
+        >>> gn.Transcript.from_json(Path("chat.json").read_bytes()).messages
         (Message(role='user', text='My name is Ada.', finish_reason=None), ...)
     """
 
@@ -218,7 +219,7 @@ class Transcript:
 
         Raises:
             ExportExistsError: There is a file, and ``overwrite`` is not set.
-            ExportError: The file cannot be written.
+            ExportError: The file cannot be written, or its JSON would be more than :meth:`from_json` reads.
             OptionValueError: The name's ending, or ``format``, is none of the three.
         """
         target = _checked_path(path)
@@ -228,7 +229,10 @@ class Transcript:
             "html": self.to_html,
             "json": self.to_json,
         }
-        _write(target, writers[chosen](), overwrite=overwrite)
+        text = writers[chosen]()
+        if chosen == "json":
+            _check_readable(text, target)
+        _write(target, text, overwrite=overwrite)
         return target
 
     def __repr__(self) -> str:
@@ -317,15 +321,32 @@ def _format_of(path: Path, chosen: str | None) -> Format:
     return found
 
 
+def _check_readable(text: str, path: Path) -> None:
+    from gemma_notebook.transcript.as_json import MAX_BYTES
+
+    size = len(text.encode(errors="replace"))
+    if size > MAX_BYTES:
+        raise ExportError(
+            f"the chat cannot be written to {str(path)!r} (it has {size / 1e6:,.0f} MB with its images and sounds, and "
+            f"{MAX_BYTES // 1_000_000} can be read again); export it as .html or .md"
+        )
+
+
 def _write(path: Path, text: str, *, overwrite: bool) -> None:
     """Beside the target first, and then in its place: a reader never sees a half, nor does a crash leave one."""
     if not overwrite and os.path.lexists(path):
         raise _exists(path)
-    beside = path.with_name(f".{path.name[:100]}.{secrets.token_hex(6)}")
+    try:
+        target = path.resolve() if overwrite else path  # a link stays a link
+    except (OSError, RuntimeError):  # links in a circle
+        target = path
+    beside = target.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
         beside.write_text(text, encoding="utf-8", errors="replace", newline="\n")
         if overwrite:
-            beside.replace(path)
+            with suppress(OSError):  # there is none yet; else it stays as private as it was
+                shutil.copymode(target, beside)
+            beside.replace(target)
         else:
             _move_to_new(beside, path)
     except FileExistsError:

@@ -225,6 +225,12 @@ def test_undo_of_an_empty_chat_says_so(real_manager):
         real_manager.create_chat().undo()
 
 
+def test_a_message_that_no_policy_makes_room_for_is_to_be_shortened_and_nothing_else(small):
+    chat = small.create_chat()
+    with pytest.raises(ContextFullError, match="nothing was sent: shorten it$"):
+        chat.send("word " * 2 * LIMIT)
+
+
 # Text of any kind
 
 

@@ -135,6 +135,14 @@ def test_a_shutdown_waits_until_a_creation_in_flight_has_told_its_caller(
     assert isinstance(creating.exception(WAIT_S), ClosedError)
 
 
+def test_a_chat_of_a_closed_model_says_that_and_not_to_make_another(fake_manager):
+    chat = fake_manager.create_chat()
+    fake_manager.close()
+    for use in (lambda: chat.send("Hi"), chat.rendered):
+        with pytest.raises(ClosedError, match="this model is closed"):
+            use()
+
+
 def test_create_on_a_closed_manager_raises_before_any_native_call(fake, fake_manager):
     fake_manager.close()
     calls = fake.count("conversation_config_create")

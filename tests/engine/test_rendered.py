@@ -34,6 +34,16 @@ def test_looking_creates_no_handle_and_changes_no_answer(real_manager):
     assert "Ada" in chat.send("What is my name?").text
 
 
+def test_a_reply_on_its_way_is_waited_for_and_is_in_it(real_manager):
+    chat = real_manager.create_chat()
+    chat.send("My name is Ada.")
+    stream = chat.stream("Count to 30.")
+    next(stream)
+    shown = chat.rendered().text
+    assert "Count to 30." in shown
+    assert stream.reply.text in shown
+
+
 def test_a_system_instruction_is_in_it(real_manager):
     chat = real_manager.create_chat(system_instruction="Be kind.")
     assert "Be kind." in chat.rendered().text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import datetime as dt
 import ipaddress
@@ -9,13 +10,14 @@ import json
 import re
 import uuid
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pydantic
 import pytest
 from support import load_test_model
 
 from gemma_notebook.errors import OptionTypeError, OptionValueError, ResponseFormatError, UnsupportedError
+from gemma_notebook.formats import ResponseFormat
 
 PERSON = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
 PASSES_THE_PROBE = '{"a b": 1}'
@@ -151,6 +153,77 @@ def test_a_reply_that_does_not_fit_after_all_is_an_error_and_no_half_answer(fake
     fake.set(reply='{"name": "Ada", "age": -1}')
     with pytest.raises(ResponseFormatError, match="does not fit"):
         chat.send("Who?", response_format=Person)
+
+
+class Careless(pydantic.BaseModel):
+    age: int
+
+    @pydantic.field_validator("age", mode="before")
+    @classmethod
+    def clean(cls, value: Any) -> Any:
+        return value.strip()
+
+
+def test_whatever_a_validator_raises_is_an_error_of_this_reply_and_of_no_other_chat(fake, manager, chat):
+    fake.set(reply='{"age": 1}')
+    other = manager.open_chat()
+    for _ in range(2):
+        with pytest.raises(ResponseFormatError, match="a validator .* raised AttributeError"):
+            chat.send("How old?", response_format=Careless)
+        with pytest.raises(ResponseFormatError, match="a validator .* raised AttributeError"):
+            asyncio.run(chat.asend("How old?", response_format=Careless))
+        assert other.send("Hi").text == '{"age": 1}'
+    assert "a validator" in str(chat.transcript().entries[-1].error)
+    chat.reset()
+    manager.close()
+    assert manager.closed
+
+
+def test_a_validator_may_ask_the_model(fake, manager, chat):
+    fake.set(reply='{"age": 1}')
+    judge = manager.open_chat()
+    asked = []
+
+    class Judged(pydantic.BaseModel):
+        age: int
+
+        @pydantic.field_validator("age")
+        @classmethod
+        def is_right(cls, age: int) -> int:
+            asked.append(judge.send(f"Is {age} right?"))
+            asked.append(chat.send(f"Are you sure of {age}?"))
+            return age
+
+    assert chat.send("How old?", response_format=Judged).parsed == Judged.model_construct(age=1)
+    assert asyncio.run(chat.asend("How old?", response_format=Judged)).parsed.age == 1
+    assert len(asked) == 4
+
+
+def test_a_validator_runs_once_for_each_reply(fake, chat):
+    fake.set(reply='{"age": 1}')
+    seen = []
+
+    class Seen(pydantic.BaseModel):
+        age: int
+
+        @pydantic.field_validator("age")
+        @classmethod
+        def note(cls, age: int) -> int:
+            seen.append(age)
+            return age
+
+    stream = chat.stream("How old?", response_format=Seen)
+    assert "".join(delta.text for delta in stream) == '{"age": 1}'
+    assert stream.reply.parsed == stream.reply.parsed == Seen.model_construct(age=1)
+    assert seen == [1]
+
+
+def test_a_backslash_before_a_u_is_ascii():
+    assert ResponseFormat.of(Literal["C:\\users", "D:\\tmp"]).is_ascii
+    assert ResponseFormat.of(r"C:\\users").is_ascii
+    assert not ResponseFormat.of(Literal["Zürich"]).is_ascii
+    assert not ResponseFormat.of(r"\u00e9+").is_ascii
+    assert not ResponseFormat.of("é+").is_ascii
 
 
 def test_an_engine_that_breaks_off_says_that_the_format_is_why(fake, chat):

@@ -13,6 +13,7 @@ from support import WAIT_S, wait_until
 import gemma_notebook as gn
 from gemma_notebook.calling import Calls, Desk
 from gemma_notebook.errors import OptionTypeError, OptionValueError, ToolError, UnsupportedError
+from gemma_notebook.exchange import Exchange
 from gemma_notebook.tools import toolbox
 
 CHUNK, REPLY = "\x1e", "\x1d"
@@ -318,6 +319,73 @@ def test_a_result_too_long_for_the_context_is_an_error_to_the_model(fake, make_f
     assert "too long for the context" in json.dumps(last_sent(fake))
 
 
+def test_of_several_results_only_those_that_are_too_long_become_errors(fake, make_fake_manager):
+    fake.set(info_supports_function_calling=1)
+    manager = make_fake_manager(context_tokens=128)
+
+    def short() -> str:
+        return "sent"
+
+    def long() -> str:
+        return "word " * 500
+
+    fake.set(chunk_replies=replies(calls(("short", {}), ("long", {}), ("short", {})), says("Too long.")))
+    stream = manager.create_chat(tools=[short, long]).stream("Go.")
+    told = {id(delta.tool_result.call): delta.tool_result for delta in stream if delta.tool_result}
+    results = stream.reply.tool_results
+    assert [one.outcome for one in results] == ["done", "error", "done"]
+    assert [results[0].value, results[2].value] == ["sent", "sent"]
+    assert [told[id(call)] for call in stream.reply.tool_calls] == list(results)
+    assert json.dumps(last_sent(fake)).count("too long for the context") == 1
+
+
+def test_each_result_is_told_though_two_come_between_two_looks(fake, manager, monkeypatch):
+    second = threading.Event()
+
+    def one() -> str:
+        return "one"
+
+    def two() -> str:
+        second.wait(WAIT_S)
+        return "two"
+
+    tell = Exchange._tell
+
+    def tell_slowly(exchange, results):
+        tell(exchange, results)
+        second.set()
+        calls_now = exchange._calls
+        if calls_now is not None:
+            wait_until(lambda: calls_now.results is not None)
+
+    monkeypatch.setattr(Exchange, "_tell", tell_slowly)
+    fake.set(chunk_replies=replies(calls(("one", {}), ("two", {})), says("Both.")))
+    stream = manager.create_chat(tools=[one, two]).stream("Go.")
+    assert sorted(d.tool_result.value for d in stream if d.tool_result) == ["one", "two"]
+    assert [result.value for result in stream.reply.tool_results] == ["one", "two"]
+
+
+def test_thoughts_of_two_rounds_are_apart_in_the_stream_as_in_the_reply(fake, manager):
+    def thinks(text: str) -> str:
+        return json.dumps({"role": "assistant", "channels": {"thought": text}})
+
+    fake.set(
+        chunk_replies=replies(
+            [thinks("First I "), thinks("call."), calls(("add", {"a": 1, "b": 1}))],
+            [thinks("Now I "), thinks("know."), says("Two.")],
+        )
+    )
+    stream = manager.create_chat(tools=[add]).stream("Go.")
+    thought = "".join(delta.thinking for delta in stream)
+    assert thought == stream.reply.thinking == "First I call.\n\nNow I know."
+
+
+def test_a_reply_that_still_asks_for_calls_says_so_where_it_is_shown(fake, manager):
+    fake.set(chunk_replies=replies(calls(("add", {"a": 1, "b": 1}))))
+    reply = manager.create_session(tools=[add]).send("Go.")
+    assert "still asks for calls: add" in reply._repr_markdown_()
+
+
 # Who may call
 
 
@@ -359,6 +427,19 @@ def test_a_tool_that_needs_approval_is_denied_where_nobody_can_be_asked(fake, ma
     fake.set(chunk_replies=replies(calls(("deletes", {})), says("No.")))
     reply = manager.create_chat(tools=[deletes]).send("Go.")
     assert reply.tool_results[0].outcome == "denied"
+    assert "nobody can be asked here" in reply.tool_results[0].value["error"]
+    assert not called
+
+
+def test_words_in_the_place_of_yes_or_no_allow_nothing(fake, manager):
+    called = []
+
+    def deletes() -> None:
+        called.append(1)
+
+    fake.set(chunk_replies=replies(calls(("deletes", {})), says("No.")))
+    chat = manager.create_chat(tools=[deletes], approve_tool=lambda _: "no")  # as input() gives it
+    assert "'no' and not True or False" in chat.send("Go.").tool_results[0].value["error"]
     assert not called
 
 
@@ -514,6 +595,61 @@ def test_an_async_tool_runs_on_the_loop_of_who_reads(fake, manager):
         return asyncio.get_running_loop()
 
     assert loops == [] and [asyncio.run(ask())] == loops
+
+
+@pytest.mark.parametrize("what", ["a tool", "an approval"])
+def test_a_blocking_send_that_would_hold_up_the_loop_of_a_reply_before_it_is_refused(fake, manager, what):
+    async def cells() -> gn.Reply:
+        asked, answer = asyncio.Event(), asyncio.Event()
+
+        async def waits(*_: object) -> bool:
+            asked.set()
+            return await answer.wait()
+
+        async def tool() -> bool:
+            return await waits()
+
+        def plain() -> bool:
+            return True
+
+        chat = manager.create_chat(
+            tools=[tool if what == "a tool" else plain],
+            approve_tool=waits if what == "an approval" else None,
+        )
+        task = asyncio.create_task(chat.asend("Go."))
+        await asked.wait()
+        with pytest.raises(ToolError, match="await that first, or use asend"):
+            chat.send("And?")
+        answer.set()
+        first = await task
+        assert (await chat.asend("And?")).text == "Yes."
+        return first
+
+    name = "tool" if what == "a tool" else "plain"
+    fake.set(chunk_replies=replies(calls((name, {})), says("Done."), says("Yes.")))
+    assert asyncio.run(cells()).text == "Done."
+
+
+def test_what_an_async_tool_has_begun_may_send_to_the_chat_when_that_has_its_answer(fake, manager):
+    async def cell() -> gn.Reply:
+        later: list[asyncio.Task[gn.Reply]] = []
+        answered = asyncio.Event()
+
+        async def remind() -> str:
+            await answered.wait()
+            return await chat.asend("It is time.")
+
+        async def reminds() -> str:
+            later.append(asyncio.create_task(remind()))
+            return "set"
+
+        chat = manager.create_chat(tools=[reminds])
+        await chat.asend("Remind me.")
+        answered.set()
+        return await later[0]
+
+    fake.set(chunk_replies=replies(calls(("reminds", {})), says("Set."), says("Now.")))
+    assert asyncio.run(cell()).text == "Now."
 
 
 def test_an_async_tool_works_in_a_blocking_send_inside_a_running_loop(fake, manager):
@@ -778,3 +914,16 @@ def test_a_forgotten_stream_does_not_block_the_next_message(fake, manager):
     del stream
     assert chat.send("Hi").text == "Hello."
     wait_until(lambda: manager.handles.live == 1)
+
+
+def test_without_native_calls_letters_are_told_as_they_are(fake, plain):
+    def wetter(stadt: str) -> str:
+        """Das Wetter in Zürich oder 東京."""
+        return f"schön in {stadt}"
+
+    call = '{"name": "wetter", "parameters": {"stadt": "Z\\u00fcrich"}}'
+    fake.set(chunk_replies=replies(says(call), says("Schön.")))
+    chat = plain.create_chat(tools=[wetter])
+    assert "Zürich oder 東京" in json.loads(fake.options("conversation", 1)["system_message"])
+    assert chat.send("Wie ist das Wetter?").text == "Schön."
+    assert "schön in Zürich" in last_sent(fake)["content"][0]["text"]

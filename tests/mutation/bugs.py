@@ -705,14 +705,26 @@ BUGS = (
     bug(
         "a denied tool is called",
         CALLING,
-        "            if not self._allowed(call, tool):",
-        "            if not self._allowed(call, tool) and False:",
+        "            if not allowed:\n",
+        "            if not allowed and False:\n",
     ),
     bug(
         "a tool that needs approval is called without",
         CALLING,
-        "            return not tool.needs_approval\n",
+        "            return None if tool.needs_approval else True\n",
         "            return True\n",
+    ),
+    bug(
+        "a result that comes between two looks is not told",
+        EXCHANGE,
+        "        self._tell(calls.wait(0))  # what came between the two looks\n",
+        "",
+    ),
+    bug(
+        "one result too long costs all others",
+        EXCHANGE,
+        "                place = by_length.pop()\n",
+        "                place, by_length = by_length[-1], []\n",
     ),
     bug(
         "a late result takes the place of an answer",

@@ -500,6 +500,31 @@ def test_a_small_image_with_endless_pixels_is_refused_without_unpacking_them(mon
         part_of(png_of(8, 8, b"\0" * 10_000_000))
 
 
+@pytest.mark.parametrize("width", [300, 4000])
+def test_a_photo_with_a_film_behind_it_is_sent_without_the_film(width):
+    film = b"\0\0\0\x18ftypmp42" + b"\x55" * 5000
+    part = part_of(file_of(photo(width, 200), "JPEG") + film)
+    assert part.media_type == "image/jpeg"
+    assert film not in part.data
+    assert looked_at(part).width == min(width, 1536)
+
+
+def test_a_sound_that_does_not_say_how_long_it_is_is_told_apart_from_a_long_one():
+    written = io.BytesIO()
+    soundfile.write(written, tone(2.0), RATE, format="FLAC")
+    data = bytearray(written.getvalue())
+    data[21] &= 0xF0  # STREAMINFO's number of samples: the last 36 bits before the checksum
+    data[22:26] = bytes(4)
+    with pytest.raises(OptionValueError, match="does not say how long it is"):
+        part_of(bytes(data))
+
+
+@pytest.mark.parametrize("given", [(one for one in ("a.png",)), {"a.png"}, {"a": "a.png"}.values()])
+def test_several_that_are_no_list_are_to_be_made_one(given):
+    with pytest.raises(OptionTypeError, match=r"make it one with list\(…\)"):
+        content_parts(given, model=model("vision"), vision=True, audio=True)
+
+
 def test_a_sound_that_claims_to_be_endless_is_not_decoded():
     written = io.BytesIO()
     soundfile.write(written, np.zeros(700 * RATE, "int16"), RATE, format="FLAC")

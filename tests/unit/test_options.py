@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pickle
 
+import numpy as np
 import pytest
 
 import gemma_notebook as gn
 from gemma_notebook import errors
-from gemma_notebook.options import SessionOptions
+from gemma_notebook.options import SendOptions, SessionOptions
 
 
 def test_the_defaults_are_those_of_the_contract():
@@ -114,3 +115,15 @@ def test_reprs_carry_no_address_and_no_timing(fake_manager):
         assert "0x" not in text, text
         assert "time" not in text, text
         assert "at_s" not in text, text
+
+
+def test_numbers_of_numpy_are_numbers():
+    options = SessionOptions.of(top_k=np.int64(3), temperature=np.float32(0.5), random_seed=np.uint8(7))
+    assert (options.top_k, options.temperature, options.random_seed) == (3, 0.5, 7)
+    assert {type(value) for value in (options.top_k, options.temperature, options.random_seed)} == {
+        int,
+        float,
+    }
+    assert type(SendOptions(max_output_tokens=np.int32(5)).max_output_tokens) is int
+    with pytest.raises(errors.OptionTypeError, match="whole number"):
+        SessionOptions.of(top_k=np.float64(3))

@@ -136,6 +136,24 @@ def test_options_wait_for_the_next_chat_and_are_its_own_then(front: FrontEnd, ch
     assert chat.options == replace(chat.options, temperature=1.5, top_k=40, system_instruction=None)
 
 
+def test_options_that_are_set_while_a_chat_is_reset_wait_for_the_one_after(
+    front: FrontEnd, chat: ScriptedChat
+) -> None:
+    front.ask("options", epoch=1, options={"top_k": 40})
+    chat.reset_may_end.clear()
+    request = front.ask("reset", epoch=1)
+    assert chat.reset_begun.wait(WAIT_S)
+    front.ask("options", epoch=1, options={"top_k": 1, "random_seed": 7})
+    chat.reset_may_end.set()
+    front.wait(type="state", status="idle", request=request)
+    assert (chat.options.top_k, chat.options.random_seed) == (40, 1)
+    pending = front.snapshot()["settings"]["pending"]
+    assert (pending["top_k"], pending["random_seed"]) == (1, 7)
+    front.wait(type="state", status="idle", request=front.ask("reset", epoch=2))
+    assert (chat.options.top_k, chat.options.random_seed) == (1, 7)
+    assert front.snapshot()["settings"]["pending"] is None
+
+
 def test_options_that_were_taken_back_or_are_the_same_change_nothing(
     front: FrontEnd, chat: ScriptedChat
 ) -> None:
@@ -268,6 +286,36 @@ def test_settings_that_waited_for_the_next_chat_do_not_wait_on_after_an_import(
     front.wait(type="state", status="idle", epoch=2, request=front.ask("import", epoch=1, text=text))
     assert front.snapshot()["settings"]["pending"] is None
     assert chat.options.temperature != 2.0
+
+
+def test_a_file_that_is_chosen_while_the_chat_is_reset_is_refused_in_words(
+    front: FrontEnd, chat: ScriptedChat
+) -> None:
+    text = Transcript((Entry("user", "One"), Entry("assistant", "1")), "tiny").to_json()
+    chat.reset_may_end.clear()
+    reset = front.ask("reset", epoch=1)
+    assert chat.reset_begun.wait(WAIT_S)
+    refused = front.wait(type="error", request=front.ask("import", epoch=2, text=text))
+    assert "import the file again" in refused["message"]
+    chat.reset_may_end.set()
+    front.wait(type="state", status="idle", request=reset)
+    assert front.shown() == []
+    front.wait(type="state", status="idle", request=front.ask("import", epoch=2, text=text))
+    assert front.shown() == ["One", "1"]
+
+
+def test_a_reset_while_a_file_is_imported_ends_with_an_empty_chat(
+    front: FrontEnd, chat: ScriptedChat
+) -> None:
+    text = Transcript((Entry("user", "One"), Entry("assistant", "1")), "tiny").to_json()
+    chat.reset_may_end.clear()
+    front.ask("import", epoch=1, text=text)
+    assert chat.reset_begun.wait(WAIT_S)
+    reset = front.ask("reset", epoch=2)
+    chat.reset_may_end.set()
+    front.wait(type="state", status="idle", request=reset)
+    assert front.shown() == []
+    assert chat.messages == ()
 
 
 def test_a_file_of_a_chat_that_thought_is_read_where_the_model_cannot(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from scripted_chat import FrontEnd, ScriptedChat, answer, connected, said, say, streaming
+from scripted_chat import WAIT_S, FrontEnd, ScriptedChat, answer, connected, said, say, streaming
 
 import gemma_notebook as gn
 from gemma_notebook.errors import EngineError
@@ -220,6 +223,48 @@ def test_the_past_stands_still_while_a_cell_waits_for_a_reply(
         request = front.ask("undo", epoch=1)
         front.wait(type="state", status="idle", request=request)
         assert len(chat.messages) == 2
+
+
+def test_the_past_stands_still_while_a_tool_of_a_cells_message_runs(
+    fake: Any, make_fake_manager: Callable[..., gn.SessionManager]
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow() -> str:
+        begun.set()
+        assert go_on.wait(WAIT_S)
+        return "x"
+
+    def made_of(**message: Any) -> str:
+        return json.dumps({"role": "assistant", **message})
+
+    call = {"type": "function", "function": {"name": "slow", "arguments": {}}}
+    fake.set(
+        info_supports_function_calling=1,
+        chunk_replies="\x1d".join(
+            (
+                made_of(content=[{"type": "text", "text": "Hello!"}]),
+                made_of(tool_calls=[call]),
+                made_of(content=[{"type": "text", "text": "Done."}]),
+            )
+        ),
+    )
+    chat = make_fake_manager().create_chat(tools=[slow])
+    chat.send("Hello")
+    with connected(chat) as front:
+        replies: list[gn.Reply] = []
+        cell = threading.Thread(target=lambda: replies.append(chat.send("Use the tool.")))
+        cell.start()
+        assert begun.wait(WAIT_S)
+        refused = front.wait(type="error", request=front.ask("undo", epoch=1))
+        assert "a cell has asked for" in refused["message"]
+        go_on.set()
+        cell.join(WAIT_S)
+        assert replies[0].text == "Done."
+        assert chat.messages[0].text == "Hello"
+        front.wait(type="snapshot", request=None)  # the panel has caught up
+        front.wait(type="state", status="idle", request=front.ask("undo", epoch=1))
+        assert [message.text for message in chat.messages] == ["Hello", "Hello!"]
 
 
 def test_a_reset_while_a_prompt_is_answered_again_gives_nothing_back(

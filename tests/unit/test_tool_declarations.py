@@ -245,3 +245,34 @@ def test_an_argument_that_has_no_schema_says_which_to_use():
 
     with pytest.raises(ToolError, match="the tool 'run' has an argument of a type that has no JSON schema"):
         gn.Tool(run)
+
+
+def test_fields_of_pydantic_as_defaults_are_read_as_what_they_say():
+    def forecast(
+        city: str = pydantic.Field(description="The city."),
+        days: int = pydantic.Field(3, ge=1, le=7),
+        notes: list[str] = pydantic.Field(default_factory=list),  # noqa: B008
+    ) -> str:
+        return f"{days} days of {city}, {notes}"
+
+    tool = gn.tool(forecast)
+    properties = tool.parameters["properties"]
+    assert tool.parameters["required"] == ["city"]
+    assert properties["city"] == {"type": "string", "description": "The city."}
+    assert (properties["days"]["minimum"], properties["days"]["maximum"]) == (1, 7)
+    assert tool.function(**tool.checked({"city": "Rome"})) == "3 days of Rome, []"
+    assert tool.function(**tool.checked({"city": "Rome", "days": 2})) == "2 days of Rome, []"
+    with pytest.raises(ToolError, match="days"):
+        tool.checked({"city": "Rome", "days": 9})
+
+
+def test_a_tool_made_of_a_tool_has_what_is_not_said_anew_from_that_one():
+    @gn.tool(needs_approval=True, timeout_s=5, description="Pays.")
+    def pay(euros: int) -> int:
+        return euros
+
+    other = gn.tool(name="pay_again")(pay)
+    assert (other.name, other.description, other.timeout_s) == ("pay_again", "Pays.", 5)
+    assert other.needs_approval, "what has to be asked for once has to be asked for under any name"
+    assert other(3) == 3
+    assert gn.tool(pay, timeout_s=9).timeout_s == 9

@@ -24,7 +24,7 @@ from gemma_notebook.errors import (
     TranscriptError,
 )
 from gemma_notebook.messages import Message, Timing, Usage
-from gemma_notebook.transcript import Entry, ToolUse, Transcript
+from gemma_notebook.transcript import Entry, ToolUse, Transcript, math_rules
 
 CORPUS = [
     text
@@ -238,6 +238,29 @@ def test_a_file_that_is_made_meanwhile_is_not_replaced_either(tmp_path, monkeypa
     assert names_in(tmp_path) == ["chat.md"]
 
 
+def test_a_file_that_is_replaced_stays_as_private_as_it_was(tmp_path):
+    path = FULL.export(tmp_path / "chat.json")
+    path.chmod(0o600)
+    FULL.export(path, overwrite=True)
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_link_stays_a_link_to_the_file_that_is_replaced(tmp_path):
+    (tmp_path / "kept").mkdir()
+    path = tmp_path / "kept" / "chat.md"
+    path.write_text("old")
+    link = tmp_path / "chat.md"
+    link.symlink_to(path)
+    FULL.export(link, overwrite=True)
+    assert link.is_symlink()
+    assert path.read_text() == FULL.to_markdown()
+
+
+def test_a_name_as_long_as_the_file_system_takes_can_be_written(tmp_path):
+    path = FULL.export(tmp_path / f"{'对' * 80}.md")
+    assert names_in(tmp_path) == [path.name]
+
+
 def test_a_failed_write_leaves_the_old_file_and_no_half(tmp_path, monkeypatch):
     path = tmp_path / "chat.md"
     path.write_text("mine")
@@ -381,6 +404,49 @@ def test_a_huge_text_is_refused_unread(monkeypatch):
     monkeypatch.setattr("gemma_notebook.transcript.as_json.MAX_BYTES", 100)
     with pytest.raises(TranscriptError, match="more than"):
         Transcript.from_json(FULL.to_json())
+
+
+def test_what_could_not_be_read_again_is_not_written(monkeypatch, tmp_path):
+    monkeypatch.setattr("gemma_notebook.transcript.as_json.MAX_BYTES", 100)
+    with pytest.raises(ExportError, match=r"can be read again.*\.html"):
+        FULL.export(tmp_path / "chat.json")
+    assert names_in(tmp_path) == []
+    FULL.export(tmp_path / "chat.html")
+
+
+def test_a_path_in_the_place_of_the_text_is_told_apart_from_a_bad_file():
+    with pytest.raises(TranscriptError, match="give what is in a file"):
+        Transcript.from_json("chat.json")
+
+
+def test_a_text_of_endless_brackets_is_shown_as_it_is_written():
+    text = "![<b>" * 5000
+    transcript = Transcript((Entry("assistant", text),), "tiny")
+    assert "![&lt;b&gt;" * 5000 in transcript.to_html()
+    assert f"> ```markdown\n> {text}\n> ```" in transcript.to_markdown()
+
+
+def test_halves_of_surrogate_pairs_anywhere_in_a_file_are_replaced():
+    calls = [{"name": "f", "arguments": {"\ud800": ["\udc00"]}, "result": "\ud800"}]
+    text = broken_message(role="assistant", tool_calls=calls)
+    read = Transcript.from_json(text)
+    json.dumps(read._repr_mimebundle_(), ensure_ascii=False).encode()
+    assert read.entries[0].tool_calls[0].arguments == {"\ufffd": ["\ufffd"]}
+
+
+def test_a_time_too_large_for_any_clock_is_refused():
+    timing = {"time_to_first_token_s": 10**400, "total_s": 1}
+    with pytest.raises(TranscriptError, match="not as large"):
+        Transcript.from_json(broken_message(role="assistant", timing=timing))
+
+
+@pytest.mark.parametrize("opener", ["\\(", "\\["])
+def test_a_text_of_nothing_but_openers_of_formulas_is_read_through_once(monkeypatch, opener):
+    looks = []
+    look = math_rules._closer_at
+    monkeypatch.setattr(math_rules, "_closer_at", lambda *where: looks.append(1) or look(*where))
+    Transcript((Entry("assistant", "x " + opener * 500 + "x"),), "tiny").to_html()
+    assert len(looks) < 20
 
 
 json_values = st.recursive(
