@@ -32,6 +32,7 @@ export default defineConfig({
   test: {
     // Of a busy machine: what hangs is found all the same.
     testTimeout: 30_000,
+    expect: { poll: { timeout: 20_000 } },
     projects: [
       {
         extends: true,

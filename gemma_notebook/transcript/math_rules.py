@@ -63,13 +63,13 @@ def _math(state: StateInline, silent: bool) -> bool:
     begin = state.pos + len(opener)
     # Where none was found for one opener there is none for those behind it: not to look again keeps a text of nothing but
     # openers linear.
-    missing: dict[str, tuple[str, int]] = state.env.setdefault("no_closer", {})
-    text, since = missing.get(closer, ("", 0))
-    if text is state.src and begin >= since:
+    missing: dict[str, tuple[str, int, int]] = state.env.setdefault("no_closer", {})
+    text, since, until = missing.get(closer, ("", 0, 0))
+    if text is state.src and since <= begin and state.posMax <= until:
         return False
     end = _closer_at(state.src, closer, begin, state.posMax)
     if end < 0:
-        missing[closer] = (state.src, begin)
+        missing[closer] = (state.src, begin, state.posMax)
         return False
     tex = state.src[begin:end]
     if not tex.strip() or (opener == "$" and not _is_math(tex, state.src[end + 1 : end + 2])):

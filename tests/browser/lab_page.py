@@ -47,8 +47,9 @@ class Panel:
         self.root = page.get_by_role("region", name="Chat", exact=True).nth(index)
         self.log = page.get_by_role("log", name="Conversation", exact=True).nth(index)
         self.box = page.get_by_role("textbox", name="Message", exact=True).nth(index)
-        self.send = page.get_by_role("button", name="Send", exact=True).nth(index)
-        self.stop = page.get_by_role("button", name="Stop", exact=True).nth(index)
+        # Each takes the other's place: counted on the whole page, they would be other panels' at times.
+        self.send = self.root.get_by_role("button", name="Send", exact=True)
+        self.stop = self.root.get_by_role("button", name="Stop", exact=True)
         self.reset = page.get_by_role("button", name="Reset chat", exact=True).nth(index)
         self.status = page.get_by_role("status", name="Chat status", exact=True).nth(index)
         self.meter = page.get_by_role("meter", name="Context used", exact=True).nth(index)
@@ -61,8 +62,9 @@ class Panel:
         return self.root.get_by_role("button", name=name, exact=True).last
 
     def say(self, text: str) -> None:
-        """Type a message and press Enter."""
+        """Type a message and press Enter as soon as it can be sent."""
         self.box.fill(text)
+        expect(self.send).to_have_attribute("aria-disabled", "false")
         self.box.press("Enter")
 
     def ask(self, text: str) -> str:
@@ -126,13 +128,16 @@ class Notebook:
 
     def run_cell(self, source: str) -> str:
         """Run the cell with exactly this source again, as a reader does, and return its output."""
-        cell = self._cell(source)
-        prompt = cell.locator(".jp-InputPrompt")
+        self.finish_cell(source)
+        return self._cell(source).locator(".jp-OutputArea-output").first.inner_text().strip()
+
+    def finish_cell(self, source: str) -> None:
+        """Run the cell with exactly this source again, and wait until it has ended."""
+        prompt = self._cell(source).locator(".jp-InputPrompt")
         before = prompt.inner_text()
         self.start_cell(source)
         expect(prompt).not_to_have_text(before)
         expect(prompt).to_have_text(re.compile(r"^\[\d+\]:$"))
-        return cell.locator(".jp-OutputArea-output").first.inner_text().strip()
 
     def start_cell(self, source: str) -> None:
         """Run the cell with exactly this source again, and do not wait for it."""

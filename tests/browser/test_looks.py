@@ -78,7 +78,7 @@ def test_the_panel_fits_in_every_theme_wide_and_narrow(
     expect(panel.replies.last).to_have_attribute("data-state", "cancelled")
     take_pictures(panel, f"{theme}-3-stopped")
     page.screenshot(path=SCREENSHOTS / f"{theme}-4-jupyterlab.png".replace(" ", "-"))
-    notebook.start_cell(BREAK)
+    notebook.finish_cell(BREAK)
     panel.say("What is my name?")
     expect(panel.log.get_by_role("alert")).to_contain_text("closed")
     expect(panel.box).to_have_value("What is my name?")

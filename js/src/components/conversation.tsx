@@ -12,20 +12,28 @@ import { Welcome } from "./welcome";
 export function Conversation({ store, state }: { store: PanelStore; state: PanelState }) {
   const log = useRef<HTMLDivElement>(null);
   const { messages } = state;
-  const { following, followed, follow, onScroll } = useFollow(log);
+  const complete = useRef(true);
+  const { following, followed, follow, onScroll } = useFollow(log, complete);
   const shown = useWindow(messages.length, log, following, followed);
-  const complete = shown.last === messages.length;
+  complete.current = shown.last === messages.length;
   const followLatest = () => {
     shown.latest();
     follow();
   };
   const unsent = state.outbox.filter((o) => o.turn === null && o.epoch > state.floor);
 
-  // Whoever sends a message, or resets, wants to see what comes of it.
+  // Whoever sends a message, has one answered anew, or resets, wants to see what comes of it.
   const newest = unsent.at(-1)?.id;
   useLayoutEffect(() => {
     if (newest !== undefined) followLatest();
   }, [newest]);
+  const anew = state.asked.find((a) => a.type === "edit" || a.type === "regenerate")?.id;
+  const wasAnew = useRef(anew);
+  useLayoutEffect(() => {
+    // Not before the kernel has it: what is there until then goes.
+    if (wasAnew.current !== undefined && anew === undefined) followLatest();
+    wasAnew.current = anew;
+  }, [anew]);
   useLayoutEffect(followLatest, [state.epoch]);
 
   return (
@@ -39,7 +47,7 @@ export function Conversation({ store, state }: { store: PanelStore; state: Panel
         tabIndex={0}
         ref={log}
         onScroll={() => {
-          if (onScroll(complete)) shown.onScroll();
+          if (onScroll()) shown.onScroll();
         }}
       >
         <div class="gn-said">
@@ -52,7 +60,7 @@ export function Conversation({ store, state }: { store: PanelStore; state: Panel
           <Gradually.Provider value={followed}>
             <Messages store={store} state={state} first={shown.first} last={shown.last} />
           </Gradually.Provider>
-          {!complete && (
+          {!complete.current && (
             <button type="button" class="gn-button gn-later" onClick={shown.later}>
               {messages.length - shown.last} later messages
             </button>

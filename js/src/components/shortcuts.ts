@@ -40,26 +40,33 @@ export function onShortcut(
     return;
   }
   if (!isForPanel(event)) return;
-  // The key's place, not its letter: with Alt, a Mac types another one.
-  switch (event.code) {
-    case "KeyR":
-      store.reset();
-      break;
-    case "KeyG": {
-      const last = store.state.messages.at(-1);
-      if (last?.role === "assistant") store.regenerate(last.turn);
-      break;
-    }
-    case "KeyP":
-      editLast(panel);
-      break;
-    case "KeyZ":
-      store.undo();
-      break;
-    default:
-      return;
-  }
+  const action = actionOf(event.code, store, panel);
+  if (!action) return;
   event.preventDefault();
+  // A key that is held would take back one turn after the other.
+  if (!event.repeat) action();
+}
+
+/** What a key does by its place, not its letter: with Alt, a Mac types another one. */
+function actionOf(
+  code: string,
+  store: PanelStore,
+  panel: HTMLElement | null,
+): (() => void) | undefined {
+  switch (code) {
+    case "KeyR":
+      return () => store.reset();
+    case "KeyG":
+      return () => {
+        const last = store.state.messages.at(-1);
+        if (last?.role === "assistant") store.regenerate(last.turn);
+      };
+    case "KeyP":
+      return () => editLast(panel);
+    case "KeyZ":
+      return () => store.undo();
+  }
+  return undefined;
 }
 
 /** Opens the last prompt, which is not on the page while somebody reads far up. */

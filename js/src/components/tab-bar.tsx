@@ -19,8 +19,9 @@ export function TabBar({ hub, state }: { hub: PanelHub; state: HubState }) {
     if (step !== undefined) {
       const next = state.tabs[(at + step + state.tabs.length) % state.tabs.length];
       if (next) hub.show(next.id);
-    } else if (event.key === "Delete") hub.closeChat(state.active);
-    else return;
+    } else if (event.key === "Delete") {
+      if (!event.repeat) hub.closeChat(state.active);
+    } else return;
     event.preventDefault();
     focusActive();
   };

@@ -1,7 +1,8 @@
 import { useState } from "preact/hooks";
 import type { Call, CallState } from "../protocol";
-import type { PanelStore } from "../state";
+import { decisionObstacle, type PanelStore } from "../state";
 import { ToolIcon } from "./icons";
+import { useStore } from "./use-store";
 
 interface Props {
   calls: readonly Call[];
@@ -62,6 +63,13 @@ function Row({ call, ended }: { call: Call; ended: boolean }) {
 }
 
 function Approval({ call, store }: { call: Call; store: PanelStore }) {
+  const obstacle = decisionObstacle(useStore(store), call.id);
+  const answer = (allow: boolean) => ({
+    "aria-disabled": obstacle !== null,
+    title: obstacle ?? undefined,
+    // The second click of a double click is not meant for the next question, which nobody has read yet.
+    onClick: (event: MouseEvent) => event.detail <= 1 && store.decide(call.id, allow),
+  });
   return (
     <div class="gn-approval" role="group" aria-label={`Permission for ${call.name}`}>
       <p dir="auto">
@@ -69,18 +77,10 @@ function Approval({ call, store }: { call: Call; store: PanelStore }) {
       </p>
       <Part name="Arguments" text={written(call.arguments)} />
       <div class="gn-approval-foot">
-        <button
-          type="button"
-          class="gn-button gn-button-solid"
-          onClick={() => store.decide(call.id, true)}
-        >
+        <button type="button" class="gn-button gn-button-solid" {...answer(true)}>
           Allow
         </button>
-        <button
-          type="button"
-          class="gn-button gn-button-outline"
-          onClick={() => store.decide(call.id, false)}
-        >
+        <button type="button" class="gn-button gn-button-outline" {...answer(false)}>
           Deny
         </button>
       </div>

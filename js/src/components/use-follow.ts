@@ -5,31 +5,49 @@ const AT_END_PX = 8;
 
 /**
  * Keeps a scrolling element at its end while it grows, unless the user has scrolled up. `followed` is `following` as of
- * now: a rendering may find that the user has scrolled.
+ * now: a rendering may find that the user has scrolled. While it is not `complete`, its end is not the end of all.
  */
-export function useFollow(element: RefObject<HTMLElement | null>) {
+export function useFollow(element: RefObject<HTMLElement | null>, complete: RefObject<boolean>) {
   const [following, setFollowing] = useState(true);
   const followed = useRef(following);
   followed.current = following;
-  const knownTop = useRef(0);
+  const known = useRef({ top: 0, height: 0 });
 
-  /** Whether the user scrolled up since the last look: growing moves nothing, shrinking ends at the end. */
+  const look = (box: HTMLElement) => {
+    known.current = { top: box.scrollTop, height: box.scrollHeight };
+  };
+
+  /**
+   * Whether the user scrolled up since the last look. Growing moves nothing, and shrinking ends at the end; a box that
+   * grew before its content did was moved to where the content ended then.
+   */
   const scrolledUp = (box: HTMLElement): boolean => {
-    const up = box.scrollTop < knownTop.current && !isAtEnd(box);
-    knownTop.current = box.scrollTop;
-    return up;
+    const { top, height } = known.current;
+    const moved = box.scrollTop < Math.min(top, height - box.clientHeight) - 1;
+    look(box);
+    return moved && !isAtEnd(box);
   };
 
   const toEnd = (box: HTMLElement) => {
     box.scrollTop = box.scrollHeight;
-    knownTop.current = box.scrollTop;
+    look(box);
   };
 
-  // A rendering may come between the user's scrolling and the event that tells of it.
+  const follow = () => {
+    if (element.current) toEnd(element.current);
+    setFollowing(true);
+  };
+
+  const isAtLast = (box: HTMLElement) => complete.current && isAtEnd(box);
+
+  // A rendering may come between the user's scrolling and the event that tells of it. No event tells of a chat that
+  // became so short that its end is in sight.
   useLayoutEffect(() => {
     const box = element.current;
-    if (!box || !following) return;
-    if (scrolledUp(box)) {
+    if (!box) return;
+    if (!following) {
+      if (isAtLast(box)) follow();
+    } else if (scrolledUp(box)) {
       followed.current = false;
       setFollowing(false);
     } else toEnd(box);
@@ -40,25 +58,24 @@ export function useFollow(element: RefObject<HTMLElement | null>) {
   useLayoutEffect(() => {
     const box = element.current;
     if (!box) return;
-    const observer = new ResizeObserver(() => followed.current && toEnd(box));
+    const observer = new ResizeObserver(() => {
+      // Of the user's scrolling the page has told by then.
+      if (followed.current) toEnd(box);
+      else if (isAtLast(box)) follow();
+    });
     observer.observe(box);
     if (box.firstElementChild) observer.observe(box.firstElementChild);
     return () => observer.disconnect();
   }, [element]);
 
-  /** Whether the end is left behind, now that the box was scrolled; not `complete`: its end is not the end of all. */
-  const onScroll = (complete: boolean): boolean => {
+  /** Whether the end is left behind, now that the box was scrolled. */
+  const onScroll = (): boolean => {
     const box = element.current;
     if (!box) return false;
-    const atEnd = complete && isAtEnd(box);
+    const atLast = isAtLast(box);
     if (scrolledUp(box)) setFollowing(false);
-    else if (atEnd) setFollowing(true);
-    return !atEnd;
-  };
-
-  const follow = () => {
-    if (element.current) toEnd(element.current);
-    setFollowing(true);
+    else if (atLast) setFollowing(true);
+    return !atLast;
   };
 
   return { following, followed, follow, onScroll };

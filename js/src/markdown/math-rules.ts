@@ -58,14 +58,25 @@ const PAIRS = [
   ["\\[", "\\]", true],
 ] as const;
 
+/**
+ * Between where and where which closer is missing. Where there is none for one opener there is none for those behind it: not to
+ * look again keeps a text of nothing but openers linear.
+ */
+const missing = new WeakMap<StateInline, Map<string, [from: number, max: number]>>();
+
 function math(state: StateInline, silent: boolean): boolean {
   const { src, pos, posMax } = state;
   const pair = PAIRS.find(([opener]) => src.startsWith(opener, pos));
   if (!pair) return false;
   const [opener, closer, display] = pair;
   const from = pos + opener.length;
+  const none = missing.get(state)?.get(closer);
+  if (none && none[0] <= from && posMax <= none[1]) return false;
   const to = closerAt(src, closer, from, posMax);
-  if (to < 0) return false;
+  if (to < 0) {
+    missing.set(state, (missing.get(state) ?? new Map()).set(closer, [from, posMax]));
+    return false;
+  }
   const tex = src.slice(from, to);
   if (tex.trim() === "" || (opener === "$" && !isMath(tex, src[to + 1]))) return false;
   if (!silent) {

@@ -86,6 +86,12 @@ export function saveObstacle({ lost, asked }: PanelState, { request }: Kept): st
   return asked.some((a) => a.id === request) ? "Its file is on the way." : null;
 }
 
+/** Why a call that asks cannot be decided now; null when it can. */
+export function decisionObstacle({ lost, asked }: PanelState, call: string): string | null {
+  if (lost !== null) return lost;
+  return asked.some((a) => a.call === call) ? "Your answer is on its way." : null;
+}
+
 /** The prompt that `reply` answers. */
 export function promptOf(state: PanelState, reply: ChatMessage): string | null {
   const before = state.messages.slice(0, state.messages.indexOf(reply));

@@ -1,5 +1,6 @@
 import { type ChatsRequest, parseKernelMessage, type Tab } from "../protocol";
 import { ChatTransport, type Transport } from "../transport";
+import { saveFile } from "./files";
 import { newId } from "./ids";
 import { LATE_AFTER_MS, PanelStore, SELDOM_MS } from "./store";
 
@@ -31,7 +32,11 @@ export class PanelHub {
   private timer: ReturnType<typeof setTimeout> | undefined;
   private lost: string | null = null;
 
-  constructor(private readonly transport: Transport) {
+  /** `lateAfterMs`: an answer that has not come by then is late. */
+  constructor(
+    private readonly transport: Transport,
+    private readonly lateAfterMs = LATE_AFTER_MS,
+  ) {
     this.unsubscribes.push(transport.onMessage((raw) => this.receive(raw)));
     const onLost = transport.onLost?.((why) => this.lose(why));
     if (onLost) this.unsubscribes.push(onLost);
@@ -57,7 +62,8 @@ export class PanelHub {
   store(id: string): PanelStore {
     let store = this.stores.get(id);
     if (!store) {
-      store = new PanelStore(new ChatTransport(this.transport, id === FIRST ? undefined : id));
+      const line = new ChatTransport(this.transport, id === FIRST ? undefined : id);
+      store = new PanelStore(line, saveFile, this.lateAfterMs);
       this.stores.set(id, store);
       if (this.lost !== null) store.lose(this.lost);
     }
@@ -79,7 +85,7 @@ export class PanelHub {
     this.inquiry = null;
     this.update({ opening: true, error: null });
     this.ask({ type: "open_chat", id: this.opens, like: this.current.active });
-    this.inquireIn(LATE_AFTER_MS);
+    this.inquireIn(this.lateAfterMs);
   }
 
   /** Closes a chat; the neighbour of one that was seen is seen then, and offers to save what was said in it. */

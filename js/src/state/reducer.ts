@@ -21,7 +21,7 @@ export function reduce(state: PanelState, event: PanelEvent): PanelState {
     case "reset_clicked":
       return resetClicked(state, event.id);
     case "asked":
-      return asking({ ...state, settingsError: null }, event.id, event.request, event.text);
+      return asking({ ...state, settingsError: null }, event.id, event.request, event);
     case "undo_clicked":
       return undoClicked(state, event.id);
     case "kept_save_clicked":

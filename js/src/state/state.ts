@@ -32,6 +32,8 @@ export interface Asked {
   epoch: number;
   /** What was written for it, which must not be lost with it. */
   text?: string;
+  /** The call of a tool that it decides. */
+  call?: string;
 }
 
 /** Something to tell the user that belongs to no message. */
@@ -112,7 +114,7 @@ export type PanelEvent =
   | { type: "send_failed"; id: string; message: string }
   | { type: "stop_clicked"; id: string }
   | { type: "reset_clicked"; id: string }
-  | { type: "asked"; id: string; request: PanelMessage["type"]; text?: string }
+  | { type: "asked"; id: string; request: PanelMessage["type"]; text?: string; call?: string }
   | { type: "undo_clicked"; id: string }
   | { type: "kept_save_clicked"; id: string; messages: readonly ChatMessage[] }
   | { type: "kept_given"; kept: readonly Kept[] }

@@ -9,10 +9,11 @@ export function asking(
   state: PanelState,
   id: string,
   type: Asked["type"],
-  text?: string,
+  { text, call }: { text?: string; call?: string } = {},
 ): PanelState {
   const { epoch } = state;
-  const asked: Asked = { id, type, late: false, epoch, ...(text !== undefined && { text }) };
+  const about = { ...(text !== undefined && { text }), ...(call !== undefined && { call }) };
+  const asked: Asked = { id, type, late: false, epoch, ...about };
   return { ...state, asked: [...state.asked, asked] };
 }
 

@@ -6,7 +6,14 @@ import {
   parseKernelMessage,
 } from "../protocol";
 import type { Transport } from "../transport";
-import { isBusy, isReplying, resetObstacle, saveObstacle, sendObstacle } from "./describe";
+import {
+  decisionObstacle,
+  isBusy,
+  isReplying,
+  resetObstacle,
+  saveObstacle,
+  sendObstacle,
+} from "./describe";
 import { type Attached, attachObstacle, MOST_BYTES, type SavedFile, saveFile } from "./files";
 import { newId } from "./ids";
 import { reduce } from "./reducer";
@@ -39,6 +46,7 @@ export class PanelStore {
   constructor(
     private readonly transport: Transport,
     private readonly save: (file: SavedFile) => void = saveFile,
+    private readonly lateAfterMs = LATE_AFTER_MS,
   ) {
     this.unsubscribe = transport.onMessage((raw) => this.receive(raw));
     this.catchUp();
@@ -183,6 +191,7 @@ export class PanelStore {
   // The rest
 
   decide(call: string, allow: boolean): void {
+    if (decisionObstacle(this.current, call)) return;
     this.request({ type: "tool_decision", id: newId(), epoch: this.current.epoch, call, allow });
   }
 
@@ -240,7 +249,7 @@ export class PanelStore {
     if (!mine) return;
     // The kernel answers again: what is late now need not wait until the next question.
     if (message.type === "snapshot" && this.current.asked.some((a) => a.late)) {
-      this.inquireIn(LATE_AFTER_MS);
+      this.inquireIn(this.lateAfterMs);
     }
     if (message.type === "exported") {
       this.save({ name: message.name, type: message.media_type, text: message.text });
@@ -266,7 +275,7 @@ export class PanelStore {
   }
 
   /** A snapshot tells whether the answer to what is late was lost. Asked for again, each time after twice as long. */
-  private inquire(waitMs = LATE_AFTER_MS): void {
+  private inquire(waitMs = this.lateAfterMs): void {
     this.inquireIn(waitMs, Math.min(2 * waitMs, SELDOM_MS));
     const id = newId();
     this.dispatch({ type: "snapshot_requested", id });
@@ -313,7 +322,8 @@ export class PanelStore {
 
   private request(message: PanelMessage): void {
     const text = message.type === "edit" ? { text: message.text } : {};
-    this.dispatch({ type: "asked", id: message.id, request: message.type, ...text });
+    const call = message.type === "tool_decision" ? { call: message.call } : {};
+    this.dispatch({ type: "asked", id: message.id, request: message.type, ...text, ...call });
     this.ask(message);
   }
 
@@ -336,7 +346,7 @@ export class PanelStore {
       );
       return;
     }
-    this.after(LATE_AFTER_MS, () => {
+    this.after(this.lateAfterMs, () => {
       if (!this.current.asked.some((a) => a.id === message.id)) return;
       this.dispatch({ type: "unanswered", id: message.id });
       if (this.inquiry === null) this.inquire();

@@ -6,10 +6,13 @@ import type { ChatMessage } from "../../src/protocol";
 import { lastSent, MODEL } from "../support/kernel";
 import { ask, type Mounted, mount } from "../support/mount";
 
+/** The state that only a late answer leads to. */
+const BUSY = "while the kernel is busy with a cell";
+
 let panel: Mounted;
 
-beforeEach(() => {
-  panel = mount();
+beforeEach(({ task }) => {
+  panel = mount([], task.name.includes(BUSY) ? { lateAfterMs: 100 } : {});
 });
 
 afterEach(async () => {
@@ -115,7 +118,7 @@ const STATES: Record<string, () => unknown> = {
   "with Settings open": () => page.getByRole("button", { name: "Settings" }).click(),
   "with Under the hood open": async () => {
     await page.getByRole("button", { name: "Under the hood" }).click();
-    await expect.poll(() => panel.transport.sent.at(-1)?.type).toBe("hood_request");
+    await expect.poll(() => panel.transport.sent.some((m) => m.type === "hood_request")).toBe(true);
     const request = lastSent(panel.transport.sent, "hood_request").id;
     const live = { ...LIFE, handle: 2, created_s: 4, spent_s: null, closed_s: null, current: true };
     const { handles } = panel.kernel.condition("idle");
@@ -216,7 +219,7 @@ const STATES: Record<string, () => unknown> = {
     panel.tell(panel.kernel.snapshot(said, full));
     await expect.element(page.getByText("Question 5")).toBeVisible();
   },
-  "while the kernel is busy with a cell": async () => {
+  [BUSY]: async () => {
     await STATES.streaming?.();
     await panel.stop.click();
     await expect.element(panel.status).toHaveTextContent("busy with a cell");

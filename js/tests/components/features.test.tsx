@@ -103,6 +103,20 @@ describe("the keyboard", () => {
     expect(sent()).toContain(type);
   });
 
+  it("takes one turn back however long Alt+Z is held", () => {
+    const held = { code: "KeyZ", key: "z", altKey: true, bubbles: true, cancelable: true };
+    const press = (repeat: boolean) => {
+      const event = new KeyboardEvent("keydown", { ...held, repeat });
+      panel.box.element().dispatchEvent(event);
+      return event;
+    };
+    press(false);
+    const { id } = lastSent(panel.transport.sent, "undo");
+    panel.tell(panel.kernel.branch(2, [], id), panel.kernel.state("idle", id));
+    expect(press(true).defaultPrevented).toBe(true);
+    expect(sent().filter((type) => type === "undo")).toHaveLength(1);
+  });
+
   describe("on a Mac", () => {
     /** A key that types `key` with Option, as layouts there have it. */
     const press = (code: string, key: string, more: KeyboardEventInit = {}) => {
@@ -254,6 +268,47 @@ describe("thinking and tools", () => {
     await expect.element(question).not.toBeInTheDocument();
     await page.getByRole("button", { name: /delete_file/ }).click();
     await expect.element(page.getByText("<b>gone</b>")).toBeVisible();
+  });
+});
+
+describe("a question about a tool", () => {
+  const call = { id: "7", name: "delete_file", arguments: { path: "/tmp/x" } };
+  const asks = (one = call) =>
+    panel.tell(panel.kernel.next("tool", { turn: 6, call: { ...one, state: "asking" } }));
+  const decisions = () => panel.transport.sent.filter((m) => m.type === "tool_decision");
+
+  beforeEach(async () => {
+    await ask(panel, "Delete it");
+    asks();
+  });
+
+  it.each(["Allow", "Deny"])("is answered once by a double click on %s", async (name) => {
+    await button(name).dblClick();
+    expect(decisions()).toMatchObject([{ call: "7", allow: name === "Allow" }]);
+  });
+
+  it("is not answered by the second click of a double click on the one before", async () => {
+    await button("Allow").click();
+    panel.tell(panel.kernel.next("tool", { turn: 6, call: { ...call, state: "running" } }));
+    asks({ ...call, id: "8" });
+    await expect.element(button("Allow")).toHaveAttribute("aria-disabled", "false");
+    const click = new MouseEvent("click", { bubbles: true, detail: 2 });
+    button("Allow").element().dispatchEvent(click);
+    expect(decisions()).toMatchObject([{ call: "7" }]);
+  });
+
+  it("takes no other answer until the kernel has got the first", async () => {
+    for (const name of ["Allow", "Deny"]) {
+      await expect.element(button(name)).toHaveAttribute("aria-disabled", "false");
+    }
+    await button("Allow").click();
+    for (const name of ["Allow", "Deny"]) {
+      await expect.element(button(name)).toHaveAttribute("aria-disabled", "true");
+      click(name);
+    }
+    expect(decisions()).toMatchObject([{ call: "7", allow: true }]);
+    panel.tell(panel.kernel.state("generating", decisions()[0]?.id));
+    await expect.element(button("Allow")).toHaveAttribute("aria-disabled", "false");
   });
 });
 
@@ -535,10 +590,12 @@ describe("the rest", () => {
   });
 
   it("an interrupt is offered where the host allows one, while the kernel is busy", async () => {
+    panel.unmount();
+    panel = mount(SAID, { lateAfterMs: 100 });
     const interrupt = vi.fn();
     panel.transport.interrupt = interrupt;
     await panel.reset.click();
-    await expect.element(panel.status, { timeout: 4000 }).toHaveTextContent("busy with a cell");
+    await expect.element(panel.status).toHaveTextContent("busy with a cell");
     await button("Interrupt the cell").click();
     expect(interrupt).toHaveBeenCalledOnce();
   });
@@ -558,7 +615,7 @@ describe("the rest", () => {
             log().scrollTop += by;
             return done();
           },
-          { interval: 20, timeout: 20_000 },
+          { interval: 20 },
         )
         .toBe(true);
     }
@@ -723,6 +780,17 @@ describe("tabs", () => {
     await userEvent.keyboard("{Delete}");
     expect(lastSent(panel.transport.sent, "close_chat").close).toBe("1");
     await expect.element(page.getByRole("tablist")).not.toBeInTheDocument();
+  });
+
+  it("are closed one by one, however long Delete is held", async () => {
+    chats(["1", "2", "3"]);
+    const selected = page.getByRole("tab", { selected: true });
+    await expect.element(selected).toBeVisible();
+    for (const repeat of [false, true]) {
+      const event = { key: "Delete", bubbles: true, cancelable: true, repeat };
+      selected.element().dispatchEvent(new KeyboardEvent("keydown", event));
+    }
+    expect(sent().filter((type) => type === "close_chat")).toHaveLength(1);
   });
 
   it("that cannot be opened say why", async () => {

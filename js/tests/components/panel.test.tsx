@@ -256,8 +256,10 @@ describe("Reset chat", () => {
 
 describe("a kernel that does not answer", () => {
   it("is shown as busy until it does", async () => {
+    panel.unmount();
+    panel = mount([], { lateAfterMs: 100 });
     await panel.reset.click();
-    await expect.element(panel.status, { timeout: 4000 }).toHaveTextContent("busy with a cell");
+    await expect.element(panel.status).toHaveTextContent("busy with a cell");
     panel.tell(panel.kernel.newEpoch(lastSent(panel.transport.sent, "reset").id));
     await expect.element(panel.status).toHaveTextContent("Ready");
   });
@@ -272,6 +274,23 @@ describe("scrolling", () => {
   }));
   const log = () => panel.log.element() as HTMLElement;
   const toEnd = () => log().scrollHeight - log().scrollTop - log().clientHeight;
+  const jump = page.getByRole("button", { name: "Jump to latest" });
+
+  /** So many messages are there, and their end is in sight. */
+  async function settled(count: number) {
+    await expect.poll(() => log().querySelectorAll("article").length).toBe(count);
+    await expect.poll(toEnd).toBeLessThan(8);
+  }
+
+  /** The panel shows what it knows; no frame of it has been seen. */
+  async function rendered() {
+    for (let i = 0; i < 3; i++) await Promise.resolve();
+  }
+
+  /** What a change of the layout sets off has been seen. */
+  async function frames(count = 8) {
+    for (let i = 0; i < count; i++) await new Promise(requestAnimationFrame);
+  }
 
   beforeEach(() => {
     panel.unmount();
@@ -301,14 +320,13 @@ describe("scrolling", () => {
     }
     await expect.element(page.getByText("Message 8", { exact: true })).toBeInTheDocument();
     await expect.poll(toEnd).toBeLessThan(8);
-    expect(page.getByRole("button", { name: "Jump to latest" }).elements()).toEqual([]);
+    expect(jump.elements()).toEqual([]);
   });
 
   it("stays where the user scrolled to, until asked to follow again", async () => {
     await ask(panel, "Go on");
-    await expect.poll(toEnd).toBeLessThan(8);
+    await settled(26);
     log().scrollTop -= 120;
-    const jump = page.getByRole("button", { name: "Jump to latest" });
     await expect.element(jump).toBeVisible();
     const top = log().scrollTop;
     for (let i = 0; i < 20; i++) panel.tell(panel.kernel.delta(`line ${i}\n`));
@@ -321,11 +339,92 @@ describe("scrolling", () => {
 
   it("stays there too when text comes before the scrolling is told", async () => {
     await ask(panel, "Go on");
-    await expect.poll(toEnd).toBeLessThan(8);
+    await settled(26);
     log().scrollTop -= 120;
     const top = log().scrollTop;
     panel.tell(panel.kernel.delta("more\n".repeat(5)));
     await expect.element(panel.replies.last()).toHaveTextContent("more");
     expect(log().scrollTop).toBe(top);
+  });
+
+  it("keeps the end in sight while somebody writes a message of several lines", async () => {
+    await settled(24);
+    await panel.box.fill("a\nb\nc\nd\ne");
+    await frames();
+    await userEvent.keyboard("x");
+    await frames();
+    expect(toEnd()).toBeLessThan(8);
+    expect(jump.elements()).toEqual([]);
+  });
+
+  it("stays where it is while somebody edits the last prompt", async () => {
+    panel.tell(panel.kernel.snapshot(long.slice(0, 29)));
+    await settled(24);
+    const edit = panel.prompts.last().getByRole("button", { name: "Edit" });
+    (edit.element() as HTMLElement).click();
+    const editor = page.getByRole("textbox", { name: "Edited prompt" });
+    await editor.fill("a\nb\nc\nd\ne");
+    await frames();
+    await userEvent.keyboard("x");
+    await frames();
+    expect(toEnd()).toBeLessThan(8);
+    expect(jump.elements()).toEqual([]);
+  });
+
+  it("follows a reply that begins before the page has seen the text box shrink", async () => {
+    await settled(24);
+    await panel.box.fill("a\nb\nc\nd\ne\nf");
+    await frames();
+    panel.store.send(panel.store.state.draft);
+    await rendered();
+    const { id, text } = lastSent(panel.transport.sent, "send");
+    const { kernel } = panel;
+    panel.tell(kernel.prompt(text, id), kernel.reply(id), kernel.delta("Hello\n".repeat(5)));
+    await frames();
+    expect(toEnd()).toBeLessThan(8);
+    expect(jump.elements()).toEqual([]);
+  });
+
+  describe("after somebody has scrolled to the beginning", () => {
+    beforeEach(async () => {
+      panel.unmount();
+      panel = mount(long.slice(0, 8));
+      await settled(8);
+      log().scrollTop = 0;
+      await expect.element(jump).toBeVisible();
+    });
+
+    it("follows again when so much goes that the chat fits", async () => {
+      const { kernel } = panel;
+      panel.tell(kernel.branch(2, []));
+      await rendered();
+      panel.tell(kernel.prompt("Go on", "theirs"), kernel.reply("theirs"));
+      panel.tell(kernel.delta("line\n\n".repeat(40)));
+      await expect.element(panel.replies.last()).toHaveTextContent("line");
+      await expect.poll(toEnd).toBeLessThan(8);
+      expect(jump.elements()).toEqual([]);
+    });
+
+    it("follows again when the panel becomes so large that the chat fits", async () => {
+      (panel.root.querySelector(".gn-panel") as HTMLElement).style.height = "1200px";
+      await expect.element(jump).not.toBeInTheDocument();
+    });
+
+    it.each([
+      ["an edited prompt", () => panel.store.edit(7, "Otherwise")],
+      ["a second reply", () => panel.store.regenerate(8)],
+    ])("follows what comes of %s", async (_, go) => {
+      go();
+      const { id } = panel.transport.sent.at(-1) as { id: string };
+      await expect
+        .element(page.getByRole("region", { name: "Chat" }))
+        .toHaveAttribute("data-busy", "true");
+      const { kernel } = panel;
+      panel.tell(kernel.branch(6, [{ ...(long[6] as ChatMessage), turn: 9, request: id }], id));
+      panel.tell(kernel.reply(id), kernel.delta("line\n\n".repeat(40)));
+      await expect.element(panel.replies.last()).toHaveTextContent("line");
+      await expect.poll(toEnd).toBeLessThan(8);
+      expect(jump.elements()).toEqual([]);
+    });
   });
 });

@@ -63,9 +63,11 @@ describe.each(Object.entries(corpus))("hostile text: %s", (_, texts) => {
       const articles = page.getByRole("log").getByRole("article");
       await expect.poll(() => articles.elements().length).toBe(messages.length);
       for (const fold of panel.root.querySelectorAll("details")) fold.open = true;
-      const folded = panel.root.querySelectorAll<HTMLElement>("[role=log] [aria-expanded=false]");
-      for (const button of folded) button.click();
-      expect(suspicious(panel.root)).toEqual([]);
+      const { root } = panel;
+      const folded = () => root.querySelectorAll<HTMLElement>("[role=log] [aria-expanded=false]");
+      for (const button of folded()) button.click();
+      await expect.poll(() => folded().length).toBe(0);
+      expect(suspicious(root)).toEqual([]);
       panel.unmount();
       panel = undefined;
     }

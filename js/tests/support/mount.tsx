@@ -5,13 +5,19 @@ import type { ChatMessage } from "../../src/protocol";
 import { FIRST, PanelHub } from "../../src/state";
 import "../../src/styles/panel.css";
 import { MemoryTransport } from "../../src/transport/memory";
-import { ScriptedKernel } from "./kernel";
+import { lastSent, ScriptedKernel } from "./kernel";
+
+/** The longest time that a timer takes: on a slow machine, too, no answer of the test's is late. */
+const NEVER_MS = 2 ** 31 - 1;
 
 /** The panel on a page, or in a shadow root as in marimo, with the kernel's end of the line in the test's hand. */
-export function mount(messages: ChatMessage[] = [], { shadow = false } = {}) {
+export function mount(
+  messages: ChatMessage[] = [],
+  { shadow = false, lateAfterMs = NEVER_MS } = {},
+) {
   const transport = new MemoryTransport();
   const kernel = new ScriptedKernel();
-  const hub = new PanelHub(transport);
+  const hub = new PanelHub(transport, lateAfterMs);
   const store = hub.store(FIRST);
   const root = document.body.appendChild(document.createElement("div"));
   const place = shadow ? root.attachShadow({ mode: "open" }) : root;
@@ -53,13 +59,8 @@ export type Mounted = ReturnType<typeof mount>;
 export async function ask(panel: Mounted, text: string): Promise<string> {
   await panel.box.fill(text);
   await panel.send.click();
-  const message = panel.transport.sent.at(-1);
-  if (message?.type !== "send") throw new Error("nothing was sent");
+  const { id, text: said } = lastSent(panel.transport.sent, "send");
   const { kernel } = panel;
-  panel.tell(
-    kernel.prompt(message.text, message.id),
-    kernel.reply(message.id),
-    kernel.state("generating"),
-  );
-  return message.id;
+  panel.tell(kernel.prompt(said, id), kernel.reply(id), kernel.state("generating"));
+  return id;
 }

@@ -94,6 +94,18 @@ describe("an answer that was lost", () => {
     expect(store.state).toMatchObject({ status: "idle", asked: [] });
   });
 
+  it("to Allow leaves a question that can be answered, once", () => {
+    const { store, transport, tell, answer } = open();
+    const decisions = () => transport.sent.filter((m) => m.type === "tool_decision").length;
+    store.decide("7", true);
+    store.decide("7", true);
+    expect(decisions()).toBe(1);
+    late();
+    tell(answer());
+    store.decide("7", true);
+    expect(decisions()).toBe(2);
+  });
+
   it("to a reset shows the new chat", () => {
     const { kernel, store, tell, answer } = open();
     store.reset();
