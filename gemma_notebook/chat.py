@@ -581,12 +581,6 @@ class Chat(TableDisplay, Closable):
                 "open, such as a string, may be anything)"
             )
 
-    def _with_required_call(self, session: Session, turn: Turn) -> Turn:
-        """The turn, held to a call of a tool where that is required and can be. May wait for the engine."""
-        if self._tool_policy.choice != "required" or not session._tools or not session._engine.can_constrain:
-            return turn
-        return session._held_to_call(turn)
-
     def _parts(self, attachments: Sequence[Any]) -> Sequence[dict[str, Any]]:
         from gemma_notebook.attachments import content_parts
 
@@ -609,7 +603,7 @@ class Chat(TableDisplay, Closable):
             ask=partial(_ask_each, self._askers) if self._askers else None,  # without the chat, as above
             loop=loop,
             line=self._line,
-            prepare=partial(self._with_required_call, session),
+            prepare=partial(_with_required_call, self._tool_policy.choice, session),
             ended=self._tell_watchers,
         )
 
@@ -667,6 +661,13 @@ class Chat(TableDisplay, Closable):
     def _require_open(self) -> None:
         if self._closed:
             raise ClosedError("this chat is closed; create a new one with manager.create_chat()")
+
+
+def _with_required_call(choice: str, session: Session, turn: Turn) -> Turn:
+    """The turn, held to a call of a tool where that is required and can be. May wait for the engine."""
+    if choice != "required" or not session._tools or not session._engine.can_constrain:
+        return turn
+    return session._held_to_call(turn)
 
 
 def _ask_each(askers: list[Callable[[ToolCall], bool | None]], call: ToolCall) -> bool | None:

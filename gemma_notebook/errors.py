@@ -112,7 +112,8 @@ class DownloadError(GemmaNotebookError):
 
     Attributes:
         reason: ``"consent"`` (the licence was not accepted), ``"token"`` (missing or wrong), ``"missing"`` (no
-            such repository, file or revision), ``"network"``, ``"server"``, ``"space"`` or ``"checksum"``.
+            such repository, file or revision), ``"network"``, ``"server"``, ``"space"`` (the disk is full, or cannot be
+            used) or ``"checksum"``.
     """
 
     def __init__(self, message: str, *, reason: str = "") -> None:

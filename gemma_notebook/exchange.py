@@ -131,7 +131,7 @@ class Exchange:
         except BaseException:
             self.cancel()
             self._turns[0].finish_unstarted()
-            self._done.set()
+            self._end()
             raise
 
     def cancel(self) -> None:
@@ -146,7 +146,7 @@ class Exchange:
         """End an exchange that was never sent."""
         self._turns[0].finish_unstarted()
         self.reply = self._turns[0].reply
-        self._done.set()
+        self._end()
 
     def parse(self) -> None:
         """Nothing: a reply in a chat with tools is held to no format."""
@@ -310,9 +310,13 @@ class Exchange:
         except ClosedError as error:
             self._fail(error)
 
+    def _end(self) -> None:
+        self._done.set()
+        self._line.leave(self)
+
     def _fail(self, error: GemmaNotebookError) -> None:
         self.error = error
-        self._done.set()
+        self._end()
 
     def _finish(self, last: Reply) -> None:
         replies = [turn.reply for turn in self._turns if turn.reply is not None]
@@ -329,7 +333,7 @@ class Exchange:
             tool_results=tuple(sorted(self._results, key=lambda one: order.get(id(one.call), 0))),
             trimmed_turns=sum(reply.trimmed_turns for reply in replies),
         )
-        self._done.set()
+        self._end()
         self._ended()
 
 
@@ -380,6 +384,11 @@ class Line:
             before = self._pending[-1] if self._pending else None
             self._pending.append(exchange)
             return before
+
+    def leave(self, exchange: Exchange) -> None:
+        """Forget one that is done: it would keep its chat's session."""
+        with self._lock:
+            self._pending = [one for one in self._pending if one is not exchange]
 
     def stop(self) -> None:
         """Stop all of them. Returns at once."""

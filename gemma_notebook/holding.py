@@ -84,12 +84,16 @@ class Holding:
     def go_back(self, turns: Sequence[Turn]) -> bool:
         """Run on the checkpoint that holds exactly ``turns``, if there is one; the handle must be closed.
 
-        Checkpoints of what was said after that are closed.
+        Checkpoints of what is forgotten by that are closed.
         """
         wanted = tuple(turns)
         found = next((one for one in self._checkpoints if one.turns == wanted), None)
-        later = [one for one in self._checkpoints if one.turns[: len(wanted)] == wanted and one is not found]
-        self._close(later)
+        forgotten = [
+            one
+            for one in self._checkpoints
+            if one is not found and (one.turns == wanted or one.turns != wanted[: len(one.turns)])
+        ]
+        self._close(forgotten)
         if found is None:
             return False
         found.conversation.promote()

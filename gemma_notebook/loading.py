@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import os
+import weakref
 
 from gemma_notebook.engine import Engine, Library
 from gemma_notebook.errors import CacheDirectoryError, ModelLoadError, OptionTypeError
@@ -108,6 +110,9 @@ def usable_backend(
     raise AssertionError("there is always a last candidate")
 
 
+_opened: weakref.WeakSet[SessionManager] = weakref.WeakSet()
+
+
 def open_manager(
     options: EngineOptions,
     *,
@@ -116,11 +121,16 @@ def open_manager(
     library: Library | None = None,
 ) -> SessionManager:
     """:func:`load` for checked options, on any engine library."""
+    if sum(not manager.closed for manager in tuple(_opened)) > 1:
+        # A manager that is forgotten, as when a cell runs again, waits for the collector: it and its session hold each other.
+        gc.collect()
     engine = _open_engine(options, check=check, library=library)
     if is_bundled(options.model_path):
         engine.model = dataclasses.replace(engine.model, name=TINY)
     try:
-        return SessionManager(engine, max_sessions=max_sessions)
+        manager = SessionManager(engine, max_sessions=max_sessions)
+        _opened.add(manager)
+        return manager
     except BaseException:
         engine.close()
         raise

@@ -150,12 +150,24 @@ class GemmaMagics(Magics):
             self._managers.popitem()[1].close()
         self._chats.clear()
 
+    def let_go(self, *_: object) -> None:
+        """Close the chats on managers of the user's that no variable of that name holds any more: they would keep the models."""
+        for name, chat in tuple(self._chats.items()):
+            if (
+                self._managers.get(name) is not chat.manager
+                and self._shell.user_ns.get(name) is not chat.manager
+            ):
+                del self._chats[name]
+                with suppress(GemmaNotebookError):
+                    chat.close()
+
     # Inside
 
     def _chat(self, model: str | None, system: str | None = None) -> Chat:
         """The chat of a model, begun anew for another system instruction."""
         name = _unquoted(model) if model else self._model
         manager = self._manager(name)
+        self.let_go()
         chat = self._chats.get(name)
         if chat is None or chat.closed or chat.manager is not manager:
             # On a lane of its own: a chat that the user makes in Python must not end this one, nor it that one.
@@ -285,10 +297,12 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
     """Called by ``%load_ext gemma_notebook``."""
     magics = _loaded[id(shell)] = GemmaMagics(shell)
     shell.register_magics(magics)
+    shell.events.register("post_run_cell", magics.let_go)
 
 
 def unload_ipython_extension(shell: InteractiveShell) -> None:
     """Called by ``%unload_ext gemma_notebook``, and by ``%reload_ext`` first: closes what the magics have loaded."""
     magics = _loaded.pop(id(shell), None)
     if magics is not None:
+        shell.events.unregister("post_run_cell", magics.let_go)
         magics.close()

@@ -469,6 +469,7 @@ class Session(TableDisplay, Closable):
             with self._lock:
                 self._history.remove(turn)
             turn.finish_unstarted(error if isinstance(error, GemmaNotebookError) else None)
+            queue.leave(turn)
             raise
 
     @contextlib.contextmanager

@@ -12,6 +12,7 @@ its handle is closed on the reaper's thread, with a ResourceWarning. The single-
 from __future__ import annotations
 
 import contextlib
+import gc
 import threading
 import time
 import weakref
@@ -531,8 +532,13 @@ class SessionManager(TableDisplay, Closable):
                 self._session = None
 
     def _check_limit(self) -> None:
+        if self._max_sessions is None:
+            return
         count = len(self.sessions) + len(self._opening)
-        if self._max_sessions is not None and count >= self._max_sessions:
+        if count >= self._max_sessions:
+            gc.collect()  # nobody may hold one of them but an error that was raised in it
+            count = len(self.sessions) + len(self._opening)
+        if count >= self._max_sessions:
             raise SessionLimitError(
                 f"{count} sessions are open and max_sessions={self._max_sessions}; close one, "
                 "or load the model with a higher max_sessions"

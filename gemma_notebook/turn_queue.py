@@ -60,8 +60,13 @@ class TurnQueue:
             self._changed.notify_all()
 
     def leave(self, turn: Turn) -> None:
-        """Give the place in the queue up. Idempotent."""
+        """Give the place in the queue up. Idempotent.
+
+        A turn that is done is forgotten as well: its error would keep the chat that it was raised in.
+        """
         with self._changed:
             if turn in self._waiting:
                 self._waiting.remove(turn)
+            if self._active is turn and turn.done:
+                self._active = None
             self._changed.notify_all()

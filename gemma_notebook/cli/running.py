@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import signal
 import sys
 from typing import NoReturn
@@ -27,6 +28,9 @@ INTERRUPTED = 128 + signal.SIGINT
 
 def run(command: click.Command) -> NoReturn:
     """Run a click command with this process's arguments, and end the process with its exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal, or a pipe, that is not of UTF-8
+            stream.reconfigure(errors="replace")
     try:
         # Not standalone: click would answer Ctrl-C with status 1, which is a failure's.
         status = command.main(prog_name="gemma-notebook", standalone_mode=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import sys
 from collections.abc import Callable, Iterator
 
@@ -160,6 +161,8 @@ def _stats(reply: Reply) -> str:
 
 def _lines(*, interactive: bool) -> Iterator[str]:
     if not interactive:
+        if isinstance(sys.stdin, io.TextIOWrapper):
+            sys.stdin.reconfigure(errors="surrogateescape")  # what is no UTF-8 is refused when it is sent
         yield from sys.stdin
         return
     while True:

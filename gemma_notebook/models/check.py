@@ -79,7 +79,8 @@ def check_model_file(path: Path, backend: str, context_tokens: int | None = None
     if child.returncode == -signal.SIGKILL:  # which is how a machine, or a container, takes back memory
         raise ModelLoadError(
             f"the trial process that opened {str(path)!r} was killed, most often because the machine had no memory left: close "
-            "what you can, take a smaller model, or give cache_dir",
+            "what you can, or take a smaller model or fewer context_tokens; with cache_dir it may take less, but not in the trial, so "
+            "pass check=False as well",
             operation="load",
         )
     raise ModelLoadError(

@@ -69,6 +69,7 @@ class Job:
         files: list[Any] = []
         if self.source is not None:
             found = sorted(self.source.iterdir()) if self.source.is_dir() else [self.source]
+            found = [one for one in found if one.exists()]  # no links to what is gone
             files = [(str(one.resolve()), one.stat().st_size, one.stat().st_mtime_ns) for one in found]
         identity = [_STAGES_VERSION, files, self.package, self.context_tokens]
         return hashlib.sha256(json.dumps(identity).encode()).hexdigest()

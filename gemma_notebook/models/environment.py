@@ -192,7 +192,12 @@ class ConverterEnvironment:
         # Also after the Python that it was made from was taken away.
         wanted = "import sys" if self._given else "import pip"
         probe: list[str | os.PathLike[str]] = [self.python, "-I", "-c", wanted]
-        return subprocess.run(probe, capture_output=True, check=False, env=self.variables()).returncode == 0
+        try:
+            return (
+                subprocess.run(probe, capture_output=True, check=False, env=self.variables()).returncode == 0
+            )
+        except OSError:  # a folder, or no program
+            return False
 
 
 def _cache() -> Path:

@@ -19,7 +19,8 @@ from typing import Any
 from gemma_notebook.errors import DownloadError, OptionValueError
 from gemma_notebook.models import hub_errors
 from gemma_notebook.models.catalogue import CatalogueModel, bytes_text, load_entries, unknown_model
-from gemma_notebook.models.store import InstalledModel, Store
+from gemma_notebook.models.resolve import TINY
+from gemma_notebook.models.store import SUFFIX, InstalledModel, Store
 
 __all__ = ["pull"]
 
@@ -102,6 +103,10 @@ def _entry(name: str, store: Store) -> CatalogueModel:
     if name not in entries:
         raise unknown_model(name, tuple(entries))
     entry = entries[name]
+    if not entry.repo and name != TINY and store.find(name) is None:
+        raise OptionValueError(
+            f"{name!r} has no repository to fetch it from; copy its file to {str(store.directory / (name + SUFFIX))!r}"
+        )
     if not entry.repo:
         raise OptionValueError(
             f"{name!r} is not fetched from a hub; load it with gemma_notebook.load({name!r})"
@@ -179,7 +184,12 @@ def _copied_from_cache(
     from huggingface_hub import try_to_load_from_cache
 
     cached = try_to_load_from_cache(entry.repo, entry.file, revision=remote.commit)
-    if not isinstance(cached, str) or Path(cached).stat().st_size != remote.size_bytes:
+    try:
+        if not isinstance(cached, str) or Path(cached).stat().st_size != remote.size_bytes:
+            return False
+        with Path(cached).open("rb"):
+            pass
+    except OSError:  # somebody else's, or gone meanwhile
         return False
     tell("copying it from the cache of huggingface_hub, where it is already")
     shutil.copyfile(cached, part)

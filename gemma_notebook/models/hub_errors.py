@@ -72,6 +72,11 @@ def _translation(error: Exception, entry: CatalogueModel, again: str) -> Excepti
             f"a directory on another disk{again}",
             reason="space",
         )
+    if isinstance(error, OSError) and error.filename is not None:
+        return DownloadError(
+            f"{str(error.filename)!r} cannot be read or written ({error.strerror}); check its permissions and its disk{again}",
+            reason="space",
+        )
     if isinstance(error, OSError) and error.errno is None:  # the size is not what the hub announced
         return DownloadError(f"the connection ended too early{again}", reason="network")
     return error
@@ -173,7 +178,9 @@ def _gated(status: int, entry: CatalogueModel) -> DownloadError:
 
 def _missing(what: str) -> DownloadError:
     return DownloadError(
-        f"{what}; correct the entry in a catalogue.toml of your own, in the store's home", reason="missing"
+        f"{what}; correct the entry in a catalogue.toml of your own, beside the directory that "
+        "`gemma-notebook models path` prints",
+        reason="missing",
     )
 
 
@@ -189,7 +196,9 @@ def _through_proxy() -> str:
     proxy = proxies.get(address.scheme) or proxies.get("all")
     if not proxy or not address.hostname or proxy_bypass(address.hostname):
         return ""
-    return f" through the proxy {urlsplit(proxy).hostname or proxy}"  # the rest may hold a password
+    # The rest may hold a password, and need not have a scheme.
+    host = urlsplit(proxy if "://" in proxy else f"//{proxy}").hostname
+    return f" through the proxy {host or 'that the environment names'}"
 
 
 def _words(error: BaseException) -> str:

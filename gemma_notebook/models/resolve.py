@@ -72,6 +72,12 @@ def _not_installed(name: str) -> ModelNotFoundError:
         remedy = "`gemma-notebook models list` shows all, and a file is given by its path"
         return ModelNotFoundError(f"{unknown_model(name, tuple(entries))}; {remedy}")
     entry = entries[name]
+    if not entry.repo:
+        return ModelNotInstalledError(
+            f"the model {name!r} is not on this machine, and its entry in catalogue.toml has no repository; copy its file to "
+            f"{str(Store().directory / (name + SUFFIX))!r}",
+            name=name,
+        )
     size = f" ({bytes_text(entry.size_bytes)})" if entry.size_bytes else ""
     return ModelNotInstalledError(
         f"the model {name!r} is not on this machine; fetch it{size} in a terminal with "

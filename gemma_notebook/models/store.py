@@ -16,6 +16,7 @@ import json
 import os
 import re
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -74,8 +75,8 @@ class Store:
         self.home = (
             expanded(chosen) if chosen else platformdirs.user_data_path("gemma_notebook", appauthor=False)
         ).absolute()
-        site = platformdirs.site_data_path("gemma_notebook", appauthor=False)
-        self._shared_homes = () if home is not None or site == self.home else (site,)
+        sites = () if home is not None else _site_homes()
+        self._shared_homes = tuple(site for site in sites if site != self.home)
 
     def __repr__(self) -> str:
         return f"Store({str(self.home)!r})"
@@ -194,9 +195,12 @@ class Store:
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
             if file.stat().st_dev != self.directory.stat().st_dev:
-                near = self.directory / ".staging" / (name + SUFFIX)
-                near.parent.mkdir(exist_ok=True)
-                shutil.copyfile(file, near)
+                near = self.directory / f".{name}{SUFFIX}"  # .staging may be a link to another disk
+                try:
+                    shutil.copyfile(file, near)
+                except OSError:
+                    near.unlink(missing_ok=True)
+                    raise
                 file.unlink()
                 file = near
             file.chmod(0o644)  # a shared store is read by others
@@ -222,17 +226,18 @@ class Store:
         """
         model = self.find(name)
         folder = self.directory / ".staging" / name
-        if model is None and not folder.exists():
+        file = self.directory / (name + SUFFIX)
+        is_own = folder.exists() or file.is_symlink()
+        if model is None and not is_own:
             raise ModelNotFoundError(
                 f"no model {name!r} is installed in {str(self.directory)!r}; "
                 "`gemma-notebook models list` shows those that are"
             )
-        if model is not None and model.shared:
+        if model is not None and model.shared and not is_own:
             raise StoreError(
                 f"{name!r} is shared by all users of this machine ({str(model.path)!r}); "
                 "only its administrator removes it"
             )
-        file = self.directory / (name + SUFFIX)
         try:
             with self.staging(name, timeout_s=_BUSY_S):
                 doomed = [file, file.with_suffix(".json"), *folder.rglob("*")]
@@ -256,6 +261,14 @@ class Store:
             f"the store {str(self.directory)!r} cannot be written ({error.strerror or error}); "
             f"check its permissions and the free space, or set {HOME_VARIABLE} to a directory of your own"
         )
+
+
+def _site_homes() -> tuple[Path, ...]:
+    """Where an administrator may put models for all users, in the order in which they are looked at."""
+    listed = platformdirs.site_data_dir("gemma_notebook", appauthor=False, multipath=True).split(os.pathsep)
+    # Also where XDG_DATA_DIRS, which desktops set, leaves it out.
+    usual = ["/usr/local/share/gemma_notebook"] if sys.platform.startswith("linux") else []
+    return tuple(dict.fromkeys(Path(place) for place in (*listed, *usual)))
 
 
 def expanded(path: str | os.PathLike[str]) -> Path:

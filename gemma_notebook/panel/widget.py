@@ -22,10 +22,13 @@ _STATIC = Path(__file__).parent / "static"
 _PROMPTS = ("What can you do?", "My favourite colour is green.", "What do you know about me?")
 
 
-def _built(name: str) -> Path | str:
-    """A built file for anywidget to read; an empty text while there is none, so that importing works."""
+def _built(name: str) -> str:
+    """A built file; an empty text while there is none, so that importing works.
+
+    Not its path: anywidget watches a file for each widget, and so keeps all of them, with their models, for good.
+    """
     path = _STATIC / name
-    return path if path.is_file() else ""
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
 class ChatPanel(anywidget.AnyWidget):
@@ -47,7 +50,8 @@ class ChatPanel(anywidget.AnyWidget):
         OptionValueError: ``chats`` is empty.
         GemmaNotebookError: The panel's JavaScript has not been built.
 
-    Thread-safe in what it does for the user; display it and close it from the main thread.
+    Thread-safe in what it does for the user; display it and close it from the main thread. ipywidgets keeps a widget, and
+    so its chat and model, until it is closed: close a panel that a cell makes anew each time, or the manager.
 
     Example:
         >>> manager = gn.load()

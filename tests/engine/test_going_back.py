@@ -599,3 +599,19 @@ def test_who_watches_a_chat_is_told_when_something_was_said_or_forgotten(fake_ma
     count = len(seen)
     chat.send("Hello")
     assert len(seen) == count
+
+
+def test_a_restore_closes_the_checkpoints_of_what_it_forgets(real_manager):
+    chat = real_manager.create_chat()
+    for message in ("My name is Ada.", "I live in Paris.", "My pet is Rex."):
+        chat.send(message)
+    saved = chat.messages
+    assert real_manager.handles.checkpoints > 0
+    chat.restore(saved)
+    assert real_manager.handles.checkpoints == 0
+    for message in ("What is my name?", "Where do I live?"):
+        chat.send(message)
+    chat.undo()
+    assert "Ada" in chat.send("What is my name?").text
+    chat.restore(saved[:2])
+    assert real_manager.handles.checkpoints == 0

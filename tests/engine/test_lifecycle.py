@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import threading
+import warnings
 
 import pytest
 from support import WAIT_S, threads_inside, wait_until
 
 import gemma_notebook as gn
-from gemma_notebook.engine import Conversation, ConversationOptions
+from gemma_notebook.engine import Conversation, ConversationOptions, load_library
 from gemma_notebook.errors import ClosedError, EngineError, SessionLimitError
-from gemma_notebook.options import SendOptions
+from gemma_notebook.loading import open_manager
+from gemma_notebook.options import EngineOptions, SendOptions
 
 
 def kinds(manager, *wanted):
@@ -256,14 +259,22 @@ def test_close_in_mid_generation_leaves_peers_usable(manager):
     assert "Bo" in other.send("My name is Bo.").text
 
 
+def test_a_cell_that_loads_again_and_again_keeps_few_engines(make_fake_manager, fake):
+    options = make_fake_manager()._engine.options
+    engines = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        for _ in range(8):
+            manager = open_manager(options, check=False, library=load_library(fake.library))
+            manager.create_session()
+            engines.append(manager._engine)
+            wait_until(lambda: sum(not engine.closed for engine in engines) <= 3)
+        del manager
+        gc.collect()
+        wait_until(lambda: fake.count("live_engines") == 1)
+
+
 def test_the_engine_is_not_left_with_a_handle_when_a_manager_is_forgotten(make_fake_manager, fake):
-    import gc
-    import warnings
-
-    from gemma_notebook.engine import load_library
-    from gemma_notebook.loading import open_manager
-    from gemma_notebook.options import EngineOptions
-
     manager = make_fake_manager()
     options = EngineOptions(manager._engine.options.model_path)
     with warnings.catch_warnings():

@@ -390,6 +390,35 @@ def test_the_reaper_closes_also_when_warnings_are_errors(fake, fake_manager):
     assert _reaper._thread.is_alive()
 
 
+def count_letters(text: str) -> int:
+    return len(text)
+
+
+def test_a_forgotten_chat_with_tools_is_closed_at_once(fake, fake_manager, told):
+    fake.set(reply="Hello.")
+    chat = fake_manager.open_chat(tools=[count_letters])
+    chat.send("Hi")
+    live = fake_manager.handles.live
+    gc.disable()
+    try:
+        del chat
+        wait_until(lambda: fake_manager.handles.live == live - 1)
+    finally:
+        gc.enable()
+
+
+def test_a_forgotten_chat_whose_message_failed_does_not_keep_its_place_under_the_cap(make_fake_manager, told):
+    manager = make_fake_manager(max_sessions=1)
+
+    def ask(text: str) -> str:
+        return manager.open_chat(context_policy="error").send(text).text
+
+    for _ in range(2):
+        with pytest.raises(ContextFullError):
+            ask("word " * 20_000)
+        assert ask("Hello")
+
+
 def test_a_forgotten_session_does_not_keep_its_place_under_the_cap(make_fake_manager, told):
     manager = make_fake_manager(max_sessions=1)
     for _ in range(5):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
 from support import tiny_only
 
 import gemma_notebook as gn
+from gemma_notebook import _determinism
 from gemma_notebook.chat import Chat
 from gemma_notebook.errors import ClosedError, OptionTypeError, OptionValueError
 from gemma_notebook.session import Session
@@ -225,3 +228,33 @@ def test_deterministic_holds_without_a_block_and_blocks_may_be_nested(real_manag
     assert "ended" in repr(held)
     assert real_manager.create_chat(random_seed=9).options.random_seed == 9
     assert random.getstate() == state
+
+
+def test_deterministic_seeds_a_numpy_that_has_drawn_nothing_yet():
+    code = (
+        "import numpy as np; from gemma_notebook.testing import deterministic; deterministic(); "
+        "print(np.random.rand())"
+    )
+    draws = {subprocess.check_output([sys.executable, "-c", code]) for _ in range(2)}
+    assert len(draws) == 1
+
+
+@pytest.mark.parametrize("seed", [-1, 2**40, "one"])
+def test_deterministic_with_a_seed_that_cannot_be_fixes_nothing(seed):
+    with pytest.raises((OptionValueError, OptionTypeError), match="random_seed"):
+        deterministic(seed=seed)
+    assert _determinism._fixed == _determinism.Fixed()
+
+
+def test_deterministic_called_again_takes_the_place_of_the_call_before():
+    held = deterministic()
+    with deterministic(seed=2):
+        assert _determinism._fixed.options["random_seed"] == 2
+    assert _determinism._fixed.options["random_seed"] == 1, "a block gives back what held before"
+    for seed in (3, 4):
+        held = deterministic(seed=seed)
+    with held:
+        pass
+    assert _determinism._fixed.options["random_seed"] == 3, "of what was called before it"
+    deterministic(seed=5).end()
+    assert _determinism._fixed == _determinism.Fixed()

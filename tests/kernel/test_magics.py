@@ -149,6 +149,16 @@ def test_another_system_instruction_begins_another_chat(kernel: LiveKernel):
     assert "Bob" not in say(kernel, "Who are you?", '--system ""')
 
 
+def test_a_model_whose_variable_has_another_now_is_given_back(kernel: LiveKernel):
+    kernel.run("import gc, weakref\nimport gemma_notebook as gn\nmine = gn.load()\nold = weakref.ref(mine)")
+    say(kernel, NAME, "--model mine")
+    kernel.run("mine = gn.load()")
+    assert kernel.run("gc.collect(); print(old() is None)").text == "True\n"
+    assert say(kernel, ASK, "--model mine") == NOT_TOLD
+    kernel.run("old = weakref.ref(mine)\ndel mine")
+    assert kernel.run("gc.collect(); print(old() is None)").text == "True\n"
+
+
 def test_a_variable_with_a_manager_is_a_model(kernel: LiveKernel):
     kernel.run("import gemma_notebook as gn\nmine = gn.load()")
     say(kernel, NAME, "--model mine")

@@ -17,6 +17,7 @@ from support import WAIT_S
 import gemma_notebook
 from gemma_notebook import cli
 from gemma_notebook.cli import models as models_group
+from gemma_notebook.cli.models import check
 from gemma_notebook.models.resolve import resolve_model
 
 TINY = resolve_model("tiny")
@@ -216,7 +217,36 @@ def test_check_survives_a_file_that_ends_the_engines_process(
     assert "made the engine end its process (SIGABRT" in done.stdout
 
 
+@pytest.mark.parametrize("status", [0, 1, 3])
+def test_check_that_ends_before_its_last_step_is_no_success(tmp_path: Path, monkeypatch, status):
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\nexit {status}\n")
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    *_, last = check._steps(TINY, "cpu")
+    assert f"exit status {status}" in last["problem"]
+
+
+def test_an_output_that_is_not_of_utf8_has_question_marks_and_no_traceback(command: Command):
+    assert "?" in command("models", "list", PYTHONIOENCODING="latin-1").stdout
+
+
 # Chat
+
+
+def test_a_line_of_a_pipe_that_is_not_of_utf8_is_refused_in_words(command: Command):
+    environment = command.environment | {"PYTHONIOENCODING": "utf-8:strict"}
+    done = subprocess.run(
+        command.line("chat"),
+        env=environment,
+        input=b"caf\xe9\n",
+        capture_output=True,
+        timeout=WAIT_S,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert b"half a surrogate pair" in done.stderr
+    assert b"Traceback" not in done.stderr
 
 
 def test_a_chat_in_a_pipe_prints_the_replies_and_nothing_else(command: Command):
@@ -391,3 +421,10 @@ def test_the_doctor_tells_of_broken_downloads(command: Command):
     done = command("doctor", "--no-kernel")
     assert "5.0 MB of gemma3-1b" in done.stdout
     assert "models pull gemma3-1b" in done.stdout
+
+
+def test_a_model_of_the_catalogue_without_a_repository_is_to_be_copied_there(command: Command):
+    (command.home / "catalogue.toml").write_text('[ours]\ntitle = "Ours"\n')
+    place = str(command.home / "models" / "ours.litertlm")
+    assert f"copy its file to {place!r}" in command("models", "pull", "ours", status=2).stderr
+    assert f"copy its file to {place!r}" in command("chat", "ours", status=3).stderr

@@ -103,3 +103,9 @@ def test_a_cache_that_cannot_be_written_is_told(make, tmp_path):
     (tmp_path / "home").write_text("a file")
     with pytest.raises(ConversionError, match="cannot be written.*GEMMA_NOTEBOOK_HOME"):
         make()
+
+
+def test_a_folder_in_the_place_of_a_python_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv(module.PYTHON_VARIABLE, str(tmp_path))
+    with pytest.raises(ConversionError, match="is no Python that runs"):
+        ConverterEnvironment().prepare((), log=tmp_path / "log", say=lambda _: None)

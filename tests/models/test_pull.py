@@ -121,6 +121,7 @@ def test_a_refusal_of_the_hub_is_a_sentence_with_a_remedy(command: Command, hub:
     [
         ({"HF_ENDPOINT": "http://127.0.0.1:9"}, "there is no connection to http://127.0.0.1:9"),
         ({"HTTP_PROXY": "http://user:secret@127.0.0.1:9"}, "through the proxy 127.0.0.1"),
+        ({"HTTP_PROXY": "user:secret@127.0.0.1:9"}, "through the proxy 127.0.0.1"),
         ({"HF_ENDPOINT": "nonsense"}, "no address of a hub; check HF_ENDPOINT"),
         ({"HF_HUB_OFFLINE": "1"}, "HF_HUB_OFFLINE is set"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import threading
 from pathlib import Path
 
@@ -161,6 +162,46 @@ def test_models_of_the_site_are_found_and_not_touched(store: Store, tmp_path: Pa
         store.remove("everyones")
     store.remove("both")
     assert store.find("both").path.read_bytes() == b"shared"
+
+
+def test_models_of_any_directory_for_the_site_are_found(store: Store, tmp_path: Path, monkeypatch):
+    put(Store(tmp_path / "other" / "gemma_notebook"), "everyones")
+    monkeypatch.setenv("XDG_DATA_DIRS", f"{tmp_path / 'site'}:{tmp_path / 'other'}")
+    assert Store().find("everyones").shared
+
+
+def test_what_is_left_of_an_own_download_of_a_shared_model_is_removed(store: Store, tmp_path: Path):
+    put(Store(tmp_path / "site" / "gemma_notebook"), "everyones", b"shared")
+    with store.staging("everyones") as folder:
+        (folder / "1.part").write_bytes(b"half")
+    assert store.remove("everyones") == len(b"half")
+    assert store.find("everyones").shared
+
+
+def test_a_link_to_what_is_gone_is_removed(store: Store, tmp_path: Path):
+    link = store.directory / "mine.litertlm"
+    store.directory.mkdir(parents=True)
+    link.symlink_to(tmp_path / "gone")
+    store.remove("mine")
+    assert not link.is_symlink()
+
+
+def test_a_model_that_is_copied_from_another_disk_needs_no_room_in_the_staging(store: Store, monkeypatch):
+    here = os.stat_result
+    stat = Path.stat
+
+    def on_another_disk(path: Path, **options: bool) -> os.stat_result:
+        found = stat(path, **options)
+        return here((*found[:2], 99, *found[3:])) if path.name == "file" else found
+
+    monkeypatch.setattr(Path, "stat", on_another_disk)
+    copied: list[Path] = []
+    copy = shutil.copyfile
+    monkeypatch.setattr(shutil, "copyfile", lambda a, b: copied.append(Path(b)) or copy(a, b))
+    path = put(store, "mine")
+    assert path.read_bytes() == b"a model"
+    assert [place.parent for place in copied] == [store.directory]
+    assert sorted(one.name for one in store.directory.iterdir()) == [".staging", "mine.json", "mine.litertlm"]
 
 
 def test_a_note_that_is_damaged_takes_nothing_away(store: Store):

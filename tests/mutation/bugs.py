@@ -80,7 +80,24 @@ BUGS = (
         """        if self._state == "gone":
             raise ClosedError("this model is closed""",
     ),
-    bug("the cap lets one more in", SESSIONS, "count >= self._max_sessions", "count > self._max_sessions"),
+    bug(
+        "the cap lets one more in",
+        SESSIONS,
+        "        if count >= self._max_sessions:\n            raise",
+        "        if count > self._max_sessions:\n            raise",
+    ),
+    bug(
+        "a restore leaves the clones of what it forgets",
+        HOLDING,
+        "one.turns == wanted or one.turns != wanted[: len(one.turns)]",
+        "one.turns[: len(wanted)] == wanted",
+    ),
+    bug(
+        "the queue keeps a turn that failed",
+        QUEUE,
+        "            if self._active is turn and turn.done:\n                self._active = None\n",
+        "",
+    ),
     bug(
         "a handle made by an interrupted call is lost",
         ENGINE,
@@ -486,7 +503,7 @@ BUGS = (
     bug(
         "a reset leaves the clones",
         HOLDING,
-        "        self._close(later)\n",
+        "        self._close(forgotten)\n",
         "",
     ),
     bug(

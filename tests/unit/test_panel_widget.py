@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from types import SimpleNamespace
@@ -487,3 +489,12 @@ def test_the_real_chat_fits_what_the_panel_asks_of_one(fake_manager: gn.SessionM
     assert chat.manager.handles.live == 1
     assert chat.handle_id == 1
     assert chat.context.tokens >= 0
+
+
+def test_a_panel_that_was_closed_and_forgotten_keeps_nothing(chat: ScriptedChat) -> None:
+    panel = gn.ChatPanel(chat)
+    panel.close()
+    known = weakref.ref(panel)
+    del panel
+    gc.collect()
+    assert known() is None

@@ -32,6 +32,20 @@ _BUSY = {
 }
 
 
+def _open(gate: Path) -> None:
+    """Let the cell at the gate go on. A kernel that has died is not waited for: nobody will come to it."""
+    deadline = time.monotonic() + _REACHES_S
+    while time.monotonic() < deadline:
+        try:
+            descriptor = os.open(gate, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:
+            time.sleep(0.02)
+        else:
+            os.write(descriptor, b"go on")
+            os.close(descriptor)
+            return
+
+
 def look_at_kernel() -> Iterator[Finding]:
     """Start a kernel and measure, for each way that a front end may take."""
     try:
@@ -156,7 +170,7 @@ class _Kernel:
             self._wait_for(lambda message: _is_status(message, request, "busy"))
             yield
         finally:
-            gate.write_text("go on", encoding="ascii")
+            _open(gate)
             self._wait_until_idle(request)
 
     def _post(self, comm: str, subshell: str | None, **content: Any) -> None:

@@ -67,7 +67,7 @@ def _trial(path: Path, backend: str) -> Iterator[dict[str, Any]]:
     from gemma_notebook.cli.models.trial import STEPS
     from gemma_notebook.models.check import child_environment, how_it_died
 
-    done = 0
+    done, failed = 0, False
     with tempfile.TemporaryFile() as stderr:  # a pipe that nobody reads would stop the child
         child = subprocess.Popen(
             [sys.executable, "-P", "-m", "gemma_notebook.cli.models.trial", str(path), backend],
@@ -78,15 +78,18 @@ def _trial(path: Path, backend: str) -> Iterator[dict[str, Any]]:
             encoding="utf-8",
             env=child_environment(),
         )
+        assert child.stdout is not None
         try:
-            assert child.stdout is not None
             for line in child.stdout:
                 done += 1
-                yield json.loads(line)
+                result = json.loads(line)
+                failed |= "problem" in result
+                yield result
         finally:
             child.kill()  # after a Ctrl-C; nothing when it has ended
             child.wait()
-        if done < len(STEPS) and child.returncode not in (0, FAILED):
+            child.stdout.close()
+        if done < len(STEPS) and not failed:
             stderr.seek(0)
             died = how_it_died(child.returncode, stderr.read())
             yield {"step": STEPS[done], "problem": f"the engine ended its process ({died})"}
