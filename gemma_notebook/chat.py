@@ -651,6 +651,8 @@ class Chat(TableDisplay, Closable):
     def _usable_session(self) -> Session:
         self._require_open()
         self.manager._require_open()
+        if self._session.closed and self._own_lane:
+            raise ClosedError("this chat's session was closed; reset the chat to begin again")
         if self._session.closed:
             raise ClosedError(
                 "a newer chat took this one's place on the single-chat lane; reset this chat to take it back, "

@@ -34,7 +34,12 @@ class Worker:
             if self._busy:
                 return
             self._busy = True
-        threading.Thread(target=self._run, name="gemma-panel-worker", daemon=True).start()
+        try:
+            threading.Thread(target=self._run, name="gemma-panel-worker", daemon=True).start()
+        except RuntimeError:  # no thread can be had now: the next job tries again
+            with self._lock:
+                self._busy = False
+            raise
 
     def _run(self) -> None:
         while (job := self._next()) is not None:

@@ -14,7 +14,7 @@ from gemma_notebook.errors import OptionTypeError, OptionValueError
 from gemma_notebook.loading import open_manager
 from gemma_notebook.messages import Message, Reply
 from gemma_notebook.sessions import SessionManager
-from gemma_notebook.turns import Turn
+from gemma_notebook.turns import Turn, copies_of
 
 __all__ = ["Forgetting", "assert_forgets", "assert_same_as_fresh"]
 
@@ -121,10 +121,16 @@ def assert_same_as_fresh(chat: Chat, probe: str = "What do you know about me?") 
     _require_greedy(chat)
     turns = [turn for turn in chat.session.turns if turn.done]
     before = chat.messages
-    actual = chat.send(probe)
+    try:
+        actual = chat.send(probe)
+    except BaseException:  # a Ctrl-C
+        if chat.messages != before:
+            chat.undo()
+        raise
     chat.undo()
+    _require_same_messages(before, chat.messages)
     with _fresh_engine(chat.manager) as manager:
-        session = manager._open(chat.options, turns)
+        session = manager._open(chat.options, copies_of(turns))
         fresh = Chat(
             manager,
             chat.options,
@@ -146,7 +152,6 @@ def assert_same_as_fresh(chat: Chat, probe: str = "What do you know about me?") 
             f"the chat has {len(turns)} turns, and {'more' if fewer < 0 else 'less'} in its context than they: "
             f"{actual.usage}, and on a fresh engine {expected.usage}"
         )
-    _require_same_messages(before, chat.messages)
 
 
 def _slack(turns: Sequence[Turn], engine: Engine) -> int | None:

@@ -146,6 +146,15 @@ def test_a_chat_of_a_closed_model_says_that_and_not_to_make_another(fake_manager
             use()
 
 
+def test_a_chat_of_its_own_lane_whose_session_was_closed_says_so_and_begins_again_with_a_reset(fake_manager):
+    chat = fake_manager.open_chat()
+    chat.session.close()
+    with pytest.raises(ClosedError, match="reset the chat to begin again"):
+        chat.send("Hi")
+    chat.reset()
+    assert chat.send("Hi").text
+
+
 def test_create_on_a_closed_manager_raises_before_any_native_call(fake, fake_manager):
     fake_manager.close()
     calls = fake.count("conversation_config_create")

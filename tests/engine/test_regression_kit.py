@@ -258,3 +258,18 @@ def test_deterministic_called_again_takes_the_place_of_the_call_before():
     assert _determinism._fixed.options["random_seed"] == 3, "of what was called before it"
     deterministic(seed=5).end()
     assert _determinism._fixed == _determinism.Fixed()
+
+
+def test_an_interrupted_probe_is_taken_back(real_manager: gn.SessionManager, monkeypatch):
+    chat = real_manager.create_chat()
+    chat.send(NAME)
+    before, send = chat.messages, Chat.send
+
+    def interrupted(*arguments: object) -> None:
+        send(*arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Chat, "send", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        assert_same_as_fresh(chat)
+    assert chat.messages == before

@@ -315,3 +315,16 @@ def test_each_chat_has_one_worker_for_as_long_as_it_lives() -> None:
     one, two = Chat(), Chat()
     assert worker_of(one) is worker_of(one)
     assert worker_of(one) is not worker_of(two)
+
+
+def test_a_worker_that_gets_no_thread_tries_again_with_the_next_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    worker, done = Worker(), threading.Event()
+
+    def no_thread(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="new thread"):
+        patch.setattr(threading.Thread, "start", no_thread)
+        worker.put(lambda: None)
+    worker.put(done.set)
+    assert done.wait(WAIT_S)
