@@ -121,7 +121,7 @@ class Exchange:
         try:
             before = self._line.join(self)
             while before is not None and not before.done and not self._cancelled:
-                self._line.require_running_loop()
+                self._line.require_free_loop()
                 before.drive()
             if not self._cancelled:
                 self._turns[0] = self._prepare(self._turns[0])
@@ -308,7 +308,8 @@ class Exchange:
         try:
             self._session._engine.require_open()
         except ClosedError as error:
-            self._fail(error)
+            self.error = error
+            self._done.set()
 
     def _end(self) -> None:
         self._done.set()
@@ -353,7 +354,7 @@ class Line:
         if any(calls.owner is self and calls.results is None for calls in inside_a_tool.get()):
             raise ToolError("a tool cannot send to the chat that called it; use another chat")
 
-    def require_running_loop(self) -> None:
+    def require_free_loop(self) -> None:
         """Raise where the caller blocks the event loop that a tool, or a question about one, in an exchange before needs.
 
         Raises:

@@ -435,15 +435,17 @@ def test_a_forked_child_does_not_wait_for_the_tools_of_its_parent(fake, manager,
     stream = chat.stream("Go.")
     sent = in_thread(lambda: stream.reply)
     assert entered.wait(WAIT_S)
-    child = os.fork()
+    with chat._line._lock:  # which another thread may hold just then
+        child = os.fork()
     if child == 0:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(10)  # which ends a child that waits
         code = 1
         try:
-            for use in (lambda: list(stream), lambda: chat.send("Hi")):
-                with pytest.raises(ClosedError, match="forked"):
-                    use()
+            with pytest.raises(ClosedError, match="forked"), chat._line._lock:
+                list(stream)
+            with pytest.raises(ClosedError, match="forked"):
+                chat.send("Hi")
             code = 7
         finally:
             os._exit(code)
