@@ -81,7 +81,11 @@ class NextOptions:
 
     def taken(self, chat: PanelChat, times_set: int) -> None:
         """The chat has them now, as they were when they had been set that often: what was set since is still to come."""
-        self._changes = {} if times_set == self.times_set else self.changes_for(chat, self._wanted)
+        since = self._wanted if times_set != self.times_set else None
+        try:
+            self._changes = self.changes_for(chat, since)
+        except GemmaNotebookError:  # they go with the options of before, and not with these
+            self._changes = {}
 
     @staticmethod
     def shown(options: SessionOptions) -> dict[str, Any]:
