@@ -71,7 +71,7 @@ def build(
     Raises:
         ModelNotFoundError: There is no recipe for a model of that name.
         ConversionError: A stage failed; ``stage`` says which.
-        StoreError: The store cannot be written.
+        StoreError: The store cannot be written, or has a model of that name that was made of something else.
 
     Example:
         >>> from gemma_notebook.models.build import build

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gemma_notebook.errors import ConversionError, ModelNotFoundError, OptionValueError
+from gemma_notebook.errors import ConversionError, ModelNotFoundError, OptionValueError, StoreError
 from gemma_notebook.models import sanity
 from gemma_notebook.models.environment import ConverterEnvironment
 from gemma_notebook.models.resolve import TINY
@@ -107,7 +107,7 @@ def convert(
     Raises:
         ModelNotFoundError: There is no such file or folder.
         ConversionError: A stage failed; ``stage`` says which.
-        StoreError: The store cannot be written.
+        StoreError: The store cannot be written, or has a model of that name that was made of another source.
         OptionValueError: An option is wrong.
 
     Example:
@@ -144,7 +144,7 @@ def make(
 
     Raises:
         ConversionError: A stage failed.
-        StoreError: The store cannot be written.
+        StoreError: The store cannot be written, or has a model of that name that was made of another source.
         OptionValueError: The job has a wrong option.
     """
     if job.weights not in WEIGHTS:
@@ -154,8 +154,10 @@ def make(
     if not 128 <= job.context_tokens <= 131_072:
         raise OptionValueError(f"context_tokens must be from 128 to 131072, not {job.context_tokens!r}")
     store = store or Store()
+    _check_that_no_other_is_replaced(job, store)
     reporter = Reporter(on_progress)
     with store.staging(job.name, on_wait=lambda: reporter.say("waiting for another process")) as folder:
+        _check_that_no_other_is_replaced(job, store)  # the one that we waited for placed one
         try:
             making = _Making(job, folder, environment or ConverterEnvironment(), reporter)
             file, origin = making.run()
@@ -164,6 +166,17 @@ def make(
                 f"{str(folder)!r} cannot be used ({error.strerror or error}); check its permissions and the free space"
             ) from error
         return store.place(job.name, file, origin)
+
+
+def _check_that_no_other_is_replaced(job: Job, store: Store) -> None:
+    """Two folders may have one name, as checkpoints do; made of the same source, a model takes the place of the one before."""
+    here = store.find(job.name)
+    if here is None or here.shared or here.origin.get("source") == job.origin.get("source"):
+        return
+    raise StoreError(
+        f"a model {job.name!r} is installed, made of {here.origin.get('source', 'something else')!r}; give this one "
+        f"another name, or take that one away first (`gemma-notebook models remove {job.name}`)"
+    )
 
 
 class _Making:

@@ -12,7 +12,7 @@ from conversions import Converter
 from support import wait_until
 
 import gemma_notebook as gn
-from gemma_notebook.errors import ConversionError, ModelNotFoundError, OptionValueError
+from gemma_notebook.errors import ConversionError, ModelNotFoundError, OptionValueError, StoreError
 from gemma_notebook.models.build import build
 from gemma_notebook.models.convert import convert
 from gemma_notebook.models.store import Store
@@ -138,6 +138,20 @@ def test_a_model_in_the_store_stays_when_its_successor_fails(converter):
     with pytest.raises(ConversionError):
         convert(converter.source)
     assert Store().find("my-gemma") == before
+
+
+def test_a_model_made_of_another_source_is_not_replaced_and_the_same_source_replaces_its_own(converter, tmp_path):
+    first = convert(converter.source, name="checkpoint")
+    other = tmp_path / "other.gguf"
+    other.write_bytes(b"GGUF other")
+    with pytest.raises(StoreError, match=rf"'checkpoint' is installed, made of '{converter.source}'.*another name"):
+        convert(other, name="checkpoint")
+    assert Store().find("checkpoint") == first
+    with pytest.raises(StoreError, match="another name"):
+        build("gemma3-270m", as_name="checkpoint")
+    assert convert(converter.source, name="checkpoint", weights="int4").origin["weights"] == "int4"
+    Store().remove("checkpoint")
+    assert convert(other, name="checkpoint").origin["source"] == str(other)
 
 
 def test_a_staging_directory_that_cannot_be_used_is_told(converter):

@@ -30,7 +30,8 @@ def command(
 
     Takes some 24 bytes of memory per parameter, and minutes. The converter (2.5 GB) is installed by pip into
     an environment of its own the first time. The file is installed when its first words in eight
-    replies are those of the original weights; four-bit weights often are not.
+    replies are those of the original weights; four-bit weights often are not. It takes the place of one
+    made of the same source, and never that of another.
 
     \b
       gemma-notebook models convert gemma-3-1b-it-Q8_0.gguf --name my-gemma
