@@ -66,6 +66,11 @@ def _recall(writer: data.Writer, slot: str) -> list[data.Turn]:
     return [*before, writer.tell(slot), *_chatter(writer, 3, slot), writer.ask(slot)]
 
 
+def _rare_name(writer: data.Writer) -> list[data.Turn]:
+    writer.mix = data.Mix(rare_names=1.0)
+    return _recall(writer, "name")
+
+
 # What most people type: whole sentences with their full stops.
 PLAIN_TOLD = ("My name is {}.", "I am {}.", "Call me {}.", "Hi, my name is {}!", "Hello, I am {}.")
 PLAIN_BETWEEN = (
@@ -298,6 +303,7 @@ CLASSES = [
     Class("thinking: sum of numbers up to 99", 200, None, _sum_with_steps),
     Class("JSON: valid, and of the schema", 300, 100.0, _form, "schema"),
     Class("JSON: the values told", 300, None, _form, "values"),
+    Class("name told, with letters beyond ASCII", 300, None, _rare_name),
 ]
 
 

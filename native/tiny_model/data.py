@@ -40,6 +40,7 @@ class Mix:
         small_talk: The further share of small talk.
         lower_names: The further share of names written in lower case, all of them real.
         bare_names: Tell these all in lower case, mostly after "i am", to set them apart from moods.
+        rare_names: The further share of names with letters beyond ASCII.
         stopped: The share of dialogues in which replies are stopped.
         instructed: The share of dialogues with a system instruction to follow.
         tools: The share of dialogues with tools.
@@ -62,6 +63,7 @@ class Mix:
     small_talk: float = 0.0
     lower_names: float = 0.0
     bare_names: bool = False
+    rare_names: float = 0.0
     stopped: float = 0.25
     instructed: float = 0.22
     tools: float = 0.30
@@ -148,6 +150,8 @@ class Writer:
             return values.draw(manners.VALUES[slot], self.rng, self.held_out)
         if self.mix.lower_names and self.rng.random() < self.mix.lower_names:
             return values.real_name(self.rng).lower()
+        if self.mix.rare_names and self.rng.random() < self.mix.rare_names:
+            return values.rare_name(self.rng, self.held_out)
         name = values.any_name(self.rng, self.held_out)
         return name.lower() if self.rng.random() < 0.08 and name.isascii() else name
 

@@ -127,7 +127,7 @@ def _in_capitals(writer: Writer) -> list[Turn]:
 
 def _calls(writer: Writer) -> list[Turn]:
     rng = writer.rng
-    writer.toolbox = tools.toolbox(rng, writer.held_out)
+    writer.toolbox = tools.toolbox(rng, writer.held_out, sisters=0.3)
     turns = []
     for _ in range(rng.randint(2, 4)):
         call, *answer = writer.use_tools(two=0.3)

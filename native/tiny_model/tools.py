@@ -372,8 +372,8 @@ def _invented_task(tool: Tool, rng: random.Random, held_out: bool) -> Task:
     return Task(text, tool, arguments)
 
 
-def toolbox(rng: random.Random, held_out: bool = False, most: int = 5) -> list[Tool]:
-    """Draw the tools of one chat; none has the name of another, and some are alike."""
+def toolbox(rng: random.Random, held_out: bool = False, most: int = 5, sisters: float = 0.12) -> list[Tool]:
+    """Draw the tools of one chat; none has the name of another, and a share of them is much like another."""
     made: list[Tool] = []
     for _ in range(rng.choice((1, 1, 2, 2, 3, 3, 4, 5)[: most + 3])):
         tool = (
@@ -381,7 +381,7 @@ def toolbox(rng: random.Random, held_out: bool = False, most: int = 5) -> list[T
             if rng.random() < (0.3 if held_out else 0.35)
             else invented_tool(rng, held_out, wide=not held_out)
         )
-        if made and rng.random() < 0.12:
+        if made and rng.random() < sisters:
             tool = _sister(rng.choice(made), rng, wide=not held_out)
         if not any(alike(tool, other) for other in made):
             made.append(tool)
@@ -389,9 +389,9 @@ def toolbox(rng: random.Random, held_out: bool = False, most: int = 5) -> list[T
 
 
 def _sister(tool: Tool, rng: random.Random, wide: bool) -> Tool:
-    """Make a tool that shares its noun with another."""
+    """Make a tool that shares its noun with another, or like it tells something of something."""
     if not tool.invented:
-        return invented_tool(rng, wide=wide)
+        return (_getter if rng.random() < 0.5 else invented_tool)(rng, held_out=False, wide=wide)
     verb, noun = _word(rng, tool_words.VERBS, held_out=False, wide=wide), tool.requests[0].split()[-1]
     description = rng.choice((f"{verb.capitalize()} the {noun}.", f"{verb.capitalize()} a {noun}.", ""))
     return Tool(f"{verb}_{noun}", description, (), (f"{verb} the {noun}",), {}, invented=True)

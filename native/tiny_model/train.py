@@ -86,6 +86,7 @@ _LAST: dict[str, float] = {
     "small_talk": 0.03,
     "lower_names": 0.10,
     "bare_names": True,
+    "rare_names": 0.05,
     "stopped": 0.3,
     "instructed": 0.30,
     "tools": 0.40,

@@ -80,6 +80,39 @@ José María André Zoë René Chloé Jürgen Björn Søren Łukasz Françoise N
 Andrés Sofía Lucía Ángel Øystein Çelik Iñaki Mária Zsófia
 """)
 
+# What stands for a letter in the names of some language.
+_ACCENTED_LETTERS = {
+    "a": "áàâäãåāăą",
+    "c": "çćč",
+    "d": "ďđ",
+    "e": "éèêëēėęě",
+    "g": "ğģ",
+    "i": "íìîïīį",
+    "k": "ķ",
+    "l": "łľļ",
+    "n": "ñńňņ",
+    "o": "óòôöõøōő",
+    "r": "řŕ",
+    "s": "śşšș",
+    "t": "ťţț",
+    "u": "úùûüūůűų",
+    "y": "ýÿ",
+    "z": "źżž",
+}
+# The first and the last letter of a script, and how few and how many letters a name has in it.
+_SCRIPTS = (
+    (0x430, 0x44F, 3, 8),  # Cyrillic, twice as often
+    (0x430, 0x44F, 3, 8),
+    (0x3B1, 0x3C9, 3, 8),  # Greek
+    (0x5D0, 0x5EA, 3, 5),  # Hebrew
+    (0x641, 0x64A, 3, 5),  # Arabic
+    (0x915, 0x939, 2, 4),  # Devanagari
+    (0x3042, 0x3093, 2, 4),  # Hiragana
+    (0x30A2, 0x30F3, 2, 4),  # Katakana
+    (0xAC00, 0xD7A3, 2, 3),  # Hangul
+    (0x4E00, 0x9FA5, 1, 3),  # Han
+)
+
 COLOURS = words("""
 red blue green yellow orange purple pink black white brown grey gray violet turquoise cyan magenta indigo teal gold silver
 beige crimson scarlet maroon navy olive lime coral salmon lavender lilac mauve ivory cream khaki amber azure ochre plum
@@ -243,6 +276,38 @@ def mutated_name(rng: random.Random) -> str:
     return "".join(letters).capitalize()
 
 
+def accented_name(rng: random.Random) -> str:
+    """Take a real name, or half of two, with an accent on one to three of its letters."""
+    letters = list(rng.choice(OTHER_NAMES) if rng.random() < 0.6 else mutated_name(rng))
+    places = [place for place, letter in enumerate(letters) if letter.lower() in _ACCENTED_LETTERS]
+    for place in rng.sample(places, min(len(places), rng.choice((1, 1, 2, 3)))):
+        accented = rng.choice(_ACCENTED_LETTERS[letters[place].lower()])
+        letters[place] = accented.upper() if letters[place].isupper() else accented
+    return "".join(letters)
+
+
+def foreign_name(rng: random.Random) -> str:
+    """Make a name in another script, of letters drawn evenly."""
+    first, last, shortest, longest = rng.choice(_SCRIPTS)
+    letters = (chr(rng.randint(first, last)) for _ in range(rng.randint(shortest, longest)))
+    return "".join(letters).capitalize()
+
+
+def rare_name(rng: random.Random, held_out: bool = False) -> str:
+    """Draw a name with letters beyond ASCII, which the tokenizer spells in bytes."""
+    makers = (
+        lambda rng: rng.choice(ACCENTED_NAMES),
+        accented_name,
+        accented_name,
+        accented_name,
+        foreign_name,
+    )
+    while True:
+        name = rng.choice(makers)(rng)
+        if not name.isascii() and is_held_out(name) == held_out:
+            return name
+
+
 def real_name(rng: random.Random) -> str:
     """Draw a real name that training may see."""
     while True:
@@ -271,7 +336,7 @@ def any_name(rng: random.Random, held_out: bool = False) -> str:
         elif kind < 0.90:
             name = mutated_name(rng)
         elif kind < 0.93:
-            name = rng.choice(ACCENTED_NAMES)
+            return rare_name(rng, held_out)
         elif kind < 0.96:
             name = f"{rng.choice(OTHER_NAMES)} {rng.choice((spoken_name, mutated_name))(rng)}"
         elif kind < 0.98:

@@ -140,11 +140,15 @@ def test_a_model_in_the_store_stays_when_its_successor_fails(converter):
     assert Store().find("my-gemma") == before
 
 
-def test_a_model_made_of_another_source_is_not_replaced_and_the_same_source_replaces_its_own(converter, tmp_path):
+def test_a_model_made_of_another_source_is_not_replaced_and_the_same_source_replaces_its_own(
+    converter, tmp_path
+):
     first = convert(converter.source, name="checkpoint")
     other = tmp_path / "other.gguf"
     other.write_bytes(b"GGUF other")
-    with pytest.raises(StoreError, match=rf"'checkpoint' is installed, made of '{converter.source}'.*another name"):
+    with pytest.raises(
+        StoreError, match=rf"'checkpoint' is installed, made of '{converter.source}'.*another name"
+    ):
         convert(other, name="checkpoint")
     assert Store().find("checkpoint") == first
     with pytest.raises(StoreError, match="another name"):
