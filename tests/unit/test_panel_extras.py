@@ -11,6 +11,7 @@ import pytest
 from scripted_chat import WAIT_S, FrontEnd, ScriptedChat, connected, said, say, streaming
 
 import gemma_notebook as gn
+from gemma_notebook.errors import OptionValueError
 from gemma_notebook.messages import Delta, HandleEvent, Message, ToolCall, ToolResult, Usage
 from gemma_notebook.panel.hood import MOST_LIVES, lives
 from gemma_notebook.transcript import Entry, Transcript
@@ -152,6 +153,25 @@ def test_options_that_are_set_while_a_chat_is_reset_wait_for_the_one_after(
     front.wait(type="state", status="idle", request=front.ask("reset", epoch=2))
     assert (chat.options.top_k, chat.options.random_seed) == (1, 7)
     assert front.snapshot()["settings"]["pending"] is None
+
+
+def test_a_reset_ends_also_where_options_set_meanwhile_do_not_go_with_those_of_the_new_chat(
+    front: FrontEnd, chat: ScriptedChat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    front.ask("options", epoch=1, options={"top_k": 40})
+    chat.reset_may_end.clear()
+    request = front.ask("reset", epoch=1)
+    assert chat.reset_begun.wait(WAIT_S)
+    front.wait(type="settings", request=front.ask("options", epoch=1, options={"random_seed": 7}))
+
+    def refuse_a_seed(changes: dict[str, Any]) -> None:
+        if "random_seed" in changes:
+            raise OptionValueError("no seed goes with these")
+
+    monkeypatch.setattr(chat, "_changed_options", refuse_a_seed)
+    chat.reset_may_end.set()
+    front.wait(type="state", status="idle", request=request)
+    assert (chat.options.top_k, front.snapshot()["settings"]["pending"]) == (40, None)
 
 
 def test_options_that_were_taken_back_or_are_the_same_change_nothing(
