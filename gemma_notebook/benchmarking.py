@@ -70,7 +70,7 @@ class Benchmark:
     Attributes:
         model: The model's name.
         measures: The figures.
-        load_s: Seconds to load it.
+        load_s: Seconds to load it; None for a manager that was loaded already.
         memory_bytes: What loading and chatting added to this process's resident memory; None when unknown.
         prompt_tokens: The prompt of the prefill rounds, in tokens.
         output_tokens: How many tokens were decoded in all.
@@ -79,7 +79,7 @@ class Benchmark:
 
     model: str
     measures: tuple[Measure, ...]
-    load_s: float
+    load_s: float | None
     memory_bytes: int | None
     prompt_tokens: int
     output_tokens: int
@@ -106,7 +106,8 @@ class Benchmark:
             (one.name, one.shown(one.median), f"{one.shown(one.range[0])} to {one.shown(one.range[1])}")
             for one in self.measures
         ]
-        found.append(("load", f"{self.load_s:.2f} s", ""))
+        if self.load_s is not None:
+            found.append(("load", f"{self.load_s:.2f} s", ""))
         if self.memory_bytes is not None:
             found.append(("memory", f"{self.memory_bytes / 1e6:.0f} MB resident", ""))
         return found
@@ -147,7 +148,7 @@ class Benchmark:
             from matplotlib.figure import Figure
         except ImportError as error:
             raise UnsupportedError(
-                "plot() needs matplotlib; install it with `pip install gemma-notebook[plot]`"
+                "plot() needs matplotlib; install it with `pip install 'gemma-notebook[plot]'`"
             ) from error
 
         class BenchmarkPlot(Figure):
@@ -180,8 +181,8 @@ def benchmark(
 ) -> Benchmark:
     """Measure a model: prefill and decode rate, time to first token, reset, memory.
 
-    Each round opens a fresh chat, sends a long prompt (prefill), asks a question (time to first token, decode), and
-    resets. Figures of a busy machine are those of a busy machine: ``machine["load"]`` tells.
+    Each round sends a long prompt (prefill) and asks for counts (time to first token, decode), each in a fresh chat, and
+    times the resets between them. Figures of a busy machine are those of a busy machine: ``machine["load"]`` tells.
 
     Args:
         model: What :func:`gemma_notebook.load` takes, or a manager that is loaded already (its memory and
@@ -190,7 +191,7 @@ def benchmark(
         prompt_tokens: The length of the long prompt, about; within half the context.
         output_tokens: The longest reply.
         on_progress: Told before each round.
-        **options: What else :func:`gemma_notebook.load` takes.
+        **options: What else :func:`gemma_notebook.load` takes; none with a manager.
 
     Returns:
         The figures: print them, display them, ``plot()`` them.
@@ -217,7 +218,11 @@ def benchmark(
         if value < 1:
             raise OptionValueError(f"{name} must be at least 1, not {value}")
     if isinstance(model, SessionManager):
-        return _measured(model, rounds, prompt_tokens, output_tokens, on_progress, 0.0, None)
+        if options:
+            raise OptionTypeError(
+                f"{sorted(options)[0]} is an option of loading, and this model is loaded already"
+            )
+        return _measured(model, rounds, prompt_tokens, output_tokens, on_progress, None, None)
     if options.get("check", True) is True:  # not a part of loading it
         backend = usable_backend(model, options.get("backend", "auto"), options.get("context_tokens"))
         options |= {"backend": backend, "check": False}
@@ -233,7 +238,7 @@ def _measured(
     prompt_tokens: int,
     output_tokens: int,
     on_progress: Callable[[str], None] | None,
-    load_s: float,
+    load_s: float | None,
     before: int | None,
 ) -> Benchmark:
     prompt = _passage(manager, prompt_tokens)

@@ -67,7 +67,7 @@ def context_full(needed: int, reserve: int, used: int, limit: int, *, droppable:
 
     With ``droppable`` turns before it another policy would make room.
     """
-    hint = "shorten it, reset the chat, or use context_policy='trim'" if droppable else "shorten it"
+    hint = "shorten it, reset, or use a chat made with context_policy='trim'" if droppable else "shorten it"
     return ContextFullError(
         f"the message needs {needed} tokens ({reserve} of them for the reply) and {used} of the context's "
         f"{limit} are in use; nothing was sent: {hint}",

@@ -17,7 +17,7 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from gemma_notebook import _reaper
@@ -173,7 +173,7 @@ class SessionManager(TableDisplay, Closable):
         enable_audio_modality: bool | None = None,
         system_instruction: str | None = None,
         enable_thinking: bool = False,
-        tools: Iterable[Any] = (),
+        tools: Sequence[Any] = (),
         max_output_tokens: int | None = None,
         *,
         thinking_token_budget: int | None = None,

@@ -309,8 +309,11 @@ def _behind_partials(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _summary(said: Docstring) -> str:
-    lines = (said.short_description or "").split()
-    return " ".join(lines)
+    """The first paragraph, of which the parser takes the first line for the whole."""
+    text = said.short_description or ""
+    if not said.blank_after_short_description and said.long_description:
+        text += "\n" + said.long_description.partition("\n\n")[0]
+    return " ".join(text.split())
 
 
 def _arguments_adapter(

@@ -181,7 +181,7 @@ def _require_pillow(shown: str) -> ModuleType:
     except ModuleNotFoundError as error:
         raise UnsupportedError(
             f"{shown} has to be converted, for which Pillow is missing: install it with "
-            "`pip install gemma-notebook[media]`, or attach an opaque PNG or JPEG of at most "
+            "`pip install 'gemma-notebook[media]'`, or attach an opaque PNG or JPEG of at most "
             f"{LONGEST_SIDE:,} pixels a side"
         ) from error
     return Image

@@ -194,5 +194,5 @@ def _require(library: str, shown: str) -> Any:
     except (ImportError, OSError) as error:  # OSError: soundfile without libsndfile
         raise UnsupportedError(
             f"{shown} has to be converted, for which {library} is missing: install it with "
-            f"`pip install gemma-notebook[media]`, or attach a 16-bit mono WAV of {_RATE:,} samples a second"
+            f"`pip install 'gemma-notebook[media]'`, or attach a 16-bit mono WAV of {_RATE:,} samples a second"
         ) from error

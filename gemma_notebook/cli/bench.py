@@ -67,7 +67,9 @@ def command(
 def _check_plot(plot: Path) -> None:
     """Raise for what could not be drawn, before minutes are spent on measuring it."""
     if find_spec("matplotlib") is None:
-        raise UnsupportedError("--plot needs matplotlib; install it with `pip install gemma-notebook[plot]`")
+        raise UnsupportedError(
+            "--plot needs matplotlib; install it with `pip install 'gemma-notebook[plot]'`"
+        )
     if plot.suffix.lower() not in (".png", ".svg", ".pdf"):
         raise click.BadParameter(f"{plot.name!r} should end in .png, .svg or .pdf", param_hint="--plot")
     if not plot.absolute().parent.is_dir():

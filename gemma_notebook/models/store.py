@@ -231,7 +231,7 @@ class Store:
         if model is None and not is_own:
             raise ModelNotFoundError(
                 f"no model {name!r} is installed in {str(self.directory)!r}; "
-                "`gemma-notebook models list` shows those that are"
+                "`gemma-notebook models list --installed` shows those that are"
             )
         if model is not None and model.shared and not is_own:
             raise StoreError(

@@ -74,7 +74,7 @@ class ChatPanel(anywidget.AnyWidget):
             raise OptionTypeError(f"persist must be True or False, not {persist!r}")
         self._persist = persist
         checked = _checked_prompts(_PROMPTS if prompts is None else prompts)
-        shown = [_chat_of(chat)] if chats is None else _chats_of(chats)
+        shown = [_chat_of(chat)] if chats is None else _chats_of(chat, chats)
         self._model = shown[0].manager.model.name
         self._tabs = Tabs(shown, self.send, checked)
         # Before the front end learns of the widget: its first message may come on another thread.
@@ -126,27 +126,48 @@ class ChatPanel(anywidget.AnyWidget):
 
 
 def _chat_of(chat: PanelChat | PanelManager) -> PanelChat:
-    made: Any = chat
-    if hasattr(chat, "create_chat"):
-        made = chat.create_chat()
-    elif not hasattr(chat, "stream"):
-        raise OptionTypeError(f"ChatPanel needs a SessionManager or a Chat, not {type(chat).__name__!r}.")
+    made: Any = chat.create_chat() if _is_manager(chat) else _checked_chat(chat)
     chosen: PanelChat = made
     return chosen
 
 
-def _chats_of(chats: Iterable[PanelChat]) -> list[PanelChat]:
+def _chats_of(chat: PanelChat | PanelManager, chats: Iterable[PanelChat]) -> list[PanelChat]:
+    if not _is_manager(chat):
+        _checked_chat(chat)
+    if not isinstance(chats, Iterable):
+        raise OptionTypeError(f"chats must be a list of Chats, not {chats!r}.")
     shown = list(chats)
     if not shown:
         raise OptionValueError("ChatPanel has no chat to show: leave chats out, or give it one at least.")
-    for chat in shown:
-        if not hasattr(chat, "stream"):
-            raise OptionTypeError(f"chats must be Chats, and {chat!r} is a {type(chat).__name__}.")
+    for one in shown:
+        if not _is_chat(one):
+            raise OptionTypeError(f"chats must be Chats, and {one!r} is a {type(one).__name__}.")
     return shown
 
 
+def _checked_chat(chat: object) -> object:
+    if not _is_chat(chat):
+        raise OptionTypeError(
+            f"ChatPanel needs a SessionManager or a Chat, as from manager.create_chat(), not {type(chat).__name__!r}."
+        )
+    return chat
+
+
+def _is_manager(chat: object) -> bool:
+    return hasattr(chat, "create_chat")
+
+
+def _is_chat(chat: object) -> bool:
+    # Raw sessions stream, too, but have not what a panel does with a chat.
+    return hasattr(chat, "stream") and hasattr(chat, "_changed_options")
+
+
 def _checked_prompts(prompts: Sequence[str]) -> list[str]:
-    if isinstance(prompts, str) or not all(isinstance(prompt, str) for prompt in prompts):
+    if (
+        isinstance(prompts, str)
+        or not isinstance(prompts, Iterable)
+        or not all(isinstance(prompt, str) for prompt in prompts)
+    ):
         raise OptionTypeError(f"prompts must be a list of strings, not {prompts!r}.")
     return [prompt for prompt in prompts if prompt.strip()]
 

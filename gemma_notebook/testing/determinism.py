@@ -62,10 +62,11 @@ class Determinism:
 def deterministic(*, seed: int = 1) -> Determinism:
     """From here on every run gives the same: for the first cell of a regression notebook, or for ``with``.
 
-    Every session that is made is greedy and has the seed, whatever it asks for; ``reply.timing`` and the times of
-    ``manager.events`` are zero; ``random``, and NumPy's global generator if NumPy is loaded, are seeded. It holds
-    for the whole process, its threads included, until its end or that of the ``with`` block. Called again, as in a
-    cell that runs again, it takes the place of the call before; in a ``with`` block what held before comes back after it.
+    Every session that is made is greedy and has the seed, whatever it asks for; ``reply.timing`` is 0 s in all and
+    says nothing else, and the times of ``manager.events`` are zero; ``random``, and NumPy's global generator if NumPy is
+    loaded, are seeded. It holds for the whole process, its threads included, until its end or that of the ``with``
+    block. Called again, as in a cell that runs again, it takes the place of the call before; in a ``with`` block what
+    held before comes back after it.
 
     Raises:
         OptionTypeError, OptionValueError: ``seed`` cannot be a session's ``random_seed``.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -54,7 +55,6 @@ def new_notebook(kind: str, name: str, folder: str | os.PathLike[str] = ".") -> 
     except FileExistsError:
         raise GemmaNotebookError(f"{str(path)!r} is there already; give another name") from None
     except OSError as error:
-        raise GemmaNotebookError(
-            f"{str(path)!r} cannot be written ({error.strerror}); give another folder"
-        ) from None
+        remedy = "give a shorter title" if error.errno == errno.ENAMETOOLONG else "give another folder"
+        raise GemmaNotebookError(f"{str(path)!r} cannot be written ({error.strerror}); {remedy}") from None
     return path

@@ -79,6 +79,32 @@ def test_a_function_is_declared_by_its_signature_and_docstring(fake, manager):
     assert chat.options.tools == (add,)
 
 
+def test_the_first_paragraph_of_a_docstring_describes_the_function_and_no_more(fake, manager):
+    def look_up(city: str):
+        """
+        Look a city up, which may be
+        anywhere.
+
+        Slow on Mondays.
+
+        Args:
+            city: Its name.
+        """
+
+    def close_by():
+        """Say what is
+        close by.
+        """
+
+    manager.create_chat(tools=[look_up, close_by])
+    declared = [tool["function"] for tool in json.loads(fake.options("conversation", 1)["tools"])]
+    assert [tool["description"] for tool in declared] == [
+        "Look a city up, which may be anywhere.",
+        "Say what is close by.",
+    ]
+    assert declared[0]["parameters"]["properties"]["city"]["description"] == "Its name."
+
+
 def test_tool_choice_none_declares_nothing(fake, manager):
     fake.set(reply="No call.")
     chat = manager.create_chat(tools=[add], tool_choice="none")

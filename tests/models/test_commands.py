@@ -77,6 +77,8 @@ def test_no_line_of_help_is_wider_than_a_terminal(command: Command):
         (["models", "info", "no-such-model"], 3, "there is no model"),
         (["models", "info", "/nowhere.litertlm"], 3, "there is no model file"),
         (["models", "remove", "no-such-model", "--yes"], 3, "no model 'no-such-model' is installed"),
+        (["models", "remove", "no-such-model", "--yes"], 3, "`gemma-notebook models list --installed`"),
+        (["models", "remove", "tiny", "--yes"], 1, "'tiny' comes with the package"),
         (["models", "remove", "../etc", "--yes"], 2, "is no name for a model"),
         (["models", "path", "gemma3-1b"], 3, "is not on this machine"),
     ],

@@ -78,9 +78,15 @@ def test_without_matplotlib_the_plot_says_what_to_install(figures, monkeypatch):
 
 def test_a_manager_that_is_loaded_already_is_measured_and_left_open_without_a_handle(real_manager):
     figures = gn.benchmark(real_manager, rounds=1, prompt_tokens=16, output_tokens=4)
-    assert figures.memory_bytes is None
+    assert (figures.memory_bytes, figures.load_s) == (None, None)
+    assert "load" not in [name for name, *_ in figures.rows()]
     assert real_manager.handles.live == 0
     assert real_manager.create_chat().send("Hello").text
+
+
+def test_options_of_loading_are_refused_where_the_model_is_loaded_already(real_manager):
+    with pytest.raises(OptionTypeError, match="context_tokens is an option of loading"):
+        gn.benchmark(real_manager, context_tokens=512)
 
 
 def test_the_function_stays_a_function_whatever_was_imported_first():

@@ -238,4 +238,6 @@ def test_wrong_names_are_errors(tmp_path: Path):
         new_notebook("regression", "../..", tmp_path)
     with pytest.raises(OptionValueError, match="folder"):
         new_notebook("regression", "a", tmp_path / "nowhere")
+    with pytest.raises(GemmaNotebookError, match="shorter title"):
+        new_notebook("regression", "a" * 300, tmp_path)
     assert new_notebook("regression", "../up", tmp_path).parent == tmp_path

@@ -184,7 +184,9 @@ def test_a_panel_shows_the_chats_and_the_prompts_that_it_was_given(manager: Scri
     [
         ({"chats": []}, OptionValueError, "no chat to show"),
         ({"chats": ["tiny"]}, OptionTypeError, "'tiny' is a str"),
+        ({"chats": 5}, OptionTypeError, "list of Chats, not 5"),
         ({"prompts": "Hello"}, OptionTypeError, "list of strings"),
+        ({"prompts": 5}, OptionTypeError, "list of strings"),
         ({"prompts": [1]}, OptionTypeError, "list of strings"),
     ],
 )

@@ -422,6 +422,16 @@ def test_anything_else_is_refused_with_its_type() -> None:
         gn.ChatPanel("tiny")  # type: ignore[arg-type]
 
 
+def test_what_a_panel_of_several_chats_belongs_to_is_looked_at_too(chat: ScriptedChat) -> None:
+    with pytest.raises(OptionTypeError, match="not 'int'"):
+        gn.ChatPanel(5, chats=[chat])  # type: ignore[arg-type]
+
+
+def test_a_raw_session_is_refused_with_what_to_give_instead(real_manager: gn.SessionManager) -> None:
+    with pytest.raises(OptionTypeError, match=r"manager.create_chat\(\), not 'Session'"):
+        gn.ChatPanel(real_manager.create_session())  # type: ignore[arg-type]
+
+
 def test_the_text_form_is_the_same_in_every_run(
     open_panel: Callable[[Any], gn.ChatPanel], chat: ScriptedChat
 ) -> None:

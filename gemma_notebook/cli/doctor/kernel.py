@@ -88,7 +88,7 @@ def _conclusion(results: dict[str, dict[str, float | None]], version: str) -> Fi
         words = f"ipykernel {version}: in JupyterLab 4.4 and later Stop and Reset work while a cell runs"
         return Finding("kernel", "ok", words, facts={"ipykernel": version, "subshells": True})
     words = f"ipykernel {version}: Stop and Reset wait while a cell of yours runs"
-    advice = 'to stop a reply while a cell runs: python -m pip install "ipykernel>=7", and use JupyterLab 4.4 or later'
+    advice = 'to stop a reply while a cell runs: python -m pip install --upgrade "ipykernel>=7.4", and use JupyterLab 4.4 or later'
     return Finding("kernel", "note", words, advice, {"ipykernel": version, "subshells": lab is not None})
 
 

@@ -17,12 +17,16 @@ def command(names: tuple[str, ...], *, yes: bool) -> None:
 
     What is left of broken downloads of them goes, too.
     """
+    from gemma_notebook.errors import StoreError
     from gemma_notebook.models.catalogue import bytes_text
+    from gemma_notebook.models.resolve import TINY
     from gemma_notebook.models.store import Store
 
     store = Store()
     for name in names:
         model = store.find(name)
+        if model is None and name == TINY:
+            raise StoreError(f"{name!r} comes with the package, and goes with it")
         if model is not None and not yes:
             click.confirm(f"Delete {model.path} ({bytes_text(model.size_bytes)})?", abort=True)
         click.echo(f"removed {name}: {bytes_text(store.remove(name)) or 'nothing was left'} freed")
