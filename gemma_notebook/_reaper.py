@@ -69,11 +69,10 @@ def run_later(job: Callable[[], object]) -> None:
 def _close(forgotten: Closable, remedy: str) -> None:
     if forgotten.closed:
         return
-    what = repr(forgotten)
     try:
+        warnings.warn(f"{forgotten!r} was never closed; {remedy}", ResourceWarning, stacklevel=1)
+    finally:  # where warnings are errors, too
         forgotten.close()
-    finally:
-        warnings.warn(f"{what} was never closed; {remedy}", ResourceWarning, stacklevel=1)
 
 
 def _reap() -> None:

@@ -219,9 +219,7 @@ def benchmark(
             raise OptionValueError(f"{name} must be at least 1, not {value}")
     if isinstance(model, SessionManager):
         if options:
-            raise OptionTypeError(
-                f"{sorted(options)[0]} is an option of loading, and this model is loaded already"
-            )
+            raise OptionTypeError(f"{min(options)} is an option of loading, and this model is loaded already")
         return _measured(model, rounds, prompt_tokens, output_tokens, on_progress, None, None)
     if options.get("check", True) is True:  # not a part of loading it
         backend = usable_backend(model, options.get("backend", "auto"), options.get("context_tokens"))

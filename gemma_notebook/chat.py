@@ -60,6 +60,7 @@ class Chat(TableDisplay, Closable):
         context_policy: str = "trim",
         tool_policy: ToolPolicy | None = None,
         session: Session | None = None,
+        joined: Any = None,
     ) -> None:
         self.manager = manager
         self._own_lane = own_lane
@@ -73,7 +74,7 @@ class Chat(TableDisplay, Closable):
         self._line = Line()
         self._lock = threading.Lock()
         self._closed = False
-        self._session = self._set_up(session or self._new_session(self._as_tools_are_used(options)))
+        self._session = self._set_up(session or self._new_session(self._as_tools_are_used(options), joined))
 
     def __repr__(self) -> str:
         if self._closed:
@@ -238,21 +239,23 @@ class Chat(TableDisplay, Closable):
     ) -> AsyncReplyStream:
         if not session._tools:
             turn.ended = self._tell_watchers
+            start = partial(self._start, session, turn)
             return AsyncReplyStream(
-                turn, partial(_within, within, partial(self._start, session, turn)), session
+                turn, partial(_within, within, start), session, partial(session._announce, turn)
             )
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:  # read later, on whichever loop
             loop = None
         exchange = self._exchange(session, turn, loop)
-        return AsyncReplyStream(exchange, partial(_within, within, exchange.start), self)
+        return AsyncReplyStream(exchange, partial(_within, within, exchange.start), self, exchange.announce)
 
     def _start(self, session: Session, turn: Turn) -> None:
         try:
             self._check_constraint(session, turn)
         except BaseException:
             turn.finish_unstarted()
+            session._coming.discard(turn)
             raise
         session._start(turn)
 
@@ -289,23 +292,28 @@ class Chat(TableDisplay, Closable):
         Example:
             >>> chat.reset(system_instruction="Answer in upper case.", top_k=40)
         """
+        self._begin_reset(changes)()
+
+    def _begin_reset(self, changes: dict[str, Any]) -> Callable[[], None]:
+        """Begin a reset, which never waits: what was said, and is being sent, is to be forgotten. And the rest of it."""
         self._require_open()
-        options = self._changed_options(changes)
-        self._resets += 1  # before: from here on what was said is to be forgotten
+        options, session = self._changed_options(changes), self._session
+        self._resets += 1
+        session._forget_coming()
+        return partial(self._finish_reset, session, options, changed=bool(changes))
+
+    def _finish_reset(self, session: Session, options: SessionOptions, *, changed: bool) -> None:
         try:
-            if changes:
-                self._session._reset_to(options)
-            else:
-                self._session.reset()
+            session._reset(options if changed else None)
         except ClosedError:
-            if not self._session.closed:  # the engine is, or belongs to another process
+            if not session.closed:  # the engine is, or belongs to another process
                 raise
             self._replace_closed_session(options)
         self._tell_watchers()
 
     async def areset(self, **changes: Any) -> None:
         """:meth:`reset` without blocking the event loop."""
-        await in_thread(self.reset, **changes)
+        await in_thread(self._begin_reset(changes))
 
     def restore(self, messages: Iterable[Message]) -> None:
         """Forget what was said, and go on from ``messages``: a saved chat, or another branch of this one.
@@ -313,7 +321,8 @@ class Chat(TableDisplay, Closable):
         The model reads them with the next message that is sent.
 
         Args:
-            messages: The user's and the assistant's in turn, as :attr:`messages` gives them.
+            messages: The user's and the assistant's in turn, as :attr:`messages` gives them. A message without a reply
+                is shown and not read: chat templates want the two to alternate.
 
         Raises:
             ClosedError: The chat is closed, or a newer one took its place.
@@ -434,7 +443,7 @@ class Chat(TableDisplay, Closable):
             self._tell_watchers()
 
     def fork(self) -> Chat:
-        """A second chat, on a lane of its own, that goes on from where this one stands.
+        """A second chat, on a lane of its own, that goes on from where this one stands: after the last whole reply.
 
         Raises:
             SessionLimitError: ``max_sessions`` are open already.
@@ -615,9 +624,10 @@ class Chat(TableDisplay, Closable):
         """Have it called no more."""
         self._watchers.remove(changed)
 
-    def _new_session(self, options: SessionOptions) -> Session:
-        create = self.manager._open if self._own_lane else self.manager._create
-        return create(options)
+    def _new_session(self, options: SessionOptions, joined: Any = None) -> Session:
+        if self._own_lane:
+            return self.manager._open(options)
+        return self.manager._create(options, (self._policy, self._tool_policy), joined)
 
     def _set_up(self, session: Session) -> Session:
         session.context_policy = self._policy

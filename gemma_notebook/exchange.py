@@ -108,6 +108,8 @@ class Exchange:
         self._results: list[ToolResult] = []
         self._calls: Calls | None = None
         self._cancelled = False
+        self._before: Exchange | None = None
+        self._announced = False
         self._driving = threading.RLock()
         self._done = threading.Event()
 
@@ -116,15 +118,28 @@ class Exchange:
         """It has a reply or an error, and nothing more will come."""
         return self._done.is_set()
 
+    def announce(self) -> None:
+        """From here on a stop or a reset is meant for this exchange too, though a thread has yet to start it. Never waits."""
+        if not self._announced:
+            self._announced = True
+            self._turns[0].resets_before = self._session._resets
+            self._before = self._line.join(self)
+
     def start(self) -> None:
         """Wait for the exchange before and for the engine, and send. Raises as :meth:`Session.send`."""
         try:
-            before = self._line.join(self)
+            self.announce()
+            before, self._before = self._before, None
             while before is not None and not before.done and not self._cancelled:
                 self._line.require_free_loop()
                 before.drive()
+            first = self._turns[0]
+            if first.resets_before != self._session._resets:
+                self.finish_unstarted()
+                return
             if not self._cancelled:
-                self._turns[0] = self._prepare(self._turns[0])
+                self._turns[0] = self._prepare(first)
+                self._turns[0].resets_before = first.resets_before
             if self._cancelled:  # meanwhile
                 self._turns[0].cancel()
             self._session._start(self._turns[0])

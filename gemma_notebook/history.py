@@ -65,7 +65,8 @@ class History:
     @property
     def timings(self) -> tuple[Timing, ...]:
         """Those of the turns that were answered here."""
-        return tuple(turn.reply.timing for turn in self.turns if turn.reply is not None and not turn.restored)
+        answered = (turn for turn in self.all_turns if not turn.restored)
+        return tuple(turn.reply.timing for turn in answered if turn.reply is not None)
 
     # Finding
 

@@ -7,11 +7,11 @@ import gc
 import os
 import weakref
 
+from gemma_notebook._paths import expanded
 from gemma_notebook.engine import Engine, Library
-from gemma_notebook.errors import CacheDirectoryError, ModelLoadError, OptionTypeError
+from gemma_notebook.errors import CacheDirectoryError, ModelLoadError, OptionTypeError, OptionValueError
 from gemma_notebook.models.check import check_model_file
 from gemma_notebook.models.resolve import TINY, is_bundled, resolve_model
-from gemma_notebook.models.store import expanded
 from gemma_notebook.options import EngineOptions
 from gemma_notebook.sessions import SessionManager
 
@@ -74,6 +74,8 @@ def load(
         raise OptionTypeError(f"check must be True or False, not {check!r}")
     if cache_dir is not None and not isinstance(cache_dir, str | os.PathLike):
         raise OptionTypeError(f"cache_dir must be a path or None, not {cache_dir!r}")
+    if cache_dir is not None and not os.fspath(cache_dir):
+        raise OptionValueError("cache_dir is empty; give a directory, '.' for this one, or leave it out")
     options = EngineOptions(
         model_path=resolve_model(model),
         backend=backend,

@@ -7,7 +7,6 @@ Frozen and comparable: two sessions with equal options are the same request. A w
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gemma_notebook._determinism import with_fixed_options
+from gemma_notebook._paths import expanded
 from gemma_notebook.errors import ModelNotFoundError, OptionTypeError, OptionValueError
 
 __all__ = [
@@ -39,6 +39,8 @@ CONTEXT_POLICIES = ("trim", "error")
 # The engine takes these as C ints.
 _INT_MAX = 2**31 - 1
 SEEDS = _INT_MAX + 1
+# And these as C floats.
+_LARGEST_FLOAT = 3.4e38
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +231,7 @@ def _make_plain(options: Any) -> None:
 def _number(name: str, value: object, least: float, most: float | None) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise OptionTypeError(f"{name} must be a number, not {value!r}")
-    if not math.isfinite(value) or value < least or (most is not None and value > most):
+    if not abs(value) <= _LARGEST_FLOAT or value < least or (most is not None and value > most):
         upper = "" if most is None else f" and at most {most:g}"
         raise OptionValueError(
             f"{name}={value!r} is out of range; use a finite number of at least {least:g}{upper}"
@@ -255,7 +257,7 @@ def _tuple_of_callables(tools: object) -> tuple[Callable[..., Any], ...]:
 def _existing_file(name: str, value: object) -> Path:
     if not isinstance(value, str | os.PathLike):
         raise OptionTypeError(f"{name} must be a path, not {value!r}")
-    path = Path(value).expanduser()
+    path = expanded(value)
     if not path.is_file():
         raise ModelNotFoundError(f"{name}: there is no file {str(path)!r}; check the path")
     return path

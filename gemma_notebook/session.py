@@ -84,6 +84,8 @@ class Session(TableDisplay, Closable):
         self._closed = False
         self._resetting: Shared | None = None
         self._resetting_lock = threading.Lock()
+        self._resets = 0
+        self._coming: set[Turn] = set()  # to be sent, and not in the history yet
         self._attempt = 0
         self._replayed: Turn | None = None  # the last turn that the handle was created with
         self._holding = Holding()
@@ -208,14 +210,14 @@ class Session(TableDisplay, Closable):
         return self._astream(self._new_turn(message, max_output_tokens))
 
     def _astream(self, turn: Turn) -> AsyncReplyStream:
-        return AsyncReplyStream(turn, partial(self._start, turn), self)
+        return AsyncReplyStream(turn, partial(self._start, turn), self, partial(self._announce, turn))
 
     def stop(self) -> None:
         """Stop the reply that is being generated and those that wait. Returns at once; safe at any time.
 
         Other sessions are not touched. What had come of the reply stays in the history.
         """
-        for turn in self.turns:
+        for turn in (*self.turns, *tuple(self._coming)):
             turn.cancel()
 
     async def astop(self) -> None:
@@ -234,12 +236,16 @@ class Session(TableDisplay, Closable):
             ClosedError: The session is closed.
             EngineError: The engine refused the new handle.
         """
+        self._forget_coming()
+        self._reset()
+
+    def _reset(self, options: SessionOptions | None = None) -> None:
+        """:meth:`reset`, of what came before :meth:`_forget_coming`. One to other options joins none."""
+        if options is not None:
+            self._restart(keep=0, options=options, everything=True)
+            return
         while not self._reset_or_join():
             pass  # the one that was joined was interrupted (Ctrl-C), which is no answer for us
-
-    def _reset_to(self, options: SessionOptions) -> None:
-        """A reset to a chat with other options; it joins none."""
-        self._restart(keep=0, options=options, everything=True)
 
     def _reset_or_join(self) -> bool:
         self._require_open()
@@ -277,6 +283,10 @@ class Session(TableDisplay, Closable):
         """
         self._restart(keep=turns)
 
+    async def arewind(self, turns: int) -> None:
+        """:meth:`rewind` without blocking the event loop."""
+        await in_thread(self.rewind, turns)
+
     def restore(self, messages: Iterable[Message]) -> None:
         """Forget what was said, and go on from ``messages``, as from a saved chat or another branch.
 
@@ -284,7 +294,7 @@ class Session(TableDisplay, Closable):
 
         Args:
             messages: The user's and the assistant's in turn, as :attr:`messages` gives them; a reply may
-                be missing where there was none.
+                be missing where there was none, and the model then does not read the message either.
 
         Raises:
             ClosedError: The session is closed.
@@ -292,6 +302,7 @@ class Session(TableDisplay, Closable):
         """
         self._require_open()
         turns = turns_of(messages, self._engine)
+        self._forget_coming()
         self._restart(keep=0, then=turns, everything=True)
 
     async def arestore(self, messages: Iterable[Message]) -> None:
@@ -316,7 +327,7 @@ class Session(TableDisplay, Closable):
     # Ending
 
     def close(self) -> None:
-        """Cancel what runs, wait for its end, delete the handle. Idempotent; everything else then raises.
+        """Cancel what runs, wait for its end, delete the handle. Idempotent; everything but :meth:`stop` then raises.
 
         Raises:
             EngineError: The engine never ended the generation; the handle is given up.
@@ -429,14 +440,31 @@ class Session(TableDisplay, Closable):
         model = self._engine.model
         return tool_call_start(model.path) if self._tools and model.supports_tools else ""
 
+    def _announce(self, turn: Turn) -> None:
+        """From here on a stop or a reset is meant for this turn too, though a thread has yet to start it. Never waits."""
+        if turn.resets_before is None:
+            turn.resets_before = self._resets
+            self._coming.add(turn)
+
+    def _forget_coming(self) -> None:
+        """What was announced until now is part of what a reset forgets. Never waits."""
+        self._resets += 1
+
     def _start(self, turn: Turn) -> None:
         """Wait for the engine and send; afterwards the turn runs, or is done."""
+        try:
+            self._announce(turn)
+            self._send(turn)
+        finally:
+            self._coming.discard(turn)
+
+    def _send(self, turn: Turn) -> None:
         queue = self.manager._queue
         try:
             turn.read_attachments()
             with self._lock:
                 self._require_open()
-                if not self._history.take_in(turn):
+                if turn.resets_before != self._resets or not self._history.take_in(turn):
                     turn.finish_unstarted()
                     return
                 queue.join(turn)  # under the lock: the order of the turns is that in which they are answered
@@ -650,7 +678,7 @@ class Session(TableDisplay, Closable):
             system_message_json=system_json(instruction(system, self._tools) if prompted else system),
             messages_json=history_json(self.turns, keep_thinking=options.keep_thinking),
             tools_json=None if prompted else declarations_json(self._tools),
-            lora_path=str(options.lora_path) if options.lora_path else None,
+            lora_path=options.lora_path,
             temperature=options.temperature,
             random_seed=(options.random_seed + self._attempt) % SEEDS,
             top_k=options.top_k,

@@ -11,14 +11,16 @@ its handle is closed on the reaper's thread, with a ResourceWarning. The single-
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gc
+import inspect
 import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from gemma_notebook import _reaper
 from gemma_notebook._closing import Closable
@@ -47,7 +49,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Session", "SessionManager"]
 
+_Made = TypeVar("_Made")
+
 _WAIT_S = 0.1
+
+# How long a creation on an event loop waits for others that were begun with it.
+_TOGETHER_S = 0.5
 
 # How long a reload waits for each thing that the old engine still does before it gives that up.
 RELOAD_PATIENCE_S = 5.0
@@ -160,6 +167,10 @@ class SessionManager(TableDisplay, Closable):
             self._require_open()
         return len(self._engine.tokenize(encodable_text("text", text)))
 
+    async def acount_tokens(self, text: str) -> int:
+        """:meth:`count_tokens` without blocking the event loop: it waits where the engine makes a handle."""
+        return await in_thread(self.count_tokens, text)
+
     # The single-chat lane
 
     def create_session(
@@ -227,22 +238,25 @@ class SessionManager(TableDisplay, Closable):
             )
         )
 
-    async def acreate_session(self, **options: Any) -> Session:
+    async def acreate_session(self, *arguments: Any, **options: Any) -> Session:
         """:meth:`create_session` without blocking the event loop."""
-        return await in_thread(self.create_session, **options)
+        options = _named(arguments, options)
+        return await self._acreate(
+            options, (), lambda joined: self._create(self._checked(**options), joined=joined)
+        )
 
-    def open_session(self, **options: Any) -> Session:
+    def open_session(self, *arguments: Any, **options: Any) -> Session:
         """A session on a lane of its own, beside the others; options as :meth:`create_session`.
 
         Raises:
             SessionLimitError: ``max_sessions`` are open already.
             ClosedError, EngineError, UnsupportedError, ValueError, TypeError: As :meth:`create_session`.
         """
-        return self._open(self._checked(**options))
+        return self._open(self._checked(**_named(arguments, options)))
 
-    async def aopen_session(self, **options: Any) -> Session:
+    async def aopen_session(self, *arguments: Any, **options: Any) -> Session:
         """:meth:`open_session` without blocking the event loop."""
-        return await in_thread(self.open_session, **options)
+        return await in_thread(self.open_session, *arguments, **options)
 
     # Chats
 
@@ -292,9 +306,31 @@ class SessionManager(TableDisplay, Closable):
             tool_policy=ToolPolicy(tool_choice, max_tool_turns, approve_tool),
         )
 
-    async def acreate_chat(self, **options: Any) -> Chat:
+    async def acreate_chat(
+        self,
+        *,
+        context_policy: str = "trim",
+        tool_choice: str = "auto",
+        max_tool_turns: int = 8,
+        approve_tool: Callable[[ToolCall], Any] | None = None,
+        **options: Any,
+    ) -> Chat:
         """:meth:`create_chat` without blocking the event loop."""
-        return await in_thread(self.create_chat, **options)
+        from gemma_notebook.chat import Chat, ToolPolicy
+
+        policy = ToolPolicy(tool_choice, max_tool_turns, approve_tool)
+
+        def make(joined: _Joined | None) -> Chat:
+            return Chat(
+                self,
+                self._checked(**options),
+                own_lane=False,
+                context_policy=context_policy,
+                tool_policy=policy,
+                joined=joined,
+            )
+
+        return await self._acreate(options, (context_policy, policy), make)
 
     def open_chat(
         self,
@@ -435,17 +471,20 @@ class SessionManager(TableDisplay, Closable):
 
     # Inside
 
-    def _create(self, options: SessionOptions) -> Session:
+    def _create(
+        self, options: SessionOptions, use: tuple[Any, ...] = (), joined: _Joined | None = None
+    ) -> Session:
+        """The session of a creation: one that was joined already, or that is joined now.
+
+        Args:
+            options: The session's.
+            use: How the session will be used; who uses it otherwise has another one.
+            joined: What :meth:`_join_creation` gave.
+        """
         while True:
-            mine = _Creation(options)
+            mine, shared = joined or self._join_creation(options, use)
+            joined = None
             try:
-                with self._changed:
-                    self._wait_while("reloading")
-                    self._require_open()
-                    last = self._creations[-1] if self._creations else None
-                    shared = last if last is not None and last.options == options else None
-                    if shared is None:
-                        self._creations.append(mine)
                 if shared is None:
                     return self._create_first(mine)
             except BaseException as error:
@@ -458,6 +497,59 @@ class SessionManager(TableDisplay, Closable):
             if shared.session is not None:
                 return shared.session
             # Its maker was interrupted (Ctrl-C), which is no answer for us: try ourselves.
+
+    def _join_creation(self, options: SessionOptions, use: tuple[Any, ...]) -> _Joined:
+        """Take a place among the creations, and find the one before with whose result the caller is served as well."""
+        mine = _Creation(options, use)
+        try:
+            with self._changed:
+                self._wait_while("reloading")
+                self._require_open()
+                last = self._creations[-1] if self._creations else None
+                if last is not None and (last.options, last.use) == (options, use):
+                    return mine, last
+                self._creations.append(mine)
+                return mine, None
+        except BaseException:  # a Ctrl-C, when it stood in line
+            self._end_creation(mine)
+            mine.done.set()
+            raise
+
+    async def _acreate(
+        self, options: dict[str, Any], use: tuple[Any, ...], make: Callable[[_Joined | None], _Made]
+    ) -> _Made:
+        """Have something made on a thread, of a creation that is joined before: those that a ``gather`` begins share it."""
+        joined: _Joined | None = None
+        # Tools take their time to be read, and a reload its own.
+        if not options.get("tools") and self._state != "reloading":
+            joined = self._join_creation(self._checked(**options), use)
+        others_joined = threading.Event()
+        asyncio.get_running_loop().call_soon(others_joined.set)
+
+        def work() -> _Made:
+            others_joined.wait(_TOGETHER_S)  # no longer: what blocks the loop may wait for this
+            with self._ending(joined):
+                return make(joined)
+
+        try:
+            return await in_thread(work)
+        except RuntimeError:  # no thread could be had
+            with self._ending(joined):
+                raise
+
+    @contextlib.contextmanager
+    def _ending(self, joined: _Joined | None) -> Iterator[None]:
+        """See to it that a creation that was joined is over, also where nobody came to it."""
+        try:
+            yield
+        except BaseException as error:
+            if joined is not None and joined[0].session is None:
+                joined[0].error = joined[0].error or error
+            raise
+        finally:
+            if joined is not None:
+                self._end_creation(joined[0])
+                joined[0].done.set()
 
     def _create_first(self, creation: _Creation) -> Session:
         """Make the session that every caller of this creation gets, when it is its turn."""
@@ -579,10 +671,48 @@ class SessionManager(TableDisplay, Closable):
             raise ClosedError("this model is closed; load it again with gemma_notebook.load()")
 
 
+_SESSION_OPTIONS = inspect.signature(SessionManager.create_session).parameters
+
+
+def _named(arguments: tuple[Any, ...], options: dict[str, Any]) -> dict[str, Any]:
+    """Options by their names, those too that were given by their places in :meth:`SessionManager.create_session`."""
+    bound = inspect.signature(SessionManager.create_session).bind_partial(None, *arguments).arguments
+    twice = bound.keys() & options.keys()
+    if twice:
+        raise OptionTypeError(f"{min(twice)} is given twice, by its place and by its name")
+    return {name: value for name, value in bound.items() if name != "self"} | options
+
+
+def _show_options() -> None:
+    """Have ``?``, ``help`` and completion show the options that ``**options`` stands for."""
+    for name in ("open_session", "acreate_session", "aopen_session"):
+        verb = getattr(SessionManager, name)
+        verb.__signature__ = inspect.signature(verb).replace(parameters=[*_SESSION_OPTIONS.values()])
+    for name in ("create_chat", "open_chat", "acreate_chat", "aopen_chat"):
+        verb = getattr(SessionManager, name)
+        of_the_session = [
+            one.replace(kind=one.KEYWORD_ONLY) for one in _SESSION_OPTIONS.values() if one.name != "self"
+        ]
+        own = [*inspect.signature(SessionManager.open_chat).parameters.values()]
+        of_the_chat = [
+            one for one in own if one.kind is not one.VAR_KEYWORD and one.name not in _SESSION_OPTIONS
+        ]
+        shown = [_SESSION_OPTIONS["self"], *of_the_chat, *of_the_session]
+        verb.__signature__ = inspect.signature(verb).replace(parameters=shown)
+
+
+_show_options()
+
+
 class _Creation(Shared):
     """One creation on the single-chat lane."""
 
-    def __init__(self, options: SessionOptions) -> None:
+    def __init__(self, options: SessionOptions, use: tuple[Any, ...] = ()) -> None:
         super().__init__()
         self.options = options
+        self.use = use
         self.session: Session | None = None
+
+
+# A creation of one's own, and the one of somebody else with whose result one is served, if there is one.
+_Joined = tuple[_Creation, _Creation | None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from functools import partial
 from typing import Any, Protocol, Self
 
 from gemma_notebook import _reaper
@@ -32,6 +33,11 @@ class Source(Protocol):
     def drain(self) -> None: ...
 
     def finish_unstarted(self) -> None: ...
+
+
+def _bring_to_an_end(turn: Source) -> None:
+    turn.cancel()
+    turn.drain()
 
 
 class ReplyStream:
@@ -126,8 +132,7 @@ class ReplyStream:
             self._end()
 
     def _end(self) -> None:
-        self._turn.cancel()
-        self._turn.drain()
+        _bring_to_an_end(self._turn)
 
     def __enter__(self) -> Self:
         return self
@@ -136,23 +141,35 @@ class ReplyStream:
         self.close()
 
     def __del__(self) -> None:
-        # Forgotten without a loop. Only ask, and not from here: the garbage collector may run this inside
-        # any lock. The next turn, or close, sees it to its end.
+        # Forgotten without a loop. Not from here: the garbage collector may run this inside any lock.
         if not self._turn.done:
-            _reaper.run_later(self._turn.cancel)
+            _reaper.run_later(partial(_bring_to_an_end, self._turn))
 
 
 class AsyncReplyStream:
     """:class:`ReplyStream` for ``async for``. Never blocks the event loop, any loop.
 
-    The message is sent at the first ``async for`` step. Cancelling the task that reads cancels the
-    generation.
+    The message is sent at the first ``async for`` step. Leaving the loop early cancels the generation once the loop's
+    iterator is closed, which Python leaves to the garbage collector; leaving ``async with`` does so at once. Cancelling
+    the task that reads cancels the generation.
+
+    Example:
+        >>> async with chat.astream("Hello") as stream:
+        ...     async for delta in stream:
+        ...         print(delta.text, end="")
     """
 
-    def __init__(self, turn: Source, start: Callable[[], None], session: object = None) -> None:
+    def __init__(
+        self,
+        turn: Source,
+        start: Callable[[], None],
+        session: object = None,
+        announce: Callable[[], None] = lambda: None,
+    ) -> None:
         self._turn = turn
         self._session = session  # a session that nobody holds is closed, and this one is in use
         self._start: Callable[[], None] | None = start
+        self._announce = announce
         self._next = 0
 
     def __repr__(self) -> str:
@@ -161,6 +178,18 @@ class AsyncReplyStream:
 
     def __aiter__(self) -> AsyncIterator[Delta]:
         return self._iterate()
+
+    async def __anext__(self) -> Delta:
+        delta = await self._take()
+        if delta is None:
+            raise StopAsyncIteration
+        return delta
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
 
     async def _iterate(self) -> AsyncIterator[Delta]:
         try:
@@ -188,6 +217,7 @@ class AsyncReplyStream:
     async def _ensure_started(self) -> None:
         start, self._start = self._start, None
         if start is not None:
+            self._announce()  # a stop that comes before the thread does is meant for this message
             await self._cancelling(in_thread(start))
 
     async def _cancelling(self, step: Awaitable[Any]) -> None:

@@ -40,6 +40,7 @@ DEEPEST, DEEPEST_READ = 40, 100
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 _Decorator = Callable[[Callable[..., Any]], "Tool"]
+_LONGEST_TIMEOUT_S = 1e9  # what is longer has no end
 
 
 class Tool:
@@ -75,12 +76,18 @@ class Tool:
         self.name: str = _checked_name(
             name if name is not None else getattr(function, "__name__", ""), function
         )
+        if not isinstance(needs_approval, bool):
+            raise ToolError(
+                f"the tool {self.name!r} has needs_approval={needs_approval!r}; use True or False"
+            )
         self.needs_approval: bool = needs_approval
         if isinstance(timeout_s, bool) or not isinstance(timeout_s, int | float) or not timeout_s > 0:
             raise ToolError(
                 f"the tool {self.name!r} has timeout_s={timeout_s!r}; give it more than 0 seconds, as a number"
             )
-        self.timeout_s: float = timeout_s
+        self.timeout_s: float = min(timeout_s, _LONGEST_TIMEOUT_S)
+        if not isinstance(description, str | None):
+            raise ToolError(f"the tool {self.name!r} has description={description!r}; give it a text")
         said = _docstring(function)
         self.description: str = description if description is not None else _summary(said)
         self._arguments, schema, self._defaults = _arguments_adapter(self.name, function, said)

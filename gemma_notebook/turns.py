@@ -81,6 +81,7 @@ class Turn:
         self.parts = tuple(parts)
         self.attach: Callable[[], Sequence[dict[str, Any]]] | None = None
         self.ended: Callable[[], None] | None = None  # told when there is a reply; must not wait
+        self.resets_before: int | None = None  # how often the session had been reset when it was to be sent
         self.results = tuple(results)
         self.follows = follows
         self.response_format = response_format
@@ -350,7 +351,10 @@ class Turn:
             if error is None:
                 used, limit = self._context_before, self._context_limit
                 self.reply = Reply("", "cancelled", Usage(0, 0, used, limit), Timing(None, None, None, 0.0))
-            self._done.set()
+        self._end()
+
+    def _end(self) -> None:
+        self._done.set()
         if self.ended is not None:
             self.ended()
 
@@ -384,7 +388,7 @@ class Turn:
             self.error = error
         usage = Usage(self._prompt_tokens, 0, self._context_before, self._context_limit)
         self.reply = Reply(self.text, "cancelled", usage, Timing(None, None, None, 0.0))
-        self._done.set()
+        self._end()
 
     def _end_forked(self, generation: Generation) -> None:
         # Without the lock: a thread that held it at the fork does not exist here.
@@ -438,9 +442,7 @@ class Turn:
             trimmed_turns=self.trimmed_turns,
         )
         self.reply = reply
-        self._done.set()
-        if self.ended is not None:
-            self.ended()
+        self._end()
 
     def parse(self) -> None:
         """Read the reply as the value that it shall be, once. What does not fit is the turn's error from then on.

@@ -98,7 +98,7 @@ static void end_line(void)
     lines.line[lines.length++] = '\n';
     /* absl's FATAL, with its stack on the lines after it, and the C++ runtime's farewell. What is only kept
      * here dies with the process, and people would see a kernel that is gone without a word. */
-    if (starts_with("F#### #") || starts_with("libc++abi: ")) {
+    if (starts_with("F#### ##:##:#") || starts_with("libc++abi: ")) {
         lines.last_words = true;
     }
     if (lines.last_words) {

@@ -50,6 +50,22 @@ static gn_stream *registry;
 static uintptr_t last_id;
 static size_t streams_alive;
 
+static void lock_registry(void)
+{
+    pthread_mutex_lock(&registry_mutex);
+}
+
+static void unlock_registry(void)
+{
+    pthread_mutex_unlock(&registry_mutex);
+}
+
+/* A child that is forked while the engine's thread is in a callback would find the registry locked for ever. */
+__attribute__((constructor)) static void keep_registry_over_forks(void)
+{
+    (void)pthread_atfork(lock_registry, unlock_registry, unlock_registry);
+}
+
 static double now(void)
 {
     struct timespec time;

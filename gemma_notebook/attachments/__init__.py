@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 from collections.abc import Iterator, Sequence, ValuesView
@@ -10,6 +9,7 @@ from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any
 
+from gemma_notebook._paths import expanded
 from gemma_notebook.attachments import pictures, sounds
 from gemma_notebook.attachments.kinds import Kind, guess_kind, sniff
 from gemma_notebook.attachments.parts import ContentPart
@@ -138,9 +138,7 @@ def _of_path(given: str | os.PathLike[Any], place: str, takes: _Takes) -> Conten
         raise OptionValueError(
             f"{shown} is a data URL; attach the bytes that it holds: base64.b64decode(url.partition(',')[2])"
         )
-    path = Path(os.fsdecode(given))
-    with contextlib.suppress(RuntimeError):  # a home of nobody: then it is a name that begins with a tilde
-        path = path.expanduser()
+    path = expanded(os.fsdecode(given))
     takes.check(guess_kind(path.name), shown)
     try:
         if path.is_dir():

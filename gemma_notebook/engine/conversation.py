@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gemma_notebook.engine.handles import HandleLife, HandleState
@@ -29,9 +30,10 @@ TERMINAL_TIMEOUT_S = 120.0
 INSIST_S = 0.02
 
 # A generation that gives no token for this long has broken down, and is cancelled: a decode step takes far
-# less than a second. Before its first token it may have a long prompt to read on a slow machine.
+# less than a second. Before its first token it may have a long prompt to read on a slow machine, and a tool call is
+# silent until it is complete (measured: one chunk for 17 tokens), also after words that came before it.
 STALL_TIMEOUT_S = 120.0
-PREFILL_TIMEOUT_S = 900.0
+SILENCE_TIMEOUT_S = 900.0
 
 
 # Room for a rendering beside that for the message itself; one that needs more takes a second call.
@@ -49,7 +51,7 @@ class ConversationOptions:
     system_message_json: str | None = None
     messages_json: str | None = None
     extra_context_json: str | None = None
-    lora_path: str | None = None
+    lora_path: Path | None = None
     temperature: float = 0.8
     random_seed: int = 1
     top_k: int = 1
@@ -89,8 +91,10 @@ class Conversation:
         checkpoint_of: int | None = None,
         fresh: bool = True,
         constrained: bool = False,
+        has_tools: bool = False,
     ) -> None:
         self.constrained = constrained
+        self._has_tools = has_tools
         self._engine = engine
         self._pointer = pointer
         self._generation: Generation | None = None
@@ -130,8 +134,8 @@ class Conversation:
         generation = self._generation
         if generation is None or self._cancelled or not self._engine.in_this_process:
             return
-        begun = generation.stats.chunks > 0
-        if generation.silent_s < (STALL_TIMEOUT_S if begun else PREFILL_TIMEOUT_S):
+        speaks = generation.stats.chunks > 0 and not self._has_tools
+        if generation.silent_s < (STALL_TIMEOUT_S if speaks else SILENCE_TIMEOUT_S):
             return
         with self._life.lock:
             if self._generation is generation and not self._cancelled:
@@ -279,6 +283,7 @@ class Conversation:
                 checkpoint_of=self.number if checkpoint else None,
                 fresh=self._fresh,
                 constrained=self.constrained,
+                has_tools=self._has_tools,
             )
 
     def promote(self) -> None:
@@ -414,6 +419,10 @@ class Conversation:
             "the chat goes on with a new handle; if that does not answer, reload the model with manager.reload()",
             operation="close",
         )
+
+    def renew_lock(self) -> None:
+        """Have a new lock in a forked child."""
+        self._life.renew_lock()
 
     def give_up(self, why: str) -> None:
         """Leave the native handle as it is, for good: its engine answers no more. Idempotent."""

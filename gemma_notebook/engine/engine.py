@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import tempfile
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
@@ -82,7 +83,7 @@ class Engine:
         self.lock = threading.RLock()
         self._conversations: set[Conversation] = set()
         self._quiet = threading.Condition(self.lock)
-        self._wanting_quiet = 0
+        self._wanting_quiet: set[object] = set()
         self._constrains: dict[str, bool] = {}
         self._closing = False
         self._pid = os.getpid()
@@ -203,6 +204,7 @@ class Engine:
                 operation="create conversation",
                 detail="with its turns replayed" if options.messages_json else "",
                 constrained=options.constrained,
+                has_tools=options.tools_json is not None,
             )
 
     def _native_options(self, options: ConversationOptions, strings: CStrings) -> Any:
@@ -211,7 +213,7 @@ class Engine:
         native.messages_json = strings.text(options.messages_json)
         native.tools_json = strings.text(options.tools_json)
         native.extra_context_json = strings.text(options.extra_context_json)
-        native.lora_path = strings.text(options.lora_path)
+        native.lora_path = strings.path(options.lora_path) if options.lora_path else strings.text(None)
         native.has_sampler = 1
         native.sampler_type = _TOP_P
         native.top_k = options.top_k
@@ -300,14 +302,18 @@ class Engine:
         """A conversation that no session runs on, deleted at once; the lock is held all the while."""
         library, lib = self.library, self.library.lib
         error = library.new_error()
+        made: list[Any] = []
         with self.quiet():
-            conversation = lib.gn_conversation_create(library.api, self.require_open(), native, error)
-            if conversation == library.ffi.NULL:
-                raise library.engine_error(error, operation)
             try:
-                yield conversation
+                call_keeping(
+                    made, lib.gn_conversation_create, library.api, self.require_open(), native, error
+                )
+                if made[0] == library.ffi.NULL:
+                    raise library.engine_error(error, operation)
+                yield made[0]
             finally:
-                lib.gn_conversation_delete(library.api, conversation)
+                if made and made[0] != library.ffi.NULL:
+                    lib.gn_conversation_delete(library.api, made[0])
 
     def adopt(
         self,
@@ -318,6 +324,7 @@ class Engine:
         checkpoint_of: int | None = None,
         fresh: bool = True,
         constrained: bool = False,
+        has_tools: bool = False,
     ) -> Conversation:
         """The conversation that a function of the shim makes. The caller holds the engine's lock.
 
@@ -341,6 +348,7 @@ class Engine:
                 checkpoint_of=checkpoint_of,
                 fresh=fresh,
                 constrained=constrained,
+                has_tools=has_tools,
             )
             self._conversations.add(conversation)
             return conversation
@@ -354,21 +362,24 @@ class Engine:
     @contextlib.contextmanager
     def quiet(self) -> Iterator[None]:
         """The lock, at a moment when no conversation generates; the next generation begins after that."""
-        with self.lock:
-            self._wanting_quiet += 1
+        me = object()
         try:
+            self._wanting_quiet.add(me)
             while True:
                 with self.lock:
                     generation = next((g for one in self._conversations if (g := one.running)), None)
                     if generation is None or not self.in_this_process:
-                        yield
+                        try:
+                            yield
+                        finally:
+                            self._wanting_quiet.discard(me)
+                            self._quiet.notify_all()
                         return
                 if not generation.wait_end(WAIT_SLICE_S):
                     self._watch()
         finally:
-            with self.lock:
-                self._wanting_quiet -= 1
-                self._quiet.notify_all()
+            # Without the lock: a second Ctrl-C would end the wait for it, and nobody could ever send again.
+            self._wanting_quiet.discard(me)
 
     def _watch(self) -> None:
         for conversation in tuple(self._conversations):
@@ -376,7 +387,7 @@ class Engine:
 
     def wait_for_quiet_calls(self) -> None:
         """Let those go first who wait for :meth:`quiet`. The caller holds the lock, and generates nothing."""
-        while self._wanting_quiet:
+        while self._wanting_quiet and not self.closed:
             self._quiet.wait(WAIT_SLICE_S)
 
     def forget(self, conversation: Conversation) -> None:
@@ -505,10 +516,28 @@ class Engine:
         """False in a forked child."""
         return os.getpid() == self._pid
 
+    def renew_locks(self) -> None:
+        """Have new locks in a forked child, where those who hold the old ones do not exist."""
+        self.lock = threading.RLock()
+        self._quiet = threading.Condition(self.lock)
+        self._wanting_quiet = set()
+        self.ledger.renew_lock()
+        for conversation in tuple(self._conversations):
+            conversation.renew_lock()
+
 
 _open_engines: weakref.WeakSet[Engine] = weakref.WeakSet()
 # Long enough for a cancel to land, short enough that nobody takes the exit for a hang.
 _EXIT_TIMEOUT_S = 5.0
+
+
+def _renew_locks() -> None:
+    """In a forked child: a lock that another thread held at the fork would be held for ever."""
+    for engine in tuple(_open_engines):
+        engine.renew_locks()
+
+
+os.register_at_fork(after_in_child=_renew_locks)
 
 
 @atexit.register
@@ -557,9 +586,8 @@ def _check_cache_dir(options: EngineOptions) -> None:
         )
     try:
         # Asked by writing: os.access() says yes to root for a read-only file system.
-        probe = cache_dir / f".gemma_notebook-{os.getpid()}"
-        probe.touch()
-        probe.unlink()
+        with tempfile.TemporaryFile(dir=cache_dir, prefix=".gemma_notebook-"):
+            pass
     except OSError as error:
         raise CacheDirectoryError(
             f"cache_dir={str(cache_dir)!r} cannot be written ({error.strerror}); {remedy}", operation="load"

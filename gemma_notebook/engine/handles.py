@@ -46,6 +46,10 @@ class HandleLedger:
         self._checkpoints: dict[int, int] = {}  # and the handle that each is a clone of
         self._lost: set[int] = set()
 
+    def renew_lock(self) -> None:
+        """Have a new lock in a forked child."""
+        self._lock = threading.RLock()
+
     def created(self, detail: str = "") -> int:
         """Number and count a new handle that a session runs on."""
         with self._lock:
@@ -144,6 +148,15 @@ class HandleLife:
         self._checkpoint = None if checkpoint_of is None else ledger.checkpoint(checkpoint_of)
         self.number = ledger.created(detail) if checkpoint_of is None else checkpoint_of
 
+    def renew_lock(self) -> None:
+        """Have a new lock, and an event with one, in a forked child."""
+        self.lock = threading.RLock()
+        self._closed = threading.Event()
+        if self.state is HandleState.CLOSED:
+            self._closed.set()
+        elif self.state is HandleState.CLOSING:  # whoever closes it stayed behind
+            self.state = HandleState.SPENT
+
     def begin_generation(self) -> None:
         """OPEN → GENERATING.
 
@@ -195,8 +208,10 @@ class HandleLife:
                 self.state = HandleState.SPENT
 
     def end_close(self, *, lost: str = "") -> None:
-        """CLOSING → CLOSED: deleted or, with a reason in ``lost``, given up."""
+        """CLOSING → CLOSED: deleted or, with a reason in ``lost``, given up. Idempotent: it may be given up while it is closed."""
         with self.lock:
+            if self.state is HandleState.CLOSED:
+                return
             self.state = HandleState.CLOSED
             self.lost = lost
             if self._checkpoint is not None:

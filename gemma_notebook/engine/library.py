@@ -132,18 +132,33 @@ def find_library() -> Path:
     """
     override = os.environ.get(LIBRARY_VARIABLE)
     if override:
-        return Path(override)
+        return Path(override).absolute()  # a bare name is looked for among the system's libraries
     # Not imported: its ctypes binding would open the library a second time and is of no use here.
     spec = importlib.util.find_spec("litert_lm")
     if spec is None or spec.origin is None:
         raise LibraryLoadError(f"the engine package litert-lm-api is not installed; {_REMEDY}")
-    version = importlib.metadata.version("litert-lm-api")
+    try:
+        version = importlib.metadata.version("litert-lm-api")
+    except importlib.metadata.PackageNotFoundError:
+        raise LibraryLoadError(
+            f"there is an engine at {spec.origin}, and not from the package litert-lm-api, so that its version is not "
+            f"known; {_REMEDY}, or set {LIBRARY_VARIABLE} to a library of 0.18"
+        ) from None
     if not version.startswith("0.18."):
         raise LibraryLoadError(
             f"litert-lm-api {version} is installed, and its C interface is not the one of 0.18; {_REMEDY}"
         )
     name = "liblitert-lm.dylib" if sys.platform == "darwin" else "liblitert-lm.so"
     return Path(spec.origin).with_name(name)
+
+
+def _renew_lock() -> None:
+    """In a forked child: another thread that held it at the fork holds it for ever."""
+    global _libraries_lock  # noqa: PLW0603
+    _libraries_lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_renew_lock)
 
 
 def load_library(path: Path | None = None) -> Library:

@@ -21,9 +21,10 @@ from typing import Any
 
 import platformdirs
 
+from gemma_notebook._paths import expanded
 from gemma_notebook.engine.logs import LOGS_VARIABLE, STDERR
 from gemma_notebook.errors import ModelLoadError
-from gemma_notebook.models.store import HOME_VARIABLE, expanded
+from gemma_notebook.models.store import HOME_VARIABLE
 
 __all__ = ["check_model_file", "child_environment", "how_it_died", "verdict_files"]
 

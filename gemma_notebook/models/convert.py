@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gemma_notebook._paths import expanded
 from gemma_notebook.errors import ConversionError, ModelNotFoundError, OptionValueError, StoreError
 from gemma_notebook.models import sanity
 from gemma_notebook.models.environment import ConverterEnvironment
 from gemma_notebook.models.resolve import TINY
 from gemma_notebook.models.stages import Progress, Reporter, run_child
-from gemma_notebook.models.store import InstalledModel, Store, checked_name, expanded
+from gemma_notebook.models.store import InstalledModel, Store, checked_name
 
 __all__ = ["PRETRAINED", "WEIGHTS", "Job", "convert", "make"]
 

@@ -17,8 +17,9 @@ from pathlib import Path
 
 import platformdirs
 
+from gemma_notebook._paths import expanded
 from gemma_notebook.errors import ConversionError
-from gemma_notebook.models.store import HOME_VARIABLE, expanded
+from gemma_notebook.models.store import HOME_VARIABLE
 
 __all__ = ["PYTHON_VARIABLE", "ConverterEnvironment"]
 

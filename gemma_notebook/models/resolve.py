@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from gemma_notebook._paths import expanded
 from gemma_notebook.errors import (
     ModelLoadError,
     ModelNotFoundError,
@@ -12,7 +13,7 @@ from gemma_notebook.errors import (
     OptionTypeError,
     OptionValueError,
 )
-from gemma_notebook.models.store import SUFFIX, Store, checked_name, expanded
+from gemma_notebook.models.store import SUFFIX, Store, checked_name
 
 __all__ = ["TINY", "is_bundled", "resolve_model"]
 
@@ -30,10 +31,12 @@ def resolve_model(model: str | os.PathLike[str]) -> Path:
         ModelNotFoundError: There is no such file, and no such name. A ``FileNotFoundError``.
         ModelNotInstalledError: The catalogue knows the name; the message says how to fetch the model.
         ModelLoadError: It is a directory, empty, or cannot be read.
-        OptionTypeError: It is neither a string nor a path.
+        OptionTypeError, OptionValueError: It is neither a string nor a path, or empty.
     """
     if not isinstance(model, str | os.PathLike):
         raise OptionTypeError(f"model must be a path or a name such as {TINY!r}, not {model!r}")
+    if not os.fspath(model):
+        raise OptionValueError(f"model is empty; give a path, or a name such as {TINY!r}")
     if model == TINY:
         return _checked(_TINY_FILE)
     path = expanded(model)

@@ -25,6 +25,7 @@ from typing import Any
 
 import platformdirs
 
+from gemma_notebook._paths import expanded
 from gemma_notebook.errors import ModelNotFoundError, OptionValueError, StoreError
 
 __all__ = ["HOME_VARIABLE", "InstalledModel", "Store", "checked_name", "expanded"]
@@ -269,14 +270,6 @@ def _site_homes() -> tuple[Path, ...]:
     # Also where XDG_DATA_DIRS, which desktops set, leaves it out.
     usual = ["/usr/local/share/gemma_notebook"] if sys.platform.startswith("linux") else []
     return tuple(dict.fromkeys(Path(place) for place in (*listed, *usual)))
-
-
-def expanded(path: str | os.PathLike[str]) -> Path:
-    """The path with its ``~`` replaced; one that names no user is left as it is."""
-    try:
-        return Path(path).expanduser()
-    except RuntimeError:
-        return Path(path)
 
 
 def checked_name(name: str) -> str:

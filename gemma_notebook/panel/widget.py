@@ -126,8 +126,8 @@ class ChatPanel(anywidget.AnyWidget):
 
 
 def _chat_of(chat: PanelChat | PanelManager) -> PanelChat:
-    made: Any = chat.create_chat() if _is_manager(chat) else _checked_chat(chat)
-    chosen: PanelChat = made
+    given: Any = chat
+    chosen: PanelChat = given.create_chat() if _is_manager(chat) else _checked_chat(chat)
     return chosen
 
 
@@ -145,7 +145,7 @@ def _chats_of(chat: PanelChat | PanelManager, chats: Iterable[PanelChat]) -> lis
     return shown
 
 
-def _checked_chat(chat: object) -> object:
+def _checked_chat(chat: Any) -> Any:
     if not _is_chat(chat):
         raise OptionTypeError(
             f"ChatPanel needs a SessionManager or a Chat, as from manager.create_chat(), not {type(chat).__name__!r}."

@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from gemma_notebook._paths import expanded
 from gemma_notebook.errors import ExportError, ExportExistsError, OptionTypeError, OptionValueError
 from gemma_notebook.messages import (
     FinishReason,
@@ -301,8 +302,8 @@ def _messages(entry: Entry) -> Iterable[Message]:
 def _checked_path(path: object) -> Path:
     if not isinstance(path, str | os.PathLike):
         raise OptionTypeError(f"path must be a path, not {path!r}")
-    target = Path(path).expanduser()
-    if not target.name:
+    target = expanded(path)
+    if not target.name or "\0" in target.name:
         raise OptionValueError(f"path={str(path)!r} names no file; give one such as 'chat.md'")
     return target
 

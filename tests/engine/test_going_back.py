@@ -521,7 +521,7 @@ def test_a_creation_waits_for_a_reply_without_the_engine(fake, fake_manager, in_
     fake.set(gate="1", reply="one two three", serial="1")
     stream = talking.stream("Count.")
     creating = in_thread(fake_manager.create_session)
-    wait_until(lambda: fake_manager._engine._wanting_quiet == 1)
+    wait_until(lambda: len(fake_manager._engine._wanting_quiet) == 1)
     assert fake_manager.count_tokens("one two") == 2
     assert fake.count("conversation_create") == 1
     fake.let_go()
@@ -536,7 +536,7 @@ def test_a_creation_that_waits_goes_before_the_next_reply(fake, fake_manager, in
     sending = in_thread(next_one.send, "Count.")
     wait_until(lambda: fake_manager._queue._waiting)
     creating = in_thread(fake_manager.create_session)
-    wait_until(lambda: fake_manager._engine._wanting_quiet == 1)
+    wait_until(lambda: len(fake_manager._engine._wanting_quiet) == 1)
     talking.stop()
     creating.result(WAIT_S)
     log = native(fake, "create", "send")

@@ -193,3 +193,44 @@ def test_a_manager_whose_close_is_interrupted_can_be_closed_again(fake, fake_man
     assert fake.log[-1] == "engine_delete 1"
     with pytest.raises(ClosedError):
         fake_manager.create_session()
+
+
+def test_a_rendering_that_is_interrupted_leaves_no_conversation_behind(fake, fake_manager, interrupt_inside):
+    chat = fake_manager.create_chat()
+    interrupt_inside("conversation_create")
+    with pytest.raises(KeyboardInterrupt):
+        chat._session._engine.render(
+            chat._session._conversation_options(), '{"role": "user", "content": "Hello"}'
+        )
+    assert fake.count("live_conversations") == fake_manager.handles.live == 1
+
+
+def test_two_interrupts_of_who_waits_for_the_engine_keep_nobody_from_sending(
+    fake, fake_manager, in_thread, monkeypatch
+):
+    first, second = fake_manager.open_chat(), fake_manager.open_chat()
+    engine = fake_manager._engine
+    fake.set(gate="1", reply="one two")
+    stream = first.stream("Count.")
+
+    class Struck:
+        def __enter__(self):
+            raise KeyboardInterrupt  # the second one, while the lock is waited for
+
+        def __exit__(self, *_):
+            pass
+
+    def strike(_timeout_s):
+        monkeypatch.setattr(engine, "lock", Struck())
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(
+            stream._turn._generation, "wait_end", lambda timeout_s: timeout_s and strike(timeout_s)
+        )
+        with pytest.raises(KeyboardInterrupt):
+            fake_manager.open_chat()
+    monkeypatch.undo()
+    fake.let_go()
+    assert stream.reply.finish_reason == "stop"
+    assert in_thread(second.send, "Hello").result(WAIT_S).finish_reason == "stop"

@@ -13,7 +13,7 @@ from support import WAIT_S, threads_inside, wait_until
 
 import gemma_notebook as gn
 from gemma_notebook.engine import Conversation, ConversationOptions, load_library
-from gemma_notebook.errors import ClosedError, EngineError, SessionLimitError
+from gemma_notebook.errors import ClosedError, EngineError, OptionValueError, SessionLimitError
 from gemma_notebook.loading import open_manager
 from gemma_notebook.options import EngineOptions, SendOptions
 
@@ -77,6 +77,64 @@ def test_concurrent_equal_creates_share_the_error(fake, fake_manager, in_thread)
         assert error.code == 13
         assert "no memory left" in str(error)
     assert fake.count("conversation_create") == 1
+
+
+def test_creates_that_one_gather_begins_share_one_handle(fake_manager):
+    async def gather():
+        for created in range(1, 21):
+            made = await asyncio.gather(*(fake_manager.acreate_session() for _ in range(3)))
+            assert len(set(map(id, made))) == 1
+            assert not made[0].closed
+            assert fake_manager.handles.created == created
+        chats = await asyncio.gather(fake_manager.acreate_chat(), fake_manager.acreate_chat())
+        assert chats[0].session is chats[1].session
+
+    asyncio.run(gather())
+
+
+def test_an_async_create_that_is_cancelled_or_refused_blocks_no_other(fake_manager):
+    async def begin_and_cancel():
+        task = asyncio.create_task(fake_manager.acreate_session())
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        with pytest.raises(OptionValueError):
+            await fake_manager.acreate_chat(context_policy="forget")
+        return await fake_manager.acreate_session()
+
+    assert not asyncio.run(begin_and_cancel()).closed
+    assert not fake_manager._creations
+
+
+def test_a_blocking_create_or_close_on_the_loop_waits_for_no_async_create_for_ever(make_fake_manager):
+    async def begin_and_block(then):
+        manager = make_fake_manager()
+        task = asyncio.create_task(manager.acreate_session(temperature=0.5))
+        await asyncio.sleep(0)
+        then(manager)
+        return await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(begin_and_block(lambda manager: manager.create_session()))
+    asyncio.run(begin_and_block(lambda manager: manager.close()))
+
+
+def test_concurrent_creates_of_chats_that_differ_in_the_chats_options_share_nothing(
+    fake, fake_manager, in_thread
+):
+    fake.set(hold_conversation_create="1")
+    strict = in_thread(fake_manager.create_chat, context_policy="error")
+    fake.wait("conversation_create", 1)
+    others = [
+        in_thread(fake_manager.create_chat),
+        in_thread(fake_manager.create_chat, tool_choice="none"),
+        in_thread(fake_manager.create_session),
+    ]
+    wait_until(lambda: len(fake_manager._creations) == 4)
+    fake.set(hold_conversation_create=None)
+    sessions = [one.result(WAIT_S) for one in (strict, *others)]
+    assert len({id(getattr(one, "session", one)) for one in sessions}) == 4
+    assert strict.result().session.context_policy == "error"
 
 
 def test_concurrent_different_creates_queue_and_share_nothing(fake, fake_manager, in_thread):
@@ -680,3 +738,96 @@ def test_a_close_leaves_what_has_come_to_the_reader(fake, make_fake_manager):
     fake.wait("token", 2)
     conversation.close()
     assert b"one" in b"".join(generation.take(0))
+
+
+@pytest.fixture
+def slow_threads(monkeypatch):
+    """Threads for async verbs that begin only when they are let go."""
+    from gemma_notebook import _threads
+
+    let_go = threading.Event()
+
+    class Slow(threading.Thread):
+        def run(self):
+            assert let_go.wait(WAIT_S)
+            super().run()
+
+    monkeypatch.setattr(_threads.threading, "Thread", Slow)
+    yield let_go
+    let_go.set()
+
+
+@pytest.mark.parametrize("tools", [False, True])
+def test_a_stop_right_after_an_asend_stops_it_though_its_thread_has_not_begun(
+    fake, fake_manager, slow_threads, tools
+):
+    fake.set(info_supports_function_calling=1)
+    chat = fake_manager.create_chat(tools=[print_nothing] if tools else ())
+
+    async def send_and_stop():
+        sending = asyncio.create_task(chat.asend("Count."))
+        await asyncio.sleep(0)
+        chat.stop()
+        slow_threads.set()
+        return await sending
+
+    assert asyncio.run(send_and_stop()).finish_reason == "cancelled"
+    assert [message.text for message in chat.messages] == ["Count.", ""]
+    assert fake.count("conversation_send_message_stream") == 0
+
+
+@pytest.mark.parametrize("tools", [False, True])
+def test_a_reset_right_after_an_asend_forgets_it_though_its_thread_has_not_begun(
+    fake, fake_manager, slow_threads, tools
+):
+    fake.set(info_supports_function_calling=1)
+    chat = fake_manager.create_chat(tools=[print_nothing] if tools else ())
+
+    async def send_and_reset():
+        sending = asyncio.create_task(chat.asend("Count."))
+        await asyncio.sleep(0)
+        chat.reset()
+        slow_threads.set()
+        reply = await sending
+        return reply, await chat.asend("Hello")
+
+    forgotten, answered = asyncio.run(send_and_reset())
+    assert (forgotten.finish_reason, answered.finish_reason) == ("cancelled", "stop")
+    assert [message.role for message in chat.messages] == ["user", "assistant"]
+    assert fake.count("conversation_send_message_stream") == 1
+
+
+def print_nothing() -> str:
+    """Print nothing."""
+    return ""
+
+
+def test_a_stream_that_is_forgotten_is_recorded_as_cancelled_without_another_send(fake, fake_manager):
+    chat = fake_manager.create_chat()
+    fake.set(gate="1", reply="one two three")
+    stream = chat.stream("Count.")
+    fake.allow(1)
+    next(stream)
+    del stream
+    wait_until(lambda: chat.messages[-1].finish_reason == "cancelled")
+    assert kinds(fake_manager, "cancelled", "ended") == [("cancelled", 1), ("ended", 1)]
+    assert len(chat.metrics) == 1
+    fake.let_go()
+
+
+def test_leaving_an_async_stream_stops_it_and_anext_reads_one_step(fake, fake_manager):
+    chat = fake_manager.create_chat()
+    fake.set(gate="1", reply="one two three")
+
+    async def read_one():
+        async with chat.astream("Count.") as stream:
+            fake.allow(1)
+            first = await anext(stream)
+        with pytest.raises(StopAsyncIteration):
+            while True:
+                await anext(stream)
+        return first
+
+    assert asyncio.run(read_one()).text == "one"
+    assert chat.messages[-1].finish_reason == "cancelled"
+    fake.let_go()

@@ -7,7 +7,9 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
+from unittest import mock
 
 import filelock
 import pytest
@@ -291,3 +293,35 @@ def test_loading_prints_nothing(model):
 def test_loading_by_a_relative_path_works(model, monkeypatch):
     monkeypatch.chdir(model.parent)
     gn.load(Path(model.name), check=False).close()
+
+
+def test_two_loads_into_one_cache_directory_at_once_do_not_meet(tmp_path):
+    from gemma_notebook.engine.engine import _check_cache_dir
+    from gemma_notebook.options import EngineOptions
+
+    options = EngineOptions(tmp_path / "model.litertlm", cache_dir=tmp_path)
+    loads = [
+        threading.Thread(target=lambda: [_check_cache_dir(options) for _ in range(100)]) for _ in range(3)
+    ]
+    failed = []
+    with mock.patch.object(threading, "excepthook", failed.append):
+        for load in loads:
+            load.start()
+        for load in loads:
+            load.join()
+    assert failed == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_engine_of_another_package_is_told_by_its_place(monkeypatch):
+    from gemma_notebook.engine import library
+
+    def missing(name):
+        raise library.importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.delenv(library.LIBRARY_VARIABLE, raising=False)
+    monkeypatch.setattr(library.importlib.metadata, "version", missing)
+    with pytest.raises(LibraryLoadError, match="not from the package litert-lm-api"):
+        library.find_library()
+    monkeypatch.setenv(library.LIBRARY_VARIABLE, "liblitert-lm.so")
+    assert library.find_library().is_absolute()

@@ -158,3 +158,52 @@ def test_chatting_needs_no_jupyter():
         "assert not loaded, loaded"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_a_forked_child_waits_for_no_lock_that_another_thread_of_its_parent_holds(fake_engine_path, tmp_path):
+    model = tmp_path / "stub.litertlm"
+    model.write_bytes(b"the stub reads nothing")
+    script = f"""
+import sys, os, threading
+sys.path.insert(0, {str(Path(__file__).parents[1])!r})
+import fake_engine, gemma_notebook as gn
+from gemma_notebook.engine import library
+fake = fake_engine.FakeEngine({str(fake_engine_path)!r})
+manager = gn.load({str(model)!r}, backend="cpu", check=False)
+chat = manager.create_chat()
+conversation = chat.session._holding.conversation
+fake.set(hold_engine_tokenize="1")
+threading.Thread(target=manager.count_tokens, args=("x",), daemon=True).start()
+fake.wait("engine_tokenize", 1)
+held, let_go = threading.Event(), threading.Event()
+
+def hold():
+    with library._libraries_lock, manager._engine.ledger._lock, conversation._life.lock:
+        held.set()
+        let_go.wait()
+
+threading.Thread(target=hold, daemon=True).start()
+held.wait()
+child = os.fork()
+if child == 0:
+    for use in (lambda: manager.count_tokens("x"), lambda: chat.send("x"), chat.reset):
+        try:
+            use()
+        except gn.errors.ClosedError as error:
+            assert "forked" in str(error), error
+        else:
+            os._exit(1)
+    library.load_library(fake.library)
+    manager.close()
+    os._exit(7)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+let_go.set()
+fake.set(hold_engine_tokenize=None)
+assert chat.send("Hello").text
+"""
+    subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "GEMMA_NOTEBOOK_ENGINE_LIBRARY": str(fake_engine_path)},
+        timeout=60,
+        check=True,
+    )

@@ -31,7 +31,7 @@ sys.path.insert(0, {TESTS!r})
 import fake_engine, gemma_notebook as gn
 from gemma_notebook import sessions
 from gemma_notebook.engine import conversation
-conversation.TERMINAL_TIMEOUT_S = conversation.STALL_TIMEOUT_S = conversation.PREFILL_TIMEOUT_S = 0.3
+conversation.TERMINAL_TIMEOUT_S = conversation.STALL_TIMEOUT_S = conversation.SILENCE_TIMEOUT_S = 0.3
 sessions.RELOAD_PATIENCE_S = 0.3
 fake = fake_engine.FakeEngine({str(library)!r})
 
@@ -214,6 +214,26 @@ def test_a_long_prefill_is_no_standstill(fake, fake_manager, in_thread, monkeypa
     assert sending.result(WAIT_S).finish_reason == "stop"
 
 
+def test_the_silence_of_a_tool_call_is_no_standstill_also_after_words(
+    fake, make_fake_manager, in_thread, monkeypatch
+):
+    from gemma_notebook.engine import conversation
+
+    def look_up(word: str) -> str:
+        """Look a word up."""
+        return word
+
+    monkeypatch.setattr(conversation, "STALL_TIMEOUT_S", 0.0)
+    fake.set(gate="1", reply="one two", info_supports_function_calling=1)
+    session = make_fake_manager().create_session(tools=[look_up])
+    sending = in_thread(session.send, "Count.")
+    fake.allow(1)
+    wait_until(lambda: session.turns and session.turns[0].deltas)
+    session._holding.conversation.watch()
+    fake.let_go()
+    assert sending.result(WAIT_S).finish_reason == "stop"
+
+
 def test_a_reply_without_an_end_is_given_up_and_a_reload_brings_the_chat_back(fake_engine_path, tmp_path):
     told = run(
         fake_engine_path,
@@ -264,3 +284,39 @@ def test_a_call_that_never_returns_does_not_keep_a_reload_from_its_work(fake_man
     for conversation in left:  # the stub counts what nobody will ever delete
         library.lib.gn_conversation_delete(library.api, conversation)
     library.lib.gn_engine_delete(library.api, pointer)
+
+
+def test_a_handle_that_is_given_up_while_it_is_closed_is_counted_once(fake_engine_path, tmp_path):
+    script = """
+import threading
+chat = manager.open_chat()
+for words in ("one", "two", "three"):
+    chat.send(words)
+fake.set(hold_engine_tokenize="1")
+held = threading.Thread(target=manager._engine.tokenize, args=("x",))
+held.start()
+fake.wait("engine_tokenize", fake.count("engine_tokenize") or 1)
+closing = threading.Thread(target=lambda: print(failure(chat.session.close)))
+closing.start()
+while not any(one.state.value == "closing" for one in tuple(manager._engine._conversations)):
+    pass
+manager.reload()
+fake.set(hold_engine_tokenize=None)
+held.join()
+closing.join()
+print(manager.handles, [event.kind for event in manager.events].count("closed"))
+"""
+    told = run(fake_engine_path, tmp_path / "stub.litertlm", script)
+    assert told[-1] == "HandleCounts(created=1, closed=1, live=0, checkpoints=0) 1"
+
+
+def test_watchers_are_told_of_a_reply_that_is_given_up(fake_engine_path, tmp_path):
+    script = """
+chat = manager.open_chat()
+told = []
+chat._watch(lambda: told.append(chat.session.turns[-1].done))
+fake.set(never_finish="1")
+print("lost" in failure(chat.send, "Hello"))
+print(told)
+"""
+    assert run(fake_engine_path, tmp_path / "stub.litertlm", script) == ["True", "[True]"]

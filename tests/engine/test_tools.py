@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import threading
 from dataclasses import dataclass
 
@@ -103,6 +104,20 @@ def test_the_first_paragraph_of_a_docstring_describes_the_function_and_no_more(f
         "Say what is close by.",
     ]
     assert declared[0]["parameters"]["properties"]["city"]["description"] == "Its name."
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"needs_approval": "no"}, "needs_approval='no'; use True or False"),
+        ({"description": 5}, "description=5; give it a text"),
+        ({"timeout_s": -1}, "timeout_s=-1"),
+    ],
+)
+def test_what_a_tool_cannot_be_told_is_refused_when_it_is_made(options, words):
+    with pytest.raises(ToolError, match=re.escape(words)):
+        gn.tool(add, **options)
+    assert gn.tool(add, timeout_s=10**400).timeout_s == 1e9
 
 
 def test_tool_choice_none_declares_nothing(fake, manager):

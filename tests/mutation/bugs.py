@@ -622,7 +622,7 @@ BUGS = (
     bug(
         "a prefill is taken for a standstill",
         CONVERSATION,
-        "(STALL_TIMEOUT_S if begun else PREFILL_TIMEOUT_S)",
+        "(STALL_TIMEOUT_S if speaks else SILENCE_TIMEOUT_S)",
         "STALL_TIMEOUT_S",
     ),
     bug(

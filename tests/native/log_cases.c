@@ -127,7 +127,8 @@ CASE(what_others_print_is_left_alone)
 
 static void say_last_words(void)
 {
-    print("E0000 00:00:1795532824.1   11288 a.cc:1] an error" RECORD "FIRST F1 F0000 is no fatal line");
+    print("E0000 00:00:1795532824.1   11288 a.cc:1] an error" RECORD "FIRST F1 F0000 is no fatal line" RECORD
+          "F1234 5 begins none either");
     print("F0000 00:00:1795532824.2   11288 darts.h:9] failed to build" RECORD "    @ 0x1  start");
     abort();
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import pickle
 
 import numpy as np
@@ -45,6 +47,9 @@ def test_equal_options_are_the_same_request():
         ({"tools": [3]}, TypeError, "cannot be called"),
         ({"lora_path": "/nowhere.lora"}, FileNotFoundError, "/nowhere.lora"),
         ({"lora_path": 3}, TypeError, "lora_path must be a path"),
+        ({"lora_path": "~nobody-of-that-name/x.lora"}, FileNotFoundError, "~nobody-of-that-name"),
+        ({"temperature": 10**400}, ValueError, "temperature=1000"),
+        ({"temperature": 1e39}, ValueError, r"temperature=1e\+39"),
         ({"temprature": 1}, TypeError, "unknown option 'temprature'; the options are temperature"),
     ],
 )
@@ -90,12 +95,45 @@ def test_every_public_name_is_there_and_documented():
 def test_every_sync_verb_has_its_async_twin():
     for kind, verbs in {
         gn.Chat: ("send", "stream", "stop", "reset", "undo", "regenerate", "edit", "fork", "export", "close"),
-        gn.Session: ("send", "stream", "stop", "reset", "close"),
-        gn.SessionManager: ("create_session", "open_session", "create_chat", "open_chat", "close"),
+        gn.Session: ("send", "stream", "stop", "reset", "rewind", "restore", "close"),
+        gn.SessionManager: (
+            "create_session",
+            "open_session",
+            "create_chat",
+            "open_chat",
+            "count_tokens",
+            "close",
+        ),
     }.items():
         for verb in verbs:
             assert callable(getattr(kind, verb))
             assert callable(getattr(kind, f"a{verb}"))
+
+
+def test_the_options_of_every_verb_that_makes_a_chat_or_session_can_be_seen():
+    for name in ("create_session", "open_session", "create_chat", "open_chat"):
+        for verb in (name, f"a{name}"):
+            shown = inspect.signature(getattr(gn.SessionManager, verb)).parameters
+            assert shown["temperature"].default == 0.8
+            assert ("context_policy" in shown) == name.endswith("chat")
+
+
+def test_options_by_their_places_are_the_same_on_every_lane(fake_manager):
+    async def open_one():
+        return await fake_manager.aopen_session(0.5, 7), await fake_manager.acreate_session(0.5, 7)
+
+    for session in (fake_manager.open_session(0.5, 7), *asyncio.run(open_one())):
+        assert (session.options.temperature, session.options.random_seed) == (0.5, 7)
+        session.close()
+    with pytest.raises(TypeError, match="temperature is given twice"):
+        fake_manager.open_session(0.5, temperature=0.5)
+
+
+def test_an_empty_path_is_not_this_directory():
+    with pytest.raises(errors.OptionValueError, match="model is empty"):
+        gn.load("")
+    with pytest.raises(errors.OptionValueError, match="cache_dir is empty"):
+        gn.load(cache_dir="")
 
 
 def test_reprs_carry_no_address_and_no_timing(fake_manager):

@@ -298,6 +298,8 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path):
         ("chat.md", "pdf", OptionValueError),
         ("chat.md", "", OptionValueError),
         (".", None, OptionValueError),
+        ("a\0b.md", None, OptionValueError),
+        ("~nobody-of-that-name/chat.md", None, ExportError),
         (3, None, OptionTypeError),
         (None, None, OptionTypeError),
     ],
