@@ -115,7 +115,7 @@ GEMMA_ENV = GEMMA_NOTEBOOK_TEST_MODEL=$(GEMMA) GEMMA_NOTEBOOK_TEST_CACHE=$(abspa
 BENCH_ARGS ?=
 
 gemma-model: build
-	@$(BIN)/gemma-notebook models path $(GEMMA) $(if $(filter gemma3-270m,$(GEMMA)),2>/dev/null || $(BIN)/gemma-notebook models build $(GEMMA))
+	@$(BIN)/gemma-notebook models path $(GEMMA) >/dev/null $(if $(filter gemma3-270m,$(GEMMA)),2>&1 || $(BIN)/gemma-notebook models build $(GEMMA))
 	@mkdir -p $(GEMMA_CACHE)
 
 test-gemma: gemma-model $(VENV)/.test-installed ## the lifecycle with a real Gemma, which it builds first: half an hour

@@ -27,6 +27,8 @@ EXCHANGE, CALLING, PROMPTED, QUEUE = "exchange.py", "calling.py", "prompted.py",
 ENGINE, CONVERSATION = "engine/engine.py", "engine/conversation.py"
 HANDLES, STREAM = "engine/handles.py", "engine/stream.py"
 
+_SHARED = "last is not None and (last.options, last.use) == (options, use)"
+
 BUGS = (
     # Creating
     bug(
@@ -43,8 +45,14 @@ BUGS = (
             previous.close()
 """,
     ),
-    bug("concurrent equal creates are not shared", SESSIONS, "last.options == options else", "False else"),
-    bug("concurrent different creates are shared", SESSIONS, "last.options == options else", "True else"),
+    bug("concurrent equal creates are not shared", SESSIONS, _SHARED, "False"),
+    bug("concurrent different creates are shared", SESSIONS, _SHARED, "last is not None"),
+    bug(
+        "chats that differ in what is the chat's share a creation",
+        SESSIONS,
+        _SHARED,
+        "last is not None and last.options == options",
+    ),
     bug(
         "the guard of a creation is not cleared on failure",
         SESSIONS,
@@ -221,14 +229,20 @@ BUGS = (
     bug(
         "a stop stops whatever the engine runs",
         SESSION,
-        """        for turn in self.turns:
-            turn.cancel()
-
-    async def astop""",
-        """        for turn in filter(None, [*self.turns, self.manager._queue._active]):
-            turn.cancel()
-
-    async def astop""",
+        "        for turn in (*self.turns, *tuple(self._coming)):\n",
+        "        for turn in filter(None, [*self.turns, *self._coming, self.manager._queue._active]):\n",
+    ),
+    bug(
+        "a stop misses what has yet to begin",
+        SESSION,
+        "        for turn in (*self.turns, *tuple(self._coming)):\n",
+        "        for turn in self.turns:\n",
+    ),
+    bug(
+        "a reset misses what has yet to begin",
+        SESSION,
+        "turn.resets_before != self._resets or not self._history.take_in(turn)",
+        "not self._history.take_in(turn)",
     ),
     bug(
         "a late cancel spends the handle",
@@ -346,25 +360,19 @@ BUGS = (
     bug(
         "leaving the loop does not cancel",
         STREAMS,
-        """        self._turn.cancel()
-        self._turn.drain()
-""",
-        """        self._turn.drain()
-""",
+        "    turn.cancel()\n    turn.drain()\n",
+        "    turn.drain()\n",
     ),
     bug(
         "leaving the loop does not wait for the end",
         STREAMS,
-        """        self._turn.cancel()
-        self._turn.drain()
-""",
-        """        self._turn.cancel()
-""",
+        "    turn.cancel()\n    turn.drain()\n",
+        "    turn.cancel()\n",
     ),
     bug(
         "a forgotten stream decodes on",
         STREAMS,
-        "            _reaper.run_later(self._turn.cancel)\n",
+        "            _reaper.run_later(partial(_bring_to_an_end, self._turn))\n",
         "            pass\n",
     ),
     bug(
@@ -716,8 +724,8 @@ BUGS = (
     bug(
         "the next message does not wait for the tools",
         EXCHANGE,
-        "            before = self._line.join(self)\n",
-        "            self._line.join(self)\n            before = None\n",
+        "            self._before = self._line.join(self)\n",
+        "            self._line.join(self)\n",
     ),
     bug(
         "a denied tool is called",
