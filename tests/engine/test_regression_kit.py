@@ -36,7 +36,7 @@ def test_a_chat_forgets_and_others_are_left_alone(real_manager: gn.SessionManage
 def test_a_reset_that_keeps_the_turns_is_caught(
     real_manager: gn.SessionManager, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(Session, "reset", lambda self: self._restart(keep=len(self.turns)))
+    monkeypatch.setattr(Session, "_reset", lambda self, options: self._restart(keep=len(self.turns)))
     with pytest.raises(AssertionError, match="remembers after its reset.*Ada"):
         assert_forgets(real_manager, NAME, ASK)
 
