@@ -152,7 +152,7 @@ class SessionManager(TableDisplay, Closable):
 
     @property
     def events(self) -> HandleEvents:
-        """What happened to the native handles, in order; the latest 4,096. A tuple, shown as a table."""
+        """What happened to the native handles, in order; the latest 16,384. A tuple, shown as a table."""
         return HandleEvents(self._engine.ledger.events)
 
     def count_tokens(self, text: str) -> int:

@@ -17,8 +17,8 @@ from gemma_notebook.messages import HandleCounts, HandleEvent, HandleEventKind, 
 
 __all__ = ["HandleLedger", "HandleLife", "HandleState"]
 
-# Enough for a long day of chatting; the counts are exact whatever falls off the front of the list.
-_EVENTS_KEPT = 4096
+# Enough for thousands of resets, 3 MB at most; the counts are exact whatever falls off the front of the list.
+_EVENTS_KEPT = 16_384
 
 
 class HandleState(enum.Enum):
