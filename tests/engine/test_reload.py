@@ -306,8 +306,10 @@ held.join()
 closing.join()
 print(manager.handles, [event.kind for event in manager.events].count("closed"))
 """
-    told = run(fake_engine_path, tmp_path / "stub.litertlm", script)
-    assert told[-1] == "HandleCounts(created=1, closed=1, live=0, checkpoints=0) 1"
+    assert run(fake_engine_path, tmp_path / "stub.litertlm", script) == [
+        "None",
+        "HandleCounts(created=1, closed=1, live=0, checkpoints=0) 1",
+    ]
 
 
 def test_watchers_are_told_of_a_reply_that_is_given_up(fake_engine_path, tmp_path):
