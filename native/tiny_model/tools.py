@@ -389,9 +389,9 @@ def toolbox(rng: random.Random, held_out: bool = False, most: int = 5, sisters: 
 
 
 def _sister(tool: Tool, rng: random.Random, wide: bool) -> Tool:
-    """Make a tool that shares its noun with another, or like it tells something of something."""
+    """Make a tool that shares its noun with another."""
     if not tool.invented:
-        return (_getter if rng.random() < 0.5 else invented_tool)(rng, held_out=False, wide=wide)
+        return invented_tool(rng, wide=wide)
     verb, noun = _word(rng, tool_words.VERBS, held_out=False, wide=wide), tool.requests[0].split()[-1]
     description = rng.choice((f"{verb.capitalize()} the {noun}.", f"{verb.capitalize()} a {noun}.", ""))
     return Tool(f"{verb}_{noun}", description, (), (f"{verb} the {noun}",), {}, invented=True)

@@ -336,7 +336,7 @@ def any_name(rng: random.Random, held_out: bool = False) -> str:
         elif kind < 0.90:
             name = mutated_name(rng)
         elif kind < 0.93:
-            return rare_name(rng, held_out)
+            name = rng.choice(ACCENTED_NAMES)
         elif kind < 0.96:
             name = f"{rng.choice(OTHER_NAMES)} {rng.choice((spoken_name, mutated_name))(rng)}"
         elif kind < 0.98:
