@@ -7,6 +7,9 @@ from collections.abc import Callable
 import pytest
 from c_programs import BUILDS, CASES
 
+# The first case of a build waits for the compiler.
+pytestmark = pytest.mark.timeout(400)
+
 
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("build", BUILDS)
