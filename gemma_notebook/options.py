@@ -7,6 +7,7 @@ Frozen and comparable: two sessions with equal options are the same request. A w
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Literal
 
+from gemma_notebook._cgroups import cpu_quotas
 from gemma_notebook._determinism import with_fixed_options
 from gemma_notebook._paths import expanded
 from gemma_notebook.errors import ModelNotFoundError, OptionTypeError, OptionValueError
@@ -159,7 +161,7 @@ class SendOptions:
 
 
 def usable_cores() -> int:
-    """Cores that this process may use: its CPU affinity and, on Linux, its cgroup's quota.
+    """Cores that this process may use: its CPU affinity and, on Linux, the quotas of its cgroups.
 
     The engine's own default is made for larger machines: with Gemma 270M on 2 cores it decoded 34.6
     tokens/s by default and 41.7 with two threads.
@@ -168,13 +170,7 @@ def usable_cores() -> int:
         cores = len(os.sched_getaffinity(0))
     except AttributeError:  # macOS
         cores = os.cpu_count() or 1
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
-        if quota != "max":
-            cores = min(cores, max(1, int(quota) // int(period)))
-    except (OSError, ValueError):
-        pass
-    return max(1, cores)
+    return max(1, math.floor(min((cores, *cpu_quotas()))))
 
 
 def encodable_text(name: str, value: object) -> str:

@@ -5,14 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 from dataclasses import dataclass
-from pathlib import Path
 
+from gemma_notebook._cgroups import memory_limits
 from gemma_notebook.models.store import Store
 
 __all__ = ["Machine"]
-
-# cgroup v2 and v1: a container's own limit, which is what the kernel kills by.
-_CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +34,7 @@ class Machine:
 
 
 def _memory_bytes() -> int | None:
-    limits = []
+    limits = [*memory_limits()]
     with contextlib.suppress(OSError, ValueError):
         limits.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    for path in _CGROUP_LIMITS:
-        try:
-            limits.append(int(path.read_text(encoding="ascii")))
-        except (OSError, ValueError):  # "max", or no such file
-            continue
     return min(limits, default=None)

@@ -145,7 +145,8 @@ def test_what_does_not_fit_says_why():
 def test_the_memory_of_a_container_is_its_limit(monkeypatch, tmp_path: Path):
     limit = tmp_path / "memory.max"
     limit.write_text("1000000\n")
-    monkeypatch.setattr("gemma_notebook.models.machine._CGROUP_LIMITS", (limit,))
+    monkeypatch.setattr("gemma_notebook._cgroups._ROOT", tmp_path)
+    monkeypatch.setattr("gemma_notebook._cgroups._OWN_GROUPS", tmp_path / "not in sight")
     assert Machine.here(Store()).memory_bytes == 1_000_000
     assert not gn.models()["gemma3-1b"].fits
     limit.write_text("max\n")
