@@ -75,7 +75,7 @@ system-tools:
 test: test-js test-python test-notebooks test-browser ## everything, setting up what it needs
 
 test-js: $(STATIC) system-tools ## the panel's TypeScript
-	cd js && npm test
+	cd js && CHROMIUM=$$(command -v chromium) npm test
 
 test-python: build $(VENV)/.test-installed $(KERNELS) system-tools ## the shim, the engine, sessions, kernels, the wheel
 	$(PYTEST) tests --ignore=tests/browser --ignore=tests/bench --ignore=tests/soak --ignore=tests/gemma

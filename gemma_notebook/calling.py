@@ -88,13 +88,16 @@ class Calls:
         self._stopped = False
         self._pending = [_Pending(call) for call in calls]
         self._told: list[ToolResult] = []
-        context = contextvars.copy_context() if context is None else context.copy()
-        context.run(inside_a_tool.set, (*context.get(inside_a_tool, ()), self))
+        self._context = contextvars.copy_context() if context is None else context.copy()
+        self._context.run(inside_a_tool.set, (*self._context.get(inside_a_tool, ()), self))
+
+    def begin(self) -> None:
+        """Carry them out; call it once. Whoever has to know of them before a tool runs knows by then."""
         for place, pending in enumerate(self._pending):
             if place >= MOST_CALLS:
                 self._fail(pending, f"not called: {MOST_CALLS} calls at once are the most")
                 continue
-            own = context.copy()
+            own = self._context.copy()
             name = f"gemma_notebook tool {pending.call.name}"
             threading.Thread(target=own.run, args=(self._carry_out, pending), name=name, daemon=True).start()
 

@@ -74,7 +74,7 @@ class Chat(TableDisplay, Closable):
         self._line = Line()
         self._lock = threading.Lock()
         self._closed = False
-        self._session = self._set_up(session or self._new_session(self._as_tools_are_used(options), joined))
+        self._session = self._set_up(session or self._new_session(self._first_options(options), joined))
 
     def __repr__(self) -> str:
         if self._closed:
@@ -121,6 +121,11 @@ class Chat(TableDisplay, Closable):
         :meth:`transcript` has.
         """
         return self._session.messages
+
+    @property
+    def _all_messages(self) -> tuple[Message, ...]:
+        """The messages so far, those that were dropped to make room first. Never waits."""
+        return tuple(message for turn in self._session.all_turns for message in turn.messages)
 
     @property
     def context(self) -> Context:
@@ -390,7 +395,7 @@ class Chat(TableDisplay, Closable):
 
     async def aregenerate(self, *, max_output_tokens: int | None = None) -> Reply:
         """:meth:`regenerate` without blocking the event loop."""
-        session = self._before_again(max_output_tokens)
+        session = self._before_again(max_output_tokens, blocking=False)
         said = session._history.last_said
         turn = self._turn_like(session, said, said.message, max_output_tokens)
         return await self._astream(session, turn, within=self._taken_back(session, said, again=True)).areply()
@@ -417,15 +422,17 @@ class Chat(TableDisplay, Closable):
 
     async def aedit(self, index: int, message: str, *, max_output_tokens: int | None = None) -> Reply:
         """:meth:`edit` without blocking the event loop."""
-        session = self._before_again(max_output_tokens)
+        session = self._before_again(max_output_tokens, blocking=False)
         said = session._history.said_at(index)
         turn = self._turn_like(session, said, message, max_output_tokens)
         return await self._astream(session, turn, within=self._taken_back(session, said)).areply()
 
-    def _before_again(self, max_output_tokens: int | None) -> Session:
+    def _before_again(self, max_output_tokens: int | None, *, blocking: bool = True) -> Session:
         """The session. Raises for what cannot be sent, before anything is forgotten for it."""
         SendOptions(max_output_tokens=max_output_tokens)
         self._line.require_outside()
+        if blocking:
+            self._line.require_free_loop()
         return self._usable_session()
 
     @contextlib.contextmanager
@@ -449,7 +456,9 @@ class Chat(TableDisplay, Closable):
             SessionLimitError: ``max_sessions`` are open already.
         """
         parent = self._usable_session()
-        turns, dropped = [turn for turn in parent.turns if turn.done], parent.dropped_turns
+        under_way = self._line.said
+        turns = [turn for turn in parent.turns if turn.done and turn.first not in under_way]
+        dropped = parent.dropped_turns
         # Copies: a turn that is stopped in one of the two goes on in the other.
         session = self.manager._open(parent.options, copies_of(turns), lambda: parent._clone(turns))
         session._history.dropped = tuple(turn for turn in dropped if turn not in turns)
@@ -559,20 +568,22 @@ class Chat(TableDisplay, Closable):
         if wanted is not None and session._tools:
             raise UnsupportedError(
                 "response_format and tools do not go together: a reply that is held to a format cannot call. "
-                "Ask in two steps: with the tools first, then in another chat without them, which goes on from here "
-                "after other_chat.restore(chat.messages)"
+                "Ask in two steps: with the tools first, then in a chat of manager.open_chat(), without them, which goes on "
+                "from here after other_chat.restore(chat.messages)"
             )
         parts = self._parts(attachments) if _are_given(attachments) else ()
         return session, session._new_turn(message, max_output_tokens, parts=parts, response_format=wanted)
 
     def _turn_like(self, session: Session, said: Turn, message: str, max_output_tokens: int | None) -> Turn:
         """A turn with what was sent with another one."""
-        return session._new_turn(
+        turn = session._new_turn(
             message,
             max_output_tokens or said.options.max_output_tokens,
             parts=said.parts,
-            response_format=said.response_format,
+            response_format=None if session._tools else said.response_format,  # of a chat that was restored
         )
+        turn.trimmed_turns = said.trimmed_turns  # they stay dropped
+        return turn
 
     def _check_constraint(self, session: Session, turn: Turn) -> None:
         """Raise where the engine would break off a reply that is held to a format. May wait for the engine."""
@@ -641,13 +652,16 @@ class Chat(TableDisplay, Closable):
             changes = {"thinking_token_budget": None, "keep_thinking": False, **changes}
         return self._as_tools_are_used(self.manager._checked(**{**self.options.as_keywords(), **changes}))
 
-    def _as_tools_are_used(self, options: SessionOptions) -> SessionOptions:
-        choice = self._tool_policy.choice
-        if choice == "required" and not options.tools:
+    def _first_options(self, options: SessionOptions) -> SessionOptions:
+        """Of a new chat. One that is reset to no tools has nothing to call until it has some again."""
+        if self._tool_policy.choice == "required" and not options.tools:
             raise OptionValueError(
                 "tool_choice='required' without tools leaves nothing to call; give tools=[…], or leave tool_choice out"
             )
-        return replace(options, tools=()) if choice == "none" else options
+        return self._as_tools_are_used(options)
+
+    def _as_tools_are_used(self, options: SessionOptions) -> SessionOptions:
+        return replace(options, tools=()) if self._tool_policy.choice == "none" else options
 
     def _replace_closed_session(self, options: SessionOptions) -> None:
         with self._lock:
@@ -665,8 +679,8 @@ class Chat(TableDisplay, Closable):
             raise ClosedError("this chat's session was closed; reset the chat to begin again")
         if self._session.closed:
             raise ClosedError(
-                "a newer chat took this one's place on the single-chat lane; reset this chat to take it back, "
-                "or use manager.open_chat() to keep several"
+                "a newer chat took this one's place on the single-chat lane; chat.reset() takes it back and forgets what was "
+                "said (chat.messages has it before that, for chat.restore()), and manager.open_chat() keeps several"
             )
         return self._session
 

@@ -24,6 +24,7 @@ from gemma_notebook.errors import (
     ToolError,
 )
 from gemma_notebook.messages import Delta, Reply, Timing, ToolCall, ToolOutcome, ToolResult, Usage
+from gemma_notebook.room import results_do_not_fit
 from gemma_notebook.session import Session
 from gemma_notebook.turns import Turn
 
@@ -250,6 +251,7 @@ class Exchange:
                 context=self._context,
             )
             self._calls = calls
+            calls.begin()
             if self._cancelled:  # meanwhile
                 calls.stop()
 
@@ -280,18 +282,21 @@ class Exchange:
 
     def _send_what_fits(self, asked: Turn, results: list[ToolResult]) -> None:
         """Send the results, the longest of them shortened to an error until the message fits into the context."""
-        by_length = sorted(range(len(results)), key=lambda place: len(json.dumps(results[place].value)))
+        lengths = {place: len(json.dumps(result.value)) for place, result in enumerate(results)}
+        too_long = "the result is too long for the context"
+        # An error in the place of a result that is shorter yet makes no room.
+        shortest = len(json.dumps(answered(results[0].call, too_long, "error").value))
+        by_length = sorted((place for place in lengths if lengths[place] > shortest), key=lengths.__getitem__)
         while True:
             try:
                 self._send(asked, results, again=not by_length)
                 return
             except ContextFullError as error:
                 if not by_length:
-                    raise
-                why = f"the result is too long for the context ({error.needed_tokens} tokens)"
+                    raise results_do_not_fit(error) from error
                 place = by_length.pop()
                 longest = results[place]
-                results[place] = shorter = answered(longest.call, why, "error")
+                results[place] = shorter = answered(longest.call, too_long, "error")
                 self._results = [one for one in self._results if one is not longest]
                 self._tell([shorter])  # that is what the model is told
 
@@ -367,7 +372,10 @@ class Line:
             ToolError: The caller is one.
         """
         if any(calls.owner is self and calls.results is None for calls in inside_a_tool.get()):
-            raise ToolError("a tool cannot send to the chat that called it; use another chat")
+            raise ToolError(
+                "a tool cannot send to the chat that called it; use another chat, made with manager.open_chat() (one of "
+                "create_chat() would take its place)"
+            )
 
     def require_free_loop(self) -> None:
         """Raise where the caller blocks the event loop that a tool, or a question about one, in an exchange before needs.
@@ -384,8 +392,14 @@ class Line:
         if any(one is not None and one.waits_for(loop) for one in calls):
             raise ToolError(
                 "an asend or astream of this chat still waits for a tool on this event loop, which a blocking send would "
-                "hold up; await that first, or use asend"
+                "hold up; await that first, or use asend (aregenerate, aedit)"
             )
+
+    @property
+    def said(self) -> tuple[Turn, ...]:
+        """The turns whose messages are being answered, or wait for that."""
+        with self._lock:
+            return tuple(one._turns[0] for one in self._pending if not one.done)
 
     @property
     def busy(self) -> bool:

@@ -45,8 +45,8 @@ class ResponseFormat:
             OptionTypeError: It is something else.
             OptionValueError: It is no schema, or no expression.
         """
-        if wanted is None:
-            return None
+        if wanted is None or isinstance(wanted, cls):
+            return wanted
         if isinstance(wanted, Mapping):
             return cls("json_schema", _schema_json(wanted), json.loads)
         if isinstance(wanted, re.Pattern):

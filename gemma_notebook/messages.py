@@ -162,6 +162,19 @@ class ToolResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """What was asked of a reply with its message.
+
+    Attributes:
+        max_output_tokens: A limit for the reply, in tokens; None for the chat's.
+        response_format: What the reply was to be, as ``send`` takes it.
+    """
+
+    max_output_tokens: int | None = None
+    response_format: Any = None
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """One message of a chat.
 
@@ -174,6 +187,8 @@ class Message:
         tool_results: What came of them, for the role ``"tool"``.
         parts: The images and sounds that went with a user's message, as the engine takes them:
             ``{"type": "image", "blob": "…"}``, the file's content in Base64.
+        asked: What was asked of the reply to a user's message, where that was anything, for when it is answered again. In no
+            export, and not compared.
     """
 
     role: Role
@@ -183,6 +198,7 @@ class Message:
     tool_calls: tuple[ToolCall, ...] = field(default=(), repr=False)
     tool_results: tuple[ToolResult, ...] = field(default=(), repr=False)
     parts: tuple[dict[str, Any], ...] = field(default=(), repr=False)
+    asked: Asked | None = field(default=None, repr=False, compare=False)
 
     def _repr_markdown_(self) -> str:
         note = _NOTES.get(self.finish_reason or "")

@@ -195,7 +195,7 @@ def _turns(messages: Iterable[Message], model: ModelInfo, tokens_in: Callable[[s
         if message.role == "user":
             check_message(message.text)
             _check_parts(f"messages[{place}]", message, model)
-            turns.append(Turn.of_the_past(message.text, None, parts=message.parts))
+            turns.append(Turn.of_the_past(message.text, None, parts=message.parts, asked=message.asked))
         elif message.role == "tool" and [one.call for one in message.tool_results] == list(asked) and asked:
             turns.append(
                 Turn.of_the_past("", None, results=message.tool_results, follows=last, prompted=prompted)
@@ -213,6 +213,7 @@ def _turns(messages: Iterable[Message], model: ModelInfo, tokens_in: Callable[[s
                 follows=last.follows,
                 parts=last.parts,
                 prompted=prompted,
+                asked=last.asked,
             )
         else:
             raise OptionValueError(

@@ -11,7 +11,7 @@ from gemma_notebook.errors import ContextFullError
 from gemma_notebook.messages import Usage
 from gemma_notebook.turns import Turn
 
-__all__ = ["context_full", "media_tokens", "reply_reserve", "turns_to_drop"]
+__all__ = ["context_full", "media_tokens", "reply_reserve", "results_do_not_fit", "turns_to_drop"]
 
 # What the models have for an image (Gemma 4 up to 280 unless told otherwise, Gemma 3 and 3n 256) and for a second of
 # sound (Gemma 4 25, Gemma 3n 6), and the bytes of that second as it is sent. (read)
@@ -67,11 +67,32 @@ def context_full(needed: int, reserve: int, used: int, limit: int, *, droppable:
 
     With ``droppable`` turns before it another policy would make room.
     """
-    hint = "shorten it, reset, or use a chat made with context_policy='trim'" if droppable else "shorten it"
+    advice = (
+        "nothing was sent: shorten it"
+        if used + reserve < limit
+        else "nothing was sent, and nothing shorter would fit"
+    )
+    if droppable:
+        undo = "undo() the last turn, reset(), or use a chat made with context_policy='trim'"
+        advice += f", {undo}" if used + reserve < limit else f": {undo}"
+    elif used + reserve >= limit:
+        advice += " beside the system instruction and the tools: shorten these, or load the model with more context_tokens"
     return ContextFullError(
         f"the message needs {needed} tokens ({reserve} of them for the reply) and {used} of the context's "
-        f"{limit} are in use; nothing was sent: {hint}",
+        f"{limit} are in use; {advice}",
         needed_tokens=needed,
         context_tokens=used,
         context_limit=limit,
+    )
+
+
+def results_do_not_fit(error: ContextFullError) -> ContextFullError:
+    """The error for results of tools that do not fit, where ``error`` says so of them as of a message."""
+    return ContextFullError(
+        f"the tools were called, and what came of it needs {error.needed_tokens} tokens with the reply, beside the "
+        f"{error.context_tokens} of the context's {error.context_limit} that are in use; the model was not told: undo() takes the "
+        "message back, and not what the tools did; reset() begins anew; more context_tokens or shorter results make room",
+        needed_tokens=error.needed_tokens,
+        context_tokens=error.context_tokens,
+        context_limit=error.context_limit,
     )

@@ -8,10 +8,9 @@ holds the manager's condition or the engine's lock, and a Stop takes none of the
 from __future__ import annotations
 
 import contextlib
-import json
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -19,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 from gemma_notebook._closing import Closable
 from gemma_notebook._shared import Shared
 from gemma_notebook._threads import in_thread
+from gemma_notebook.conversations import Conversations
 from gemma_notebook.displays import Table, TableDisplay
-from gemma_notebook.engine import Conversation, ConversationOptions, Engine, HandleState
+from gemma_notebook.engine import Conversation, Engine
 from gemma_notebook.errors import (
     ClosedError,
     EngineError,
@@ -30,26 +30,19 @@ from gemma_notebook.errors import (
 )
 from gemma_notebook.formats import ResponseFormat
 from gemma_notebook.history import History, TakenBack
-from gemma_notebook.holding import Holding
 from gemma_notebook.messages import Context, Message, Reply, Timing, ToolResult
-from gemma_notebook.models.container import tool_call_start
-from gemma_notebook.options import SEEDS, ContextPolicy, SendOptions, SessionOptions
-from gemma_notebook.prompted import calls_format, instruction
-from gemma_notebook.prompts import check_message, history_json, system_json, turn_json, turns_of
+from gemma_notebook.options import ContextPolicy, SendOptions, SessionOptions
+from gemma_notebook.prompted import calls_format
+from gemma_notebook.prompts import check_message, turn_json, turns_of
 from gemma_notebook.rendering import Rendered, rendered
-from gemma_notebook.room import context_full, media_tokens, reply_reserve, turns_to_drop
 from gemma_notebook.streams import AsyncReplyStream, ReplyStream
-from gemma_notebook.tools import declarations_json, jsonable, tools_of
+from gemma_notebook.tools import Tool, jsonable
 from gemma_notebook.turns import Turn
 
 if TYPE_CHECKING:
     from gemma_notebook.sessions import SessionManager
 
 __all__ = ["Session"]
-
-
-# For chat templates that write the thoughts of earlier turns only then, as the bundled model's does.
-_KEEPS = json.dumps({"keep_thinking": True})
 
 
 class Session(TableDisplay, Closable):
@@ -74,23 +67,24 @@ class Session(TableDisplay, Closable):
         begin: Callable[[], Conversation | None] | None = None,
     ) -> None:
         self.manager = manager
-        self.options = options
         self.context_policy: ContextPolicy = "error"
         self.keeps_checkpoints = False
-        self._tools = tools_of(options)
         self._lock = threading.RLock()
         self._history = History(history)
+        self._conversations = Conversations(lambda: manager._engine, options, self._history)
+        self._holding = self._conversations.holding
         self._closing = False
         self._closed = False
         self._resetting: Shared | None = None
         self._resetting_lock = threading.Lock()
         self._resets = 0
         self._coming: set[Turn] = set()  # to be sent, and not in the history yet
-        self._attempt = 0
-        self._replayed: Turn | None = None  # the last turn that the handle was created with
-        self._holding = Holding()
         self._forgotten: weakref.finalize[..., Session] | None = None
-        self._holding.conversation = (begin and begin()) or self._create_conversation()
+        begun = None if begin is None else begin()
+        if begun is None:
+            self._conversations.create()
+        else:
+            self._holding.conversation = begun
 
     def __repr__(self) -> str:
         if self._closed:
@@ -113,6 +107,15 @@ class Session(TableDisplay, Closable):
     def closed(self) -> bool:
         """It was closed, or superseded by a newer session on the single-chat lane."""
         return self._closed or self._closing
+
+    @property
+    def options(self) -> SessionOptions:
+        """The options that its handles are created with."""
+        return self._conversations.options
+
+    @property
+    def _tools(self) -> dict[str, Tool]:
+        return self._conversations.tools
 
     @property
     def _engine(self) -> Engine:
@@ -379,7 +382,7 @@ class Session(TableDisplay, Closable):
             max_output_tokens=options.max_output_tokens or self.options.max_output_tokens,
             parts=parts,
             response_format=response_format,
-            prompted=self._prompted and response_format is None,
+            prompted=self._conversations.prompted and response_format is None,
         )
 
     def _new_results(self, results: Sequence[ToolResult]) -> Turn:
@@ -414,7 +417,7 @@ class Session(TableDisplay, Closable):
             options,
             max_output_tokens=turn._max_output_tokens,
             parts=turn.parts,
-            prompted=self._prompted,
+            prompted=self._conversations.prompted,
             held_to_call=True,
         )
 
@@ -427,18 +430,7 @@ class Session(TableDisplay, Closable):
                 turn.drain()
         with self._lock:
             self._require_open()
-            return rendered(self._engine, self._conversation_options(), message)
-
-    @property
-    def _prompted(self) -> bool:
-        """The tools are declared in the prompt: the model's file declares no function calling."""
-        return bool(self._tools) and not self._engine.model.supports_tools
-
-    @property
-    def _call_start(self) -> str:
-        """What the model writes before a call that the engine reads."""
-        model = self._engine.model
-        return tool_call_start(model.path) if self._tools and model.supports_tools else ""
+            return rendered(self._engine, self._conversations.creation_options(), message)
 
     def _announce(self, turn: Turn) -> None:
         """From here on a stop or a reset is meant for this turn too, though a thread has yet to start it. Never waits."""
@@ -459,7 +451,7 @@ class Session(TableDisplay, Closable):
             self._coming.discard(turn)
 
     def _send(self, turn: Turn) -> None:
-        queue = self.manager._queue
+        queue, conversations = self.manager._queue, self._conversations
         try:
             turn.read_attachments()
             with self._lock:
@@ -476,17 +468,18 @@ class Session(TableDisplay, Closable):
                     turn.finish_unstarted()
                     return
                 self._require_open()
-                with self._undropped_unless_started(turn):
-                    conversation, used, prompt = self._conversation_with_room(turn)
+                with conversations.undropped_unless_started(turn):
+                    conversation, used, prompt = conversations.with_room(turn, self.context_policy)
                     limit = self._engine.model.context_limit
-                    self._keep_checkpoint(turn)
+                    if self.keeps_checkpoints:
+                        conversations.keep_checkpoint(turn)
                     turn.start(
                         conversation,
                         turn_json(turn),
                         used=used,
                         prompt=prompt,
                         limit=limit,
-                        call_start=self._call_start,
+                        call_start=conversations.call_start,
                     )
         except BaseException as error:
             queue.leave(turn)
@@ -500,43 +493,11 @@ class Session(TableDisplay, Closable):
             queue.leave(turn)
             raise
 
-    @contextlib.contextmanager
-    def _undropped_unless_started(self, turn: Turn) -> Iterator[None]:
-        """What is dropped to make room for ``turn`` comes back when that is not sent. The caller has the lock."""
-        history = self._history
-        before = history.turns, history.dropped
-        try:
-            yield
-        except BaseException:
-            if not turn.started and (history.turns, history.dropped) != before:
-                history.turns, history.dropped = before
-                if self._holding.conversation is not None:
-                    self._holding.conversation.retire("not trimmed")
-            raise
-
     def _note(self, turn: Turn) -> None:
         """Add results that the model is told with the next message only: the history has no call without an answer."""
         with self._lock:
             self._history.take_in(turn)
             turn.finish_unsent()
-
-    def _keep_checkpoint(self, turn: Turn) -> None:
-        if turn.follows is not None:  # one goes back to what the user said
-            return
-        conversation, before = self._holding.conversation, self._history.before(turn)
-        if not self.keeps_checkpoints or conversation is None or self._has_thoughts_to_drop(before):
-            return
-        # A sampler's state is not in a clone, and what is fresh costs no more to replay.
-        if self.options.greedy and not conversation.fresh:
-            self._holding.keep_checkpoint(before)
-
-    def _has_thoughts_to_drop(self, turns: Sequence[Turn]) -> bool:
-        """Whether the next message takes thoughts out of the KV cache: a clone of the handle would keep them for good (measured
-        with 0.18.1).
-        """
-        if self.options.keep_thinking or not turns:
-            return False
-        return any(turn.thinking for turn in turns[turns.index(turns[-1].first) :])
 
     def _rewind_before(self, turn: Turn, *, again: bool = False) -> TakenBack:
         """Forget ``turn`` and all after it; nothing when it was forgotten meanwhile, as by a reset.
@@ -545,12 +506,13 @@ class Session(TableDisplay, Closable):
         """
         self._cancel_after(turn)  # before the lock: one that is just starting holds it
         with self._lock:
-            turns, attempt = self.turns, self._attempt
+            turns, attempt = self.turns, self._conversations.attempt
             try:
                 return self._restart(keep=turn, attempt=attempt + again)
             except BaseException:  # nothing is forgotten then, and the next send replays it
                 if len(self.turns) < len(turns):
-                    self._history.turns, self._attempt = tuple(one for one in turns if one.done), attempt
+                    self._history.turns = tuple(one for one in turns if one.done)
+                    self._conversations.attempt = attempt
                 raise
 
     def _put_back(self, taken: TakenBack, *, again: bool = False) -> None:
@@ -558,24 +520,13 @@ class Session(TableDisplay, Closable):
         with self._lock:
             if self.closed or not self._history.put_back(taken):
                 return
-            self._attempt -= again
-            if self._holding.conversation is not None:  # the next send replays them: this must not wait
-                self._holding.conversation.retire("put back")
+            self._conversations.attempt -= again
+            self._conversations.retire("put back")  # the next send replays them: this must not wait
 
     def _clone(self, turns: Sequence[Turn]) -> Conversation | None:
         """A clone of the handle, if that holds exactly ``turns`` and its answers are those of a replay."""
         with self._lock:
-            conversation = self._holding.conversation
-            if (
-                conversation is None
-                or conversation.state is not HandleState.OPEN
-                or conversation.fresh
-                or not self.options.greedy
-                or self.turns != tuple(turns)
-                or self._has_thoughts_to_drop(turns)
-            ):
-                return None
-            return conversation.clone()
+            return self._conversations.clone(turns)
 
     def _stand_still(self, locks: contextlib.ExitStack, timeout_s: float) -> bool:
         """For a reload: stop the turns and take the lock, which goes to ``locks``.
@@ -596,7 +547,7 @@ class Session(TableDisplay, Closable):
         self._see_off(self.turns)
         self._holding.close()
         with contextlib.suppress(EngineError):  # the next send tries again
-            self._holding.conversation = self._create_conversation()
+            self._conversations.create()
 
     def _restart(
         self,
@@ -626,13 +577,10 @@ class Session(TableDisplay, Closable):
                 taken = self._history.go_back(kept, then)
                 if everything:
                     self._history.dropped = ()
-                self._attempt = attempt
+                self._conversations.attempt = attempt
                 if options is not None:
-                    self.options, self._tools = options, tools_of(options)
-                self._replayed = self.turns[-1] if self.turns else None  # of a checkpoint
-                self._holding.close_conversation()
-                if not self._holding.go_back(self.turns):
-                    self._holding.conversation = self._create_conversation()
+                    self._conversations.change(options)
+                self._conversations.go_back()
                 if reset is not None:
                     # What is sent from here on is not part of it: the next reset must not join this one.
                     self._end_reset(reset)
@@ -657,103 +605,6 @@ class Session(TableDisplay, Closable):
         if self._engine.in_this_process:
             for turn in turns:
                 turn.wait_end(0)
-
-    def _create_conversation(self, *, constrained: bool = False) -> Conversation:
-        conversation = self._engine.create_conversation(self._conversation_options(constrained=constrained))
-        self._replayed = self._history.last_done
-        if any(turn.follows is self._replayed and not turn.done for turn in self.turns):
-            self._replayed = None  # what came of its calls is still to be told
-        return conversation
-
-    def _conversation_options(self, *, constrained: bool = False) -> ConversationOptions:
-        """What a handle is created with, so that it stands where the chat stands.
-
-        A constraint holds from the first token on, and would be met inside the thoughts: a handle that is
-        made for one does not think.
-        """
-        options, prompted = self.options, self._prompted
-        thinking = options.enable_thinking and not constrained
-        system = options.system_instruction
-        return ConversationOptions(
-            system_message_json=system_json(instruction(system, self._tools) if prompted else system),
-            messages_json=history_json(self.turns, keep_thinking=options.keep_thinking),
-            tools_json=None if prompted else declarations_json(self._tools),
-            lora_path=options.lora_path,
-            temperature=options.temperature,
-            random_seed=(options.random_seed + self._attempt) % SEEDS,
-            top_k=options.top_k,
-            top_p=options.top_p,
-            max_output_tokens=options.max_output_tokens,
-            enable_thinking=thinking or None,
-            thinking_token_budget=options.thinking_token_budget if thinking else None,
-            extra_context_json=_KEEPS if options.keep_thinking else None,
-            keep_thinking=options.keep_thinking,
-            constrained=constrained,
-        )
-
-    def _usable_conversation(self, turn: Turn) -> Conversation:
-        """The handle, or a fresh one with the turns replayed when it can take no more messages, or not this one."""
-        conversation = self._holding.conversation
-        constrained = turn.constrained
-        if conversation is not None and conversation.state is HandleState.OPEN:
-            if conversation.constrained != constrained:
-                conversation.retire("for a constraint" if constrained else "without a constraint")
-            elif not self._has_heard_all_before(turn):
-                conversation.retire("results untold")
-        if conversation is None or conversation.state is not HandleState.OPEN:
-            self._holding.close_conversation()  # before the next is created: one KV cache at a time
-            conversation = self._holding.conversation = self._create_conversation(constrained=constrained)
-        return conversation
-
-    def _has_heard_all_before(self, turn: Turn) -> bool:
-        """Whether the handle was told what came of the calls before ``turn``, and not of those that it answers."""
-        if turn.follows is not None:
-            return turn.follows is not self._replayed
-        before = next(reversed(self._history.before(turn)), None)
-        if before is None or before is self._replayed:
-            return True
-        unheard = not before.started and (before.results or before.has_reply)
-        return not (before.tool_calls or unheard)
-
-    def _conversation_with_room(self, turn: Turn) -> tuple[Conversation, int, int]:
-        """A handle on which the turn fits, the tokens in its KV cache now, and those that the turn adds.
-
-        A full context is silent in the engine: the reply stops in mid-sentence and later sends give
-        nothing at all, so it is counted here before the send.
-
-        Raises:
-            ContextFullError: It does not fit, and nothing may or can be dropped.
-        """
-        limit = self._engine.model.context_limit
-        reserve = reply_reserve(turn.options.max_output_tokens or self.options.max_output_tokens, limit)
-        while True:
-            conversation = self._usable_conversation(turn)
-            used, prompt = self._measure(conversation, turn)
-            needed = prompt + reserve
-            if limit <= 0 or used + needed <= limit:
-                return conversation, used, prompt
-            droppable = self._history.before(turn.first)
-            if self.context_policy == "error" or not droppable:
-                raise context_full(needed, reserve, used, limit, droppable=bool(droppable))
-            # Down to three quarters: each trim costs a prefill of all that is kept.
-            over = used + needed - limit
-            drop = turns_to_drop(droppable, wanted=over + limit // 4, needed=over, total=used + prompt)
-            turn.trimmed_turns += sum(one.follows is None for one in droppable[:drop])
-            self._history.drop_oldest(drop)
-            self._holding.drop_checkpoints()  # nobody can go back to what was forgotten
-            conversation.retire("trimmed")
-
-    def _measure(self, conversation: Conversation, turn: Turn) -> tuple[int, int]:
-        """The tokens in the KV cache, and those that the turn adds."""
-        measure = conversation.measure(turn_json(turn))
-        turn.rendered = measure.rendered
-        prompt, told = measure.message_tokens, [turn]
-        if conversation.fresh:
-            # The rendering holds the replayed turns as well: they are not in the KV cache yet.
-            prompt += 1  # the begin-of-sequence token
-            told += [one for one in self._history.before(turn) if one.done]
-        turn.media_tokens = media_tokens(part for one in told for part in one.parts)
-        return measure.context_tokens, prompt + turn.media_tokens
 
     def _require_open(self) -> None:
         if self.closed:

@@ -25,7 +25,17 @@ from gemma_notebook.errors import (
     ToolError,
 )
 from gemma_notebook.formats import ResponseFormat
-from gemma_notebook.messages import Delta, FinishReason, Message, Reply, Timing, ToolCall, ToolResult, Usage
+from gemma_notebook.messages import (
+    Asked,
+    Delta,
+    FinishReason,
+    Message,
+    Reply,
+    Timing,
+    ToolCall,
+    ToolResult,
+    Usage,
+)
 from gemma_notebook.options import SendOptions
 from gemma_notebook.prompted import CallReader, CutCallReader, calls_text
 
@@ -121,10 +131,14 @@ class Turn:
         follows: Turn | None = None,
         parts: Sequence[dict[str, Any]] = (),
         prompted: bool = False,
+        asked: Asked | None = None,
     ) -> Turn:
         """A turn that was not answered here: one of a saved chat."""
         turn = cls(message, SendOptions(), parts=parts, results=results, follows=follows, prompted=prompted)
         turn.restored, turn.reply = True, reply
+        if asked is not None:
+            turn.options = SendOptions(max_output_tokens=asked.max_output_tokens)
+            turn.response_format = asked.response_format
         if reply is not None:
             calls = calls_text(reply.tool_calls) if prompted else ""
             turn._written.append("\n".join(part for part in (reply.text, calls) if part))
@@ -225,9 +239,15 @@ class Turn:
         return self.reply.usage.context_tokens
 
     @property
+    def asked(self) -> Asked | None:
+        """What was asked of the reply with the message, for when it is answered again; None for nothing."""
+        asked = Asked(self.options.max_output_tokens, self.response_format)
+        return None if asked == Asked() else asked
+
+    @property
     def messages(self) -> tuple[Message, ...]:
         """The user's message, or the results of tools, and, once there is one, the reply."""
-        said = Message("user", self.message, parts=self.parts)
+        said = Message("user", self.message, parts=self.parts, asked=self.asked)
         if self.results:
             values = json.dumps([one.value for one in self.results], ensure_ascii=False)
             said = Message("tool", values, tool_results=self.results)
@@ -320,7 +340,7 @@ class Turn:
         if self._calls_in_text is None:
             return
         calls, rest = self._calls_in_text.end()
-        if rest:
+        if rest and not self.held_to_call:  # what was to be a call and was cut off is no text
             self.deltas.append(Delta(text=rest))
         if reason == "stop":  # of one that was cut off there is no call to be made
             self.deltas += [Delta(tool_call=call) for call in calls]

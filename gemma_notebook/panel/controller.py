@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gemma_notebook.errors import GemmaNotebookError
-from gemma_notebook.messages import Delta, Message, Reply, ToolCall
+from gemma_notebook.messages import Asked, Delta, Message, Reply, ToolCall
 from gemma_notebook.panel.approval import ToolDesk
 from gemma_notebook.panel.context import answered, go_back_to, not_shown, parts_sent, remembered_of, said_in
 from gemma_notebook.panel.interfaces import PanelChat
@@ -189,7 +189,8 @@ class Controller:
             stops = request.epoch == self._record.epoch and not self._resets
             current = self._waiting.stop() if stops else None
             self._tell_state(request.id)
-        if current is not None:
+        # What waits here may wait for a reply to a cell, or to a panel of this chat that is not shown any more.
+        if current is not None or (stops and self._chat._is_replying):
             self._stop_chat()
 
     def _stop_chat(self) -> None:
@@ -223,8 +224,11 @@ class Controller:
             if self._cannot_go_back(request.id, request.epoch, known=prompt is not None) or prompt is None:
                 return
             context = self._record.before(prompt["turn"])
-            attached = self._record.attachments_of(prompt["turn"])
-            turn = Turn(prompt["text"], request.id, attached, context, again=True)
+            attached, asked = (
+                self._record.attachments_of(prompt["turn"]),
+                self._record.asked_with(prompt["turn"]),
+            )
+            turn = Turn(prompt["text"], request.id, attached, asked, context, again=True)
             self._answer_again(turn, self._record.take_back_reply(request.turn, request.id))
         self._put(lambda: self._run_turn(turn))
 
@@ -234,8 +238,8 @@ class Controller:
             if self._cannot_go_back(request.id, request.epoch, known=known):
                 return
             context = self._record.before(request.turn)
-            attached = self._record.attachments_of(request.turn)
-            turn = Turn(request.text, request.id, attached, context, again=True)
+            attached, asked = self._record.attachments_of(request.turn), self._record.asked_with(request.turn)
+            turn = Turn(request.text, request.id, attached, asked, context, again=True)
             self._answer_again(turn, self._record.edit(request.turn, request.text, request.id))
         self._put(lambda: self._run_turn(turn))
 
@@ -270,7 +274,7 @@ class Controller:
         elif not self._waiting.idle or self._restoring is not None:
             why = "Wait for the reply, or stop it."
         elif self._chat._is_replying:
-            why = "Wait for the reply that a cell has asked for, or interrupt the cell."
+            why = "Wait for the reply that a cell or another panel has asked for, or press Stop there."
         elif not known:
             why = "This message is not in the chat any more."
         if why is not None:
@@ -312,6 +316,11 @@ class Controller:
             if self._resets:
                 self._load = None
                 self._resets.append(request)
+                return
+            if epoch < self._record.epoch and load is not None:
+                self._teller.refuse(
+                    request, "Refused", "The chat was reset before this file was read: import it again."
+                )
                 return
             if epoch < self._record.epoch:
                 self._tell_state(request)
@@ -365,7 +374,7 @@ class Controller:
                 self._answer_purged(self._pump.purge(self._record.epoch))
                 self._record.clear()
                 self._record.begin_epoch()
-                new = answered(said)
+                new = answered(self._chat._all_messages)
             elif not new:
                 return
             self._record.load(new)
@@ -416,8 +425,13 @@ class Controller:
         try:
             if turn.context is not None:
                 self._go_back(turn.context, again=turn.again)
-            more = {"attachments": turn.attachments} if turn.attachments else {}
-            stream = self._chat.stream(turn.text, **more)
+            asked = turn.asked or Asked()
+            stream = self._chat.stream(
+                turn.text,
+                attachments=turn.attachments,
+                max_output_tokens=asked.max_output_tokens,
+                response_format=asked.response_format,
+            )
         except Exception as error:
             problem = problem_of(error)
             with self._lock:

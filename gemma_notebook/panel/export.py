@@ -158,12 +158,13 @@ def _entries(message: Mapping[str, Any], said: Mapping[int, Sequence[Message]]) 
 def _entry(message: Mapping[str, Any]) -> Entry:
     calls = message.get("tool_calls") or ()
     error = message.get("error")
+    was_cut = message["role"] == "assistant" and message.get("state") in ("streaming", "cancelled")
     return Entry(
         role=message["role"],
         text=message["text"],
         thinking=message.get("thinking") or "",
         tool_calls=tuple(_use(call) for call in calls),
-        finish_reason=message.get("finish_reason"),
+        finish_reason=message.get("finish_reason") or ("cancelled" if was_cut else None),
         error=error["message"] if error else None,
         trimmed_turns=message.get("trimmed_turns") or 0,
         usage=Usage(**message["usage"]) if message.get("usage") else None,

@@ -49,7 +49,15 @@ class PanelManager(Protocol):
 class PanelChat(Protocol):
     """What the panel needs of a chat. ``stop``, ``reset`` and the properties are called from any thread."""
 
-    def stream(self, text: str, /, *, attachments: Sequence[Any] = ()) -> PanelStream: ...
+    def stream(
+        self,
+        text: str,
+        /,
+        *,
+        attachments: Sequence[Any] = (),
+        max_output_tokens: int | None = None,
+        response_format: Any = None,
+    ) -> PanelStream: ...
 
     _resets: int
 
@@ -81,6 +89,9 @@ class PanelChat(Protocol):
 
     @property
     def messages(self) -> Sequence[Message]: ...
+
+    @property
+    def _all_messages(self) -> Sequence[Message]: ...
 
     @property
     def context(self) -> Context: ...

@@ -14,7 +14,7 @@ from typing import Any
 
 from gemma_notebook.attachments.kinds import sniff
 from gemma_notebook.errors import OptionValueError
-from gemma_notebook.messages import Message, Reply, ToolResult
+from gemma_notebook.messages import Asked, Message, Reply, ToolResult
 from gemma_notebook.panel.approval import STATES, json_value, result_text
 from gemma_notebook.panel.protocol import (
     BranchMessage,
@@ -45,6 +45,7 @@ class _Node:
     parent: _Node | None = None
     attachments: tuple[Attachment, ...] = ()
     parts: tuple[dict[str, Any], ...] = ()  # what was attached to a prompt, as the model got it
+    asked: Asked | None = None  # of the reply to a prompt
     said: tuple[Message, ...] = ()  # of a reply with calls: what was said before them, and what came of them
     is_remembered: bool = False  # a reply that failed, of which the chat has something all the same
     children: list[_Node] = field(default_factory=list)
@@ -155,6 +156,7 @@ class Record:
         state: TurnState = "cancelled" if message.finish_reason == "cancelled" else "done"
         node = self._add(role, well_formed(message.text), state)
         node.said, node.parts, entry = (message,), message.parts, node.entry
+        node.asked = message.asked
         if message.parts:
             node.attachments = tuple(_attachment(part) for part in message.parts)
             entry["files"] = [_file(one) for one in node.attachments]
@@ -203,6 +205,10 @@ class Record:
     def attachments_of(self, turn: int) -> tuple[Attachment, ...]:
         """What was attached to the prompt ``turn``."""
         return self._nodes[turn].attachments
+
+    def asked_with(self, turn: int) -> Asked | None:
+        """What was asked of the reply to the prompt ``turn``, which came from a cell: a panel asks for nothing more."""
+        return self._nodes[turn].asked
 
     def remove_prompt(self, request: str) -> BranchMessage | None:
         """The model will not read what the user said. A prompt that waits behind it, from another window, stays: then that moves
@@ -337,7 +343,7 @@ class Record:
         old = self._nodes[turn]
         before = self._parent(old)
         self._cut(before)
-        self._add_prompt(text, request, old.attachments)
+        self._add_prompt(text, request, old.attachments).asked = old.asked
         return self._branch(before)
 
     def undo(self, turn: int) -> BranchMessage:
@@ -454,7 +460,7 @@ def _exchanges(path: Sequence[_Node]) -> tuple[Message, ...]:
         answered = reply.entry["text"] or is_whole or reply.is_remembered
         if roles == ("user", "assistant") and answered:
             reason = reply.entry.get("finish_reason", "cancelled")
-            messages.append(Message("user", prompt.entry["text"], parts=prompt.parts))
+            messages.append(Message("user", prompt.entry["text"], parts=prompt.parts, asked=prompt.asked))
             thoughts = reply.entry.get("thinking", "")
             spoken = Message("assistant", reply.entry["text"], reason, thinking=thoughts)
             messages += reply.said if _called(reply) else [spoken]

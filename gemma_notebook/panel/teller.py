@@ -46,7 +46,7 @@ class Teller:
         self._chat = chat
         self._pump = pump
         self._prompts = list(prompts)
-        self.record = Record(chat.messages)
+        self.record = Record(chat._all_messages)
         self.next = NextOptions(chat.options, tools)
         self.failure: str | None = None
 
@@ -162,8 +162,9 @@ class Teller:
 
     def options_of_next(self) -> dict[str, Any]:
         """What the next chat begins with, for ``SessionManager.open_chat``."""
-        options = {**self._chat.options.as_keywords(), **self.next.changes}
-        return {**options, "context_policy": self._context_policy, **self._tool_options}
+        options = self._chat._changed_options(self.next.changes)
+        tool_options = self._tool_options if options.tools else {}
+        return {**options.as_keywords(), "context_policy": self._context_policy, **tool_options}
 
     def _settings(self) -> Settings:
         return self.next.json(self._chat.options, self._context_policy)

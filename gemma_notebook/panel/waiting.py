@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from gemma_notebook.messages import Message
+from gemma_notebook.messages import Asked, Message
 from gemma_notebook.panel.protocol import Problem, Retry, Status
 from gemma_notebook.panel.pump import Pump
 from gemma_notebook.panel.requests import Attachment
@@ -19,6 +19,7 @@ class Turn:
     """A prompt on its way through the worker.
 
     Attributes:
+        asked: What was asked of the reply when it was given first.
         context: What the model has to remember before it reads the prompt; None: what it remembers anyway.
         again: The prompt was read before, or stands in the place of one that was. It is not given back.
         begun: The model answers it.
@@ -28,6 +29,7 @@ class Turn:
     text: str
     request: str
     attachments: tuple[Attachment, ...] = ()
+    asked: Asked | None = None
     context: tuple[Message, ...] | None = None
     again: bool = False
     begun: bool = False

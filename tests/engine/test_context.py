@@ -231,6 +231,25 @@ def test_a_message_that_no_policy_makes_room_for_is_to_be_shortened_and_nothing_
         chat.send("word " * 2 * LIMIT)
 
 
+def test_on_a_fresh_handle_the_numbers_of_a_full_context_are_those_of_the_message(small):
+    chat = small.create_chat(context_policy="error")
+    chat.send("Count to 200.")
+    assert chat.messages[-1].finish_reason == "context_full"
+    with pytest.raises(ContextFullError, match=r"nothing shorter would fit: undo\(\)") as caught:
+        chat.send("Hi.")
+    assert caught.value.needed_tokens < LIMIT
+    assert caught.value.context_tokens >= LIMIT - 2
+    assert chat.undo().text == "Count to 200."
+    assert chat.send("My name is Ada.").text
+
+
+def test_what_was_dropped_for_a_message_stays_dropped_when_it_is_answered_again(small):
+    chat = small.create_chat()
+    while not (trimmed := chat.send("My name is Ada.").trimmed_turns):
+        pass
+    assert chat.regenerate().trimmed_turns == trimmed
+
+
 # Text of any kind
 
 

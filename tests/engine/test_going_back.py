@@ -225,7 +225,7 @@ def test_an_interrupt_before_the_message_is_sent_again_forgets_nothing(fake_mana
 
     chat = told(fake_manager.create_chat())
     before = chat.messages
-    monkeypatch.setattr(chat.session, "_conversation_with_room", interrupted)
+    monkeypatch.setattr(chat.session._conversations, "with_room", interrupted)
     with pytest.raises(KeyboardInterrupt):
         AGAIN[verb](chat, "My name is Bo.")
     assert chat.messages == before

@@ -200,7 +200,7 @@ def test_a_rendering_that_is_interrupted_leaves_no_conversation_behind(fake, fak
     interrupt_inside("conversation_create")
     with pytest.raises(KeyboardInterrupt):
         chat._session._engine.render(
-            chat._session._conversation_options(), '{"role": "user", "content": "Hello"}'
+            chat._session._conversations.creation_options(), '{"role": "user", "content": "Hello"}'
         )
     assert fake.count("live_conversations") == fake_manager.handles.live == 1
 

@@ -22,8 +22,10 @@ next(stream)
 
 
 def run(script, code=0):
+    # From Python 3.12 on a fork beside threads is warned of, which is what these tests are about.
+    quiet = "ignore:This process:DeprecationWarning"
     child = subprocess.run(
-        [sys.executable, "-c", START + script], capture_output=True, timeout=60, check=False
+        [sys.executable, "-W", quiet, "-c", START + script], capture_output=True, timeout=60, check=False
     )
     assert (child.returncode, child.stderr.decode()) == (code, "")
     return child.stdout.decode()

@@ -13,7 +13,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from support import WAIT_S, wait_until
+from support import WAIT_S, threads_inside, wait_until
 
 import gemma_notebook as gn
 from gemma_notebook import sessions
@@ -117,6 +117,7 @@ def test_who_sends_or_creates_during_a_reload_waits_for_it(fake, fake_manager, i
     fake.wait("engine_create", 2)
     sending = in_thread(chat.send, "What is my name?")
     creating = in_thread(fake_manager.open_session)
+    wait_until(lambda: threads_inside("_send") == 1 == threads_inside("_wait_while"))
     assert not (sending.done() or creating.done())
     fake.set(hold_engine_create=None)
     reloading.result(WAIT_S)

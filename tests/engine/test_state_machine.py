@@ -459,7 +459,7 @@ def fresh_answers(open_fresh):
     return answers
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 def test_any_sequence_of_calls_keeps_the_rules_on_the_stub(fake, tmp_path):
     model = tmp_path / "stub.litertlm"
     model.write_bytes(b"the stub reads nothing")
@@ -479,7 +479,7 @@ def test_any_sequence_of_calls_keeps_the_rules_on_the_stub(fake, tmp_path):
     run_machine(lambda: LifecycleWithFaults(open_fresh(), answers, fake), examples=120, steps=25)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 def test_any_sequence_of_calls_keeps_the_rules_on_the_real_engine():
     def open_fresh():
         return load_test_model(max_sessions=MAX_SESSIONS)

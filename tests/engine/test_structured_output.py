@@ -360,3 +360,39 @@ def test_words_about_a_schema_are_for_people_and_may_be_any(real_manager):
 
     reply = real_manager.create_chat().send("I live in Oslo.", response_format=City, max_output_tokens=100)
     assert reply.text.startswith('{"name": "')
+
+
+@pytest.mark.parametrize("verb", ["regenerate", "edit", "undo and send", "fork"])
+def test_going_back_after_two_formatted_replies_gives_them_again(real_manager, verb):
+    """A clone of a handle with a constraint would break off its next reply."""
+    names = "Ada|Bo"
+    chat = real_manager.open_chat()
+    chat.send("My name is Ada.", response_format=names)
+    if verb == "fork":
+        with chat.fork() as fork:
+            assert fork.send("What is my name?", response_format=names).parsed == "Ada"
+        assert chat.send("What is my name?", response_format=names).parsed == "Ada"
+        return
+    chat.send("What is my name?", response_format=names)
+    for _ in range(2):
+        if verb == "regenerate":
+            again = chat.regenerate()
+        elif verb == "edit":
+            again = chat.edit(2, "What is my name?")
+        else:
+            chat.undo()
+            again = chat.send("What is my name?", response_format=names)
+        assert again.parsed == "Ada"
+    assert len(chat.messages) == 4
+
+
+@pytest.mark.parametrize("brought", ["as it is", "restored"])
+def test_a_reply_that_is_given_again_is_held_to_the_same_format_and_limit(fake, chat, brought):
+    fake.set(reply='{"name": "Ada"}')
+    chat.send("Who?", response_format=Person.model_json_schema(), max_output_tokens=40)
+    if brought == "restored":
+        chat.restore(chat.messages)
+    fake.set(reply='{"name": "Bo", "age": 3}')
+    assert chat.regenerate().parsed == {"name": "Bo", "age": 3}
+    assert chat.edit(0, "Who else?", max_output_tokens=41).parsed == {"name": "Bo", "age": 3}
+    assert [message.asked.max_output_tokens for message in chat.messages[::2]] == [41]

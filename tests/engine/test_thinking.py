@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
+from support import load_test_model, wait_until
 
 import gemma_notebook as gn
 from gemma_notebook.errors import OptionValueError, UnsupportedError
+from gemma_notebook.panel.tabs import Tabs
 
 
 def thinks(text: str) -> str:
@@ -111,3 +113,43 @@ def test_a_turn_that_came_to_thoughts_alone_is_not_forgotten(fake, manager):
     created = [int(line.split()[1]) for line in fake.log if line.startswith("create ")]
     history = json.loads(fake.options("conversation", created[-1])["messages"])
     assert [message["role"] for message in history] == ["user", "assistant"]
+
+
+def test_from_the_second_turn_on_a_thinking_reply_cut_by_its_limit_says_so(real_manager):
+    """What the engine takes out of the KV cache with the next message is not there any more when that is counted."""
+    whole = real_manager.create_chat(enable_thinking=True)
+    whole.send("My name is Ada.")
+    tokens = whole.send("What is 40 + 21?").usage.output_tokens
+    for limit in (tokens - 4, tokens - 1):
+        chat = real_manager.create_chat(enable_thinking=True)
+        chat.send("My name is Ada.")
+        reply = chat.send("What is 40 + 21?", max_output_tokens=limit)
+        assert (reply.finish_reason, reply.usage.output_tokens) == ("length", limit)
+        assert chat.send("What is my name?").text == "Your name is Ada."
+
+
+def test_thoughts_that_are_taken_out_leave_their_room_to_the_next_message():
+    with load_test_model(context_tokens=256) as manager:
+        chat = manager.open_chat(enable_thinking=True, context_policy="error")
+        for message in ("Count to 32.", "What is 40 + 21?", "What is 31 + 22?"):
+            chat.send(message)
+        with manager.open_chat(enable_thinking=True, context_policy="error") as replayed:
+            replayed.restore(chat.messages)
+            expected = replayed.send("What is 33 + 45?")
+        reply = chat.send("What is 33 + 45?")
+        assert (reply.text, reply.trimmed_turns) == (expected.text, 0)
+        assert reply.usage.context_tokens == expected.usage.context_tokens
+
+
+def test_a_chat_opened_beside_one_that_is_to_think_no_more_does_not_think(manager):
+    chat = manager.create_chat(enable_thinking=True, thinking_token_budget=30)
+    told = []
+    tabs = Tabs([chat], told.append)
+    tabs.handle(
+        {"type": "options", "id": "1", "epoch": 1, "chat": "1", "options": {"enable_thinking": False}}
+    )
+    tabs.handle({"type": "open_chat", "id": "2", "like": "1"})
+    wait_until(lambda: len(tabs.chats) == 2)
+    assert not tabs.chats[1].options.enable_thinking
+    assert tabs.chats[1].options.thinking_token_budget is None
+    tabs.close()

@@ -553,6 +553,7 @@ def test_what_comes_after_the_answer_is_dropped():
         return "late"
 
     calls = Calls([gn.ToolCall("slow", {})], toolbox([slow]), Desk())
+    calls.begin()
     calls.stop()
     before = calls.results
     release.set()

@@ -12,12 +12,13 @@ import threading
 from pathlib import Path
 
 import pytest
-from support import WAIT_S, wait_until
+from support import WAIT_S, load_test_model, wait_until
 from test_tools import CHUNK, add, calls, last_sent, replies, says
 
 import gemma_notebook as gn
 from gemma_notebook.errors import (
     ClosedError,
+    ContextFullError,
     EngineError,
     OptionTypeError,
     OptionValueError,
@@ -583,3 +584,78 @@ def test_a_schema_that_the_engine_cannot_hold_a_call_to_is_named(fake, manager):
     chat = manager.create_chat(tools=[add], tool_choice="required")
     with pytest.raises(ToolError, match="and the engine cannot: no such thing.*; give them simpler types"):
         chat.send("Go.")
+
+
+def test_a_short_result_is_never_replaced_by_an_error_that_is_longer():
+    called = []
+
+    def get_weather(city: str) -> str:
+        """The weather in a city."""
+        called.append(city)
+        return "sun"
+
+    with load_test_model(context_tokens=256) as manager:
+        chat = manager.create_chat(tools=[get_weather], context_policy="error")
+        chat.send("Count to 43.")
+        with pytest.raises(ContextFullError, match="the tools were called") as caught:
+            chat.send("What is the weather in Paris?")
+        assert "nothing was sent" not in str(caught.value)
+        assert called == ["Paris"]
+        assert [one.value for one in chat.messages[-1].tool_results] == ["sun"]
+        assert chat.undo().text == "What is the weather in Paris?"
+
+
+def test_a_fork_in_the_middle_of_calls_goes_on_after_the_last_whole_reply(fake, manager):
+    forks = []
+
+    def look() -> str:
+        forks.append(chat.fork())
+        return "seen"
+
+    fake.set(chunk_replies=replies(says("Hello."), calls(("look", {})), says("Done."), says("Yes.")))
+    chat = manager.open_chat(tools=[look])
+    chat.send("Hi")
+    chat.send("Look.")
+    (fork,) = forks
+    assert [message.text for message in fork.messages] == ["Hi", "Hello."]
+    assert fork.send("Right?").text == "Yes."
+
+
+def test_a_chat_that_must_call_may_be_reset_to_no_tools_and_back(real_manager):
+    chat = real_manager.create_chat(tools=[add], tool_choice="required")
+    chat.reset(tools=())
+    assert not chat.send("Hello").tool_calls
+    chat.reset(tools=[add])
+    assert chat.send("What is 1 plus 2?").tool_calls
+
+
+def test_a_required_call_that_is_cut_off_is_not_shown(real_manager):
+    chat = real_manager.create_chat(tools=[add], tool_choice="required")
+    for limit in (1, 3, 8):
+        reply = chat.send("What is 1 plus 2?", max_output_tokens=limit)
+        assert (reply.text, reply.finish_reason) == ("", "length")
+
+
+@pytest.mark.parametrize("verb", ["regenerate", "edit"])
+def test_going_back_that_would_hold_up_the_loop_of_a_reply_is_refused_before_anything_is_stopped(
+    fake, manager, verb
+):
+    async def main() -> gn.Reply:
+        began, go_on = asyncio.Event(), asyncio.Event()
+
+        async def weather() -> str:
+            began.set()
+            await go_on.wait()
+            return "sun"
+
+        fake.set(chunk_replies=replies(calls(("weather", {})), says("Sunny.")))
+        chat = manager.create_chat(tools=[weather])
+        asked = asyncio.create_task(chat.asend("Go."))
+        await began.wait()
+        with pytest.raises(ToolError, match="aregenerate"):
+            chat.regenerate() if verb == "regenerate" else chat.edit(0, "Other.")
+        go_on.set()
+        return await asked
+
+    reply = asyncio.run(asyncio.wait_for(main(), WAIT_S))
+    assert (reply.text, reply.finish_reason) == ("Sunny.", "stop")

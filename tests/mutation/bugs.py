@@ -21,6 +21,7 @@ def bug(name: str, file: str, *texts: str) -> Bug:
 
 
 SESSIONS, SESSION, HISTORY = "sessions.py", "session.py", "history.py"
+CONVERSATIONS = "conversations.py"
 TURNS, STREAMS, CHAT = "turns.py", "streams.py", "chat.py"
 PROMPTS, HOLDING, ROOM = "prompts.py", "holding.py", "room.py"
 EXCHANGE, CALLING, PROMPTED, QUEUE = "exchange.py", "calling.py", "prompted.py", "turn_queue.py"
@@ -273,7 +274,7 @@ BUGS = (
     ),
     bug(
         "a spent handle is used again",
-        SESSION,
+        CONVERSATIONS,
         "        if conversation is None or conversation.state is not HandleState.OPEN:\n",
         "        if conversation is None or conversation.state is HandleState.CLOSED:\n",
     ),
@@ -285,7 +286,7 @@ BUGS = (
     ),
     bug(
         "the replay is dropped",
-        SESSION,
+        CONVERSATIONS,
         "messages_json=history_json(",
         "messages_json=None and history_json(",
     ),
@@ -424,16 +425,16 @@ BUGS = (
     ),
     bug(
         "a reset creates the next handle before it closes the last",
-        SESSION,
-        """                self._holding.close_conversation()
-                if not self._holding.go_back(self.turns):
-                    self._holding.conversation = self._create_conversation()
-                if reset is not None:
+        CONVERSATIONS,
+        """        self.holding.close_conversation()
+        if not self.holding.go_back(turns):
+            self.create()
 """,
-        """                fresh = self._create_conversation()
-                self._holding.close()
-                self._holding.conversation = fresh
-                if reset is not None:
+        """        last = self.holding.conversation
+        self.holding.conversation = None
+        self.create()
+        if last is not None:
+            last.close()
 """,
     ),
     bug(
@@ -467,7 +468,7 @@ BUGS = (
     ),
     bug(
         "a message that cannot fit empties the chat",
-        SESSION,
+        CONVERSATIONS,
         "                history.turns, history.dropped = before\n",
         "                pass\n",
     ),
@@ -535,14 +536,15 @@ BUGS = (
     bug(
         "a clone is taken after the message is sent",
         SESSION,
-        """                    self._keep_checkpoint(turn)
+        """                    if self.keeps_checkpoints:
+                        conversations.keep_checkpoint(turn)
                     turn.start(
                         conversation,
                         turn_json(turn),
                         used=used,
                         prompt=prompt,
                         limit=limit,
-                        call_start=self._call_start,
+                        call_start=conversations.call_start,
                     )
 """,
         """                    turn.start(
@@ -551,43 +553,43 @@ BUGS = (
                         used=used,
                         prompt=prompt,
                         limit=limit,
-                        call_start=self._call_start,
+                        call_start=conversations.call_start,
                     )
                     turn.drain()
-                    self._keep_checkpoint(turn)
+                    conversations.keep_checkpoint(turn)
 """,
     ),
     bug(
         "a chat that samples goes back by clones",
-        SESSION,
+        CONVERSATIONS,
         "if self.options.greedy and not conversation.fresh:",
         "if not conversation.fresh:",
     ),
     bug(
         "a fork shares its parent's handle",
-        SESSION,
-        "            return conversation.clone()\n",
-        "            return conversation\n",
+        CONVERSATIONS,
+        "        return conversation.clone()\n",
+        "        return conversation\n",
     ),
     bug(
         "a fork clones what has turns to come",
-        SESSION,
-        "                or self.turns != tuple(turns)\n",
+        CONVERSATIONS,
+        "            or self._history.turns != tuple(turns)\n",
         "",
-        "                or conversation.state is not HandleState.OPEN\n",
+        "            or conversation.state is not HandleState.OPEN\n",
         "",
     ),
     bug(
         "a trim keeps clones of what it forgot",
-        SESSION,
-        "            self._holding.drop_checkpoints()  # nobody can go back to what was forgotten\n",
+        CONVERSATIONS,
+        "            self.holding.drop_checkpoints()  # nobody can go back to what was forgotten\n",
         "",
     ),
     bug(
         "a trim drops turns that wait",
-        SESSION,
+        CONVERSATIONS,
         "            droppable = self._history.before(turn.first)\n",
-        "            droppable = tuple(one for one in self.turns if one is not turn.first)\n",
+        "            droppable = tuple(one for one in self._history.turns if one is not turn.first)\n",
     ),
     bug(
         "the turns of a chat are answered in another order than they stand",
@@ -785,7 +787,7 @@ BUGS = (
     ),
     bug(
         "the handle that was not told a result goes on",
-        SESSION,
+        CONVERSATIONS,
         "            elif not self._has_heard_all_before(turn):",
         "            elif False:",
     ),
@@ -798,7 +800,7 @@ BUGS = (
     # Structured output
     bug(
         "a constraint outlives its send",
-        SESSION,
+        CONVERSATIONS,
         "            if conversation.constrained != constrained:",
         "            if constrained and not conversation.constrained:",
     ),
@@ -822,13 +824,13 @@ BUGS = (
     ),
     bug(
         "a constrained reply thinks",
-        SESSION,
+        CONVERSATIONS,
         "thinking = options.enable_thinking and not constrained",
         "thinking = options.enable_thinking",
     ),
     bug(
         "a clone keeps the thoughts that a replay has not",
-        SESSION,
+        CONVERSATIONS,
         "        if self.options.keep_thinking or not turns:\n",
         "        if True:\n",
     ),

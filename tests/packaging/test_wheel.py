@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.timeout(600)
+
 ROOT = Path(__file__).resolve().parents[2]
 
 SMOKE = """
@@ -43,7 +45,6 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built
 
 
-@pytest.mark.timeout(600)
 def test_one_wheel_serves_every_python_from_3_11(wheel):
     assert "-cp311-abi3-" in wheel.name
     run(Path(sys.executable).with_name("abi3audit"), "--strict", wheel)
@@ -69,7 +70,6 @@ def test_the_wheel_holds_the_shim_the_panel_and_the_model_and_nothing_else(wheel
     assert python_files <= names, "a package is missing from [tool.setuptools] packages"
 
 
-@pytest.mark.timeout(600)
 def test_the_wheel_works_in_an_empty_environment_without_node_or_a_compiler(wheel, tmp_path):
     home = tmp_path / "empty"
     venv.create(home, with_pip=True)

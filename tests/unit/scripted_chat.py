@@ -108,6 +108,7 @@ class ScriptedChat:
     def __init__(self, manager: ScriptedManager | None = None) -> None:
         self.manager = manager or ScriptedManager()
         self.messages: tuple[Message, ...] = ()
+        self.dropped: tuple[Message, ...] = ()
         self.options = SessionOptions()
         self.session = SimpleNamespace(context_policy="trim")
         self.undos = 0
@@ -143,14 +144,19 @@ class ScriptedChat:
     def _unwatch(self, changed: Callable[[], None], /) -> None:
         self.watchers.remove(changed)
 
+    @property
+    def _all_messages(self) -> tuple[Message, ...]:
+        return self.dropped + self.messages
+
     def said_elsewhere(self, *messages: Message) -> None:
         """The chat remembers these now, because of somebody else than the panel."""
         self.messages = messages
         for changed in tuple(self.watchers):
             changed()
 
-    def stream(self, text: str, /, *, attachments: Sequence[Any] = ()) -> PanelStream:
+    def stream(self, text: str, /, *, attachments: Sequence[Any] = (), **asked: Any) -> PanelStream:
         assert self.admit.wait(WAIT_S)
+        self.asked = asked
         if self.refusals:
             raise self.refusals.pop(0)
         self.streaming = ScriptedStream(self, text, attachments)

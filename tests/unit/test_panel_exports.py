@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from scripted_chat import WAIT_S, FrontEnd, connected
+from scripted_chat import WAIT_S, FrontEnd, ScriptedChat, connected
 
 import gemma_notebook as gn
 from gemma_notebook.messages import Message, ModelInfo, ToolCall, ToolResult
@@ -199,3 +199,19 @@ def test_what_has_no_place_in_a_chat_is_left_out_of_an_import() -> None:
         Message("user", "Hello"),
         Message("assistant", "Hi!"),
     )
+
+
+@pytest.mark.parametrize("state", ["streaming", "cancelled"])
+@pytest.mark.parametrize("format", ["markdown", "json"])
+def test_a_reply_that_a_reset_cut_is_never_saved_as_if_it_were_whole(state: str, format: str) -> None:  # noqa: A002
+    with connected(ScriptedChat()) as front:
+        cut = [
+            {"turn": 1, "role": "user", "text": "Is it safe?", "state": "done"},
+            {"turn": 2, "role": "assistant", "text": "Yes, if you never", "state": state},
+        ]
+        asked = front.ask("export", format=format, messages=cut, options={})
+        text = front.wait(type="exported", request=asked)["text"]
+    if format == "markdown":
+        assert "Stopped" in text
+    else:
+        assert [one.finish_reason for one in Transcript.from_json(text).messages] == [None, "cancelled"]

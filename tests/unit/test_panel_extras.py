@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from scripted_chat import WAIT_S, FrontEnd, ScriptedChat, connected, said, say, streaming
+from scripted_chat import WAIT_S, FrontEnd, ScriptedChat, connected, say, streaming
 
 import gemma_notebook as gn
 from gemma_notebook.errors import OptionValueError
@@ -324,6 +324,19 @@ def test_a_file_that_is_chosen_while_the_chat_is_reset_is_refused_in_words(
     assert front.shown() == ["One", "1"]
 
 
+def test_an_import_that_a_reset_elsewhere_overtook_is_refused_in_words(
+    front: FrontEnd, chat: ScriptedChat
+) -> None:
+    say(front, chat, "Hello", "Hi!")
+    exported = front.wait(type="exported", request=front.ask("export", format="json"))["text"]
+    chat.resets += 1
+    chat.said_elsewhere()
+    front.wait(type="snapshot", epoch=2)
+    refused = front.wait(type="error", request=front.ask("import", epoch=1, text=exported))
+    assert "import it again" in refused["message"]
+    assert chat.restored == []
+
+
 def test_a_reset_while_a_file_is_imported_ends_with_an_empty_chat(
     front: FrontEnd, chat: ScriptedChat
 ) -> None:
@@ -401,16 +414,18 @@ def test_a_chat_that_the_model_cannot_go_on_from_is_refused_and_the_old_one_stay
         assert [message.text for message in chat.messages] == ["Hello", "Hi!"]
 
 
-def test_settings_that_the_chats_tools_forbid_are_refused_before_anything_changes(
+def test_a_chat_that_must_call_has_nothing_to_call_where_its_tools_are_turned_off(
     fake: Any, make_fake_manager: Callable[..., gn.SessionManager]
 ) -> None:
     fake.set(info_supports_function_calling=1, reply="Hi!")
     chat = make_fake_manager().create_chat(tools=[weather], tool_choice="required")
-    chat.restore(said("Hello", "Hi!"))
     with connected(chat) as front:
-        refused = front.wait(type="error", request=front.ask("options", epoch=1, options={"tools": False}))
-        assert "leaves nothing to call" in refused["message"]
-        assert front.snapshot()["settings"]["pending"] is None
-        front.wait(type="state", epoch=2, request=front.ask("reset", epoch=1))
-        assert front.snapshot()["status"] == "idle"
-        assert (chat.messages, chat.options.tools) == ((), (weather,))
+        for wanted, tools in ((False, ()), (True, (weather,))):
+            front.wait(
+                type="settings",
+                request=front.ask("options", epoch=chat._resets + 1, options={"tools": wanted}),
+            )
+            front.wait(type="state", status="idle", request=front.ask("reset", epoch=chat._resets + 1))
+            assert chat.options.tools == tools
+            if not tools:
+                assert chat.send("Hello").text == "Hi!"

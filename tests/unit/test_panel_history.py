@@ -12,7 +12,7 @@ from scripted_chat import WAIT_S, FrontEnd, ScriptedChat, answer, connected, sai
 
 import gemma_notebook as gn
 from gemma_notebook.errors import EngineError
-from gemma_notebook.messages import Delta
+from gemma_notebook.messages import Asked, Delta
 
 
 def branches(front: FrontEnd) -> list[tuple[int, int] | None]:
@@ -215,7 +215,7 @@ def test_the_past_stands_still_while_a_cell_waits_for_a_reply(
             "switch": {"turn": 1, "index": 1},
         }
         refused = front.wait(type="error", request=front.ask(verb, epoch=1, **more.get(verb, {})))
-        assert "a cell has asked for" in refused["message"]
+        assert "a cell or another panel has asked for" in refused["message"]
         fake.let_go()
         assert stream.reply.finish_reason == "stop"
         assert [message.role for message in chat.messages] == ["user", "assistant"] * 2
@@ -257,7 +257,7 @@ def test_the_past_stands_still_while_a_tool_of_a_cells_message_runs(
         cell.start()
         assert begun.wait(WAIT_S)
         refused = front.wait(type="error", request=front.ask("undo", epoch=1))
-        assert "a cell has asked for" in refused["message"]
+        assert "a cell or another panel has asked for" in refused["message"]
         go_on.set()
         cell.join(WAIT_S)
         assert replies[0].text == "Done."
@@ -298,3 +298,26 @@ def test_the_oldest_turns_that_made_room_are_not_brought_back_by_an_undo(
     front.wait(type="state", request=front.ask("undo", epoch=1))
     assert chat.messages == said("b", "B")
     assert chat.restored == []
+
+
+def test_what_made_room_stays_shown_when_somebody_else_goes_back(front: FrontEnd, chat: ScriptedChat) -> None:
+    for text in "abc":
+        say(front, chat, text, text.upper())
+    chat.dropped, chat.messages = chat.messages[:2], chat.messages[2:]
+    chat.said_elsewhere(*said("b", "B"))  # chat.undo() in a cell
+    front.wait(type="snapshot", epoch=2)
+    assert front.shown() == ["a", "A", "b", "B"]
+
+
+@pytest.mark.parametrize("verb", ["regenerate", "edit"])
+def test_a_cells_message_is_answered_again_with_the_format_and_limit_that_it_was_sent_with(
+    front: FrontEnd, chat: ScriptedChat, verb: str
+) -> None:
+    asked = Asked(max_output_tokens=6, response_format="Ada|Bo")
+    chat.said_elsewhere(gn.Message("user", "Who?", asked=asked), *said("Who?", "Ada")[1:])
+    front.wait(type="snapshot", request=None)
+    more = {"turn": 2} if verb == "regenerate" else {"turn": 1, "text": "And who?"}
+    answer(front, chat, front.ask(verb, epoch=1, **more), "Bo")
+    assert chat.asked == {"max_output_tokens": 6, "response_format": "Ada|Bo"}
+    answer(front, chat, front.send("And now?"), "Now.")
+    assert chat.asked == {"max_output_tokens": None, "response_format": None}

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from scripted_chat import WAIT_S, FrontEnd, ScriptedChat, ScriptedManager, streaming
+from support import wait_until
 
 import gemma_notebook as gn
 from gemma_notebook.errors import (
@@ -151,6 +152,13 @@ def test_stop_with_nothing_to_stop_is_answered_and_touches_nothing(
     request = front.ask("stop", epoch=1)
     assert front.wait(type="state", request=request)["status"] == "idle"
     assert chat.stops == 0
+
+
+def test_stop_reaches_a_reply_that_is_not_shown_here(front: FrontEnd, chat: ScriptedChat) -> None:
+    """A cell has asked for it, or a panel that the same cell has replaced since."""
+    chat._is_replying = True
+    front.wait(type="state", request=front.ask("stop", epoch=1))
+    wait_until(lambda: chat.stops == 1)
 
 
 def test_stop_of_an_older_epoch_touches_nothing(front: FrontEnd, chat: ScriptedChat) -> None:
