@@ -7,7 +7,7 @@ import * as esbuild from "esbuild";
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 /** Parts of markdown-it that take a fifth of the bundle, and our small ones in their place. */
 const replaced = JSON.parse(await readFile(new URL("replaced.json", import.meta.url), "utf8"));
-const GZIP_LIMIT_BYTES = 120_000;
+const GZIP_LIMIT_BYTES = 125_000;
 
 const bundle = {
   absWorkingDir: here("."),

@@ -1,6 +1,7 @@
 import { useLayoutEffect, useRef } from "preact/hooks";
 import { Gradually } from "../markdown";
 import { fileInfos, forgotten, type PanelState, type PanelStore, sendObstacle } from "../state";
+import { beginning } from "./beginning";
 import { DownIcon } from "./icons";
 import { Message } from "./message";
 import { Notice } from "./notice";
@@ -9,9 +10,17 @@ import { useFollow } from "./use-follow";
 import { useWindow } from "./use-window";
 import { Welcome } from "./welcome";
 
-export function Conversation({ store, state }: { store: PanelStore; state: PanelState }) {
+interface Props {
+  store: PanelStore;
+  state: PanelState;
+  /** Something lies over it, and it cannot be used. */
+  covered?: boolean;
+}
+
+export function Conversation({ store, state, covered = false }: Props) {
   const log = useRef<HTMLDivElement>(null);
   const { messages } = state;
+  const { held: oldHeld, notice: oldNotice } = useRef(state).current;
   const complete = useRef(true);
   const { following, followed, follow, onScroll } = useFollow(log, complete);
   const shown = useWindow(messages.length, log, following, followed);
@@ -37,7 +46,7 @@ export function Conversation({ store, state }: { store: PanelStore; state: Panel
   useLayoutEffect(followLatest, [state.epoch]);
 
   return (
-    <div class="gn-conversation">
+    <div class="gn-conversation" inert={covered}>
       <div
         class="gn-log"
         role="log"
@@ -72,11 +81,19 @@ export function Conversation({ store, state }: { store: PanelStore; state: Panel
             <Notice
               key={held.id}
               message={`${held.message} “${beginning(held.text)}”`}
+              old={oldHeld.includes(held)}
               onRetry={sendObstacle(state) === null ? () => store.sendHeld(held) : null}
               onDismiss={() => store.dropHeld(held)}
             />
           ))}
-          {state.notice && <PanelNotice store={store} state={state} notice={state.notice} />}
+          {state.notice && (
+            <PanelNotice
+              store={store}
+              state={state}
+              notice={state.notice}
+              old={state.notice === oldNotice}
+            />
+          )}
         </div>
       </div>
       {!following && (
@@ -122,25 +139,23 @@ function Messages({ store, state, first, last: end }: MessagesProps) {
   );
 }
 
-/** Enough of a prompt to know it by. */
-function beginning(text: string): string {
-  const letters = [...text];
-  return letters.length > 60 ? `${letters.slice(0, 60).join("")}…` : text;
-}
-
 interface NoticeProps {
   store: PanelStore;
   state: PanelState;
   notice: NonNullable<PanelState["notice"]>;
+  old: boolean;
 }
 
-function PanelNotice({ store, state, notice }: NoticeProps) {
+function PanelNotice({ store, state, notice, old }: NoticeProps) {
   const { message, retry, text, files } = notice;
-  if (retry === "reset") return <Notice message={message} onRetry={() => store.reset()} />;
+  if (retry === "reset") {
+    return <Notice message={message} old={old} onRetry={() => store.reset()} />;
+  }
   const again = retry === "send" && text !== undefined && sendObstacle(state) === null;
   return (
     <Notice
       message={message}
+      old={old}
       onRetry={again ? () => store.send(text, files) : null}
       onDismiss={() => store.notice(null)}
     />

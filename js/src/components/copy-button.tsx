@@ -1,15 +1,22 @@
-import { useEffect, useState } from "preact/hooks";
+import { useContext, useEffect, useState } from "preact/hooks";
+import { Announce } from "./announce";
 import { CheckIcon, CopyIcon } from "./icons";
 
 const SHOWN_MS = 1600;
 
 export function CopyButton({ text, label = "Copy" }: { text: string; label?: string }) {
   const [copied, setCopied] = useState(false);
+  const announce = useContext(Announce);
   useEffect(() => {
     if (!copied) return;
     const timer = setTimeout(() => setCopied(false), SHOWN_MS);
     return () => clearTimeout(timer);
   }, [copied]);
+  const onClick = async (button: HTMLButtonElement) => {
+    const done = await copy(text, button);
+    setCopied(done);
+    announce(done ? "Copied" : "It could not be copied: select the text and copy it.");
+  };
   return (
     <button
       type="button"
@@ -17,7 +24,7 @@ export function CopyButton({ text, label = "Copy" }: { text: string; label?: str
       aria-label={label}
       title={copied ? "Copied" : label}
       data-copied={copied}
-      onClick={async (event) => setCopied(await copy(text, event.currentTarget))}
+      onClick={(event) => onClick(event.currentTarget)}
     >
       {copied ? <CheckIcon /> : <CopyIcon />}
     </button>

@@ -1,23 +1,36 @@
 import { type Kept, type PanelState, type PanelStore, saveObstacle } from "../state";
+import { beginning } from "./beginning";
 import { CloseIcon } from "./icons";
 
-/** After a chat was reset or closed: the model has forgotten it, and it can still be saved. Nothing of it is shown. */
-export function KeptOffer({
-  store,
-  state,
-  kept,
-}: {
+interface Props {
   store: PanelStore;
   state: PanelState;
-  kept: Kept;
-}) {
-  if (state.status === "resetting") return null;
+}
+
+/** Many scroll: the text box below them keeps its place. */
+export function KeptOffers({ store, state }: Props) {
+  if (state.status === "resetting" || state.kept.length === 0) return null;
+  return (
+    <div class="gn-keeps">
+      {state.kept.map((kept, i) => (
+        <KeptOffer key={i} store={store} state={state} kept={kept} />
+      ))}
+    </div>
+  );
+}
+
+/**
+ * After a chat was reset or closed: the model has forgotten it, and it can still be saved. Nothing of one that was reset
+ * is shown; of several that were closed, each is known by its first prompt, as in its tab.
+ */
+function KeptOffer({ store, state, kept }: Props & { kept: Kept }) {
   const obstacle = saveObstacle(state, kept);
-  const which = kept.closed ? "closed" : "last";
+  const name = kept.name === undefined ? "" : ` “${beginning(kept.name)}”`;
+  const chat = `${kept.closed ? "closed" : "last"} chat${name}`;
   return (
     <div class="gn-kept">
       <span class="gn-muted" dir="auto">
-        {kept.saved ? `The ${which} chat was saved.` : `The model has forgotten the ${which} chat.`}
+        {kept.saved ? `The ${chat} was saved.` : `The model has forgotten the ${chat}.`}
       </span>
       {!kept.saved && (
         <button

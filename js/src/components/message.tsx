@@ -1,5 +1,5 @@
 import { Component } from "preact";
-import { useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import { Markdown } from "../markdown";
 import type { ChatMessage } from "../protocol";
 import type { PanelStore } from "../state";
@@ -41,6 +41,7 @@ export class Message extends Component<Props> {
 function Reply({ message, store, epoch, modelName, latest, greedy }: Props) {
   const [raw, setRaw] = useState(false);
   const { turn, text, state, error, thinking = "", tool_calls: calls = [] } = message;
+  const hadError = useRef(error !== undefined).current;
   const streaming = state === "streaming";
   const waiting = streaming && text === "" && thinking === "" && calls.length === 0;
   return (
@@ -64,6 +65,7 @@ function Reply({ message, store, epoch, modelName, latest, greedy }: Props) {
       {error && (
         <Notice
           message={error.message}
+          old={hadError}
           onRetry={error.retry && latest ? () => retry(store, message) : null}
         />
       )}

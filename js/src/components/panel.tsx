@@ -1,15 +1,17 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { isReplying, type PanelHub, sendObstacle } from "../state";
+import { Announce, useAnnounced } from "./announce";
 import { Composer } from "./composer";
 import { Conversation } from "./conversation";
 import { focused } from "./focus";
 import { Header } from "./header";
 import { HoodDrawer } from "./hood-drawer";
-import { KeptOffer } from "./kept-offer";
+import { KeptOffers } from "./kept-offer";
 import { SettingsDrawer } from "./settings-drawer";
 import { onShortcut } from "./shortcuts";
 import { StatusBar } from "./status-bar";
 import { TabBar } from "./tab-bar";
+import { useCovered } from "./use-covered";
 import { useKeptFocus } from "./use-kept-focus";
 import { useStore } from "./use-store";
 
@@ -21,7 +23,10 @@ export function Panel({ hub }: { hub: PanelHub }) {
   const store = hub.active;
   const state = useStore(store);
   const [drawer, setDrawer] = useState<Drawer>(null);
+  const [said, announce] = useAnnounced();
   const panel = useRef<HTMLElement>(null);
+  const body = useRef<HTMLDivElement>(null);
+  const covered = useCovered(body, drawer !== null);
   const opened = useRef<Element | null>(null);
 
   useKeptFocus(panel);
@@ -43,6 +48,7 @@ export function Panel({ hub }: { hub: PanelHub }) {
       class="gn-panel"
       aria-label="Chat"
       data-lm-suppress-shortcuts="true"
+      data-live={hub.live || undefined}
       data-status={state.status}
       data-busy={sendObstacle(state) !== null}
       data-replying={isReplying(state)}
@@ -55,18 +61,18 @@ export function Panel({ hub }: { hub: PanelHub }) {
     >
       <Header hub={hub} store={store} state={state} drawer={drawer} toggle={toggle} />
       {(tabs.tabs.length > 1 || tabs.error !== null) && <TabBar hub={hub} state={tabs} />}
-      <div class="gn-body">
-        <Conversation key={tabs.active} store={store} state={state} />
+      <div class="gn-body" ref={body}>
+        <Announce.Provider value={announce}>
+          <Conversation key={tabs.active} store={store} state={state} covered={covered} />
+        </Announce.Provider>
         {drawer === "settings" && (
           <SettingsDrawer key={tabs.active} store={store} state={state} close={close} />
         )}
         {drawer === "hood" && <HoodDrawer store={store} state={state} close={close} />}
       </div>
-      {state.kept.map((kept, i) => (
-        <KeptOffer key={i} store={store} state={state} kept={kept} />
-      ))}
+      <KeptOffers store={store} state={state} />
       <Composer key={`composer-${tabs.active}`} store={store} state={state} />
-      <StatusBar state={state} interrupt={hub.interrupt} />
+      <StatusBar state={state} said={said} interrupt={hub.interrupt} />
     </section>
   );
 }

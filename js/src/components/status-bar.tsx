@@ -1,14 +1,15 @@
 import type { PanelState } from "../state";
-import { describeStatus } from "../state";
+import { describeStatus, isHeldUp } from "../state";
 import { ContextMeter } from "./context-meter";
 
 interface Props {
   state: PanelState;
+  /** What was said just now, in the place of the status. */
+  said: string | null;
   interrupt: (() => void) | undefined;
 }
 
-export function StatusBar({ state, interrupt }: Props) {
-  const late = state.lost === null && state.asked.some((a) => a.late);
+export function StatusBar({ state, said, interrupt }: Props) {
   return (
     <div class="gn-bar">
       <div
@@ -19,9 +20,9 @@ export function StatusBar({ state, interrupt }: Props) {
         dir="auto"
         data-status={state.lost === null ? state.status : "closed"}
       >
-        {describeStatus(state)}
+        {said ?? describeStatus(state)}
       </div>
-      {late && interrupt && (
+      {interrupt && isHeldUp(state) && (
         <button
           type="button"
           class="gn-button gn-button-outline"

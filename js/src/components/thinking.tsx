@@ -15,7 +15,14 @@ export function Thinking({ text, going }: { text: string; going: boolean }) {
         {going ? "Thinking…" : "Thoughts"}
       </button>
       {open && (
-        <div class="gn-fold-body" dir="auto">
+        <div
+          class="gn-fold-body"
+          dir="auto"
+          role="group"
+          aria-label="Thoughts"
+          // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
+          tabIndex={0}
+        >
           {text}
         </div>
       )}

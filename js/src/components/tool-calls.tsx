@@ -92,11 +92,26 @@ function Part({ name, text }: { name: string; text: string }) {
   return (
     <div class="gn-part">
       <span class="gn-muted">{name}</span>
-      <pre dir="auto">{text}</pre>
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard */}
+      <pre dir="auto" role="group" aria-label={name} tabIndex={0}>
+        {text}
+      </pre>
     </div>
   );
 }
 
 function written(value: unknown): string {
-  return typeof value === "string" ? value : (JSON.stringify(value, null, 2) ?? "");
+  const text = typeof value === "string" ? value : (JSON.stringify(value, null, 2) ?? "");
+  return text.replace(UNSEEN, escaped);
+}
+
+/** What is not seen, or makes other characters stand elsewhere: who allows a call must see what it is called with. */
+const UNSEEN = /(?!\n)[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu;
+
+/** As JSON writes them. */
+function escaped(character: string): string {
+  return character
+    .split("")
+    .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`)
+    .join("");
 }

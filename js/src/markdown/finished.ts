@@ -72,7 +72,8 @@ export function cutWords(block: Parsed, source: string, inline: ReadInline): Cut
   return null;
 }
 
-const WORD = /[\p{L},.;:] (?=\p{L})/gu;
+/** Where a word or its code begins; three ticks would begin a block. */
+const WORD = /[\p{L},.;:`] (?=\p{L}|`{1,2}[^`])/gu;
 
 /** Where the last word that begins before `at` does; 0 if none is near. */
 function wordBefore(content: string, at: number): number {

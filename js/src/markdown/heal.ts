@@ -1,6 +1,7 @@
 /** Makes the end of a streaming text whole for the eye: what is half written shows as what it will be. */
 import type { Token } from "markdown-it";
 import type { Parsed } from "./parser";
+import { MOST_DEPTH } from "./syntax";
 
 /** `blocks` of `source` with the last one made whole; `parse` reads a changed source. */
 export function healBlocks(
@@ -62,7 +63,7 @@ class Closer {
   close(): string {
     while (this.at < this.text.length) this.step();
     if (this.open.length === 0) return this.text;
-    return this.text.trimEnd() + this.open.reverse().join("");
+    return this.text.trimEnd() + this.open.slice(-MOST_DEPTH).reverse().join("");
   }
 
   private step() {
@@ -103,15 +104,24 @@ class Closer {
   private code() {
     const run = this.run();
     const begin = this.at + run.length;
-    const rest = this.text.slice(begin);
-    const closing = [...rest.matchAll(/`+/g)].find(([ticks]) => ticks.length === run.length);
-    if (closing) {
-      this.at = begin + closing.index + run.length;
+    const end = this.endOfCode(run, begin);
+    if (end !== null) {
+      this.at = end;
       return;
     }
-    const content = rest.replace(/`+$/, "");
+    const content = this.text.slice(begin).replace(/`+$/, "");
     this.text = this.text.slice(0, this.at) + (content.trim() === "" ? "" : run + content + run);
     this.at = this.text.length;
+  }
+
+  /** Behind the next run that is as long. What is passed on the way is not looked at again, so all runs cost one pass. */
+  private endOfCode(run: string, begin: number): number | null {
+    const ticks = /`+/g;
+    ticks.lastIndex = begin;
+    for (let next = ticks.exec(this.text); next; next = ticks.exec(this.text)) {
+      if (next[0].length === run.length) return ticks.lastIndex;
+    }
+    return null;
   }
 
   private emphasis() {

@@ -43,7 +43,6 @@ function InlineNode(node: Inline): ComponentChildren {
 
 function Anchor({ link }: { link: Link }) {
   const { href, title, children } = link;
-  const host = otherHost(href, plainText(children));
   return (
     <>
       <a
@@ -54,17 +53,25 @@ function Anchor({ link }: { link: Link }) {
       >
         {children.map(InlineNode)}
       </a>
-      {host !== "" && <span class="gn-muted"> ({host})</span>}
+      <OtherHost href={href} text={plainText(children)} />
     </>
   );
+}
+
+function OtherHost({ href, text }: { href: string; text: string }) {
+  const host = otherHost(href, text);
+  return host === "" ? null : <span class="gn-muted"> ({host})</span>;
 }
 
 /** An image is not fetched: its server would learn of it. */
 function ImageLink({ image: { href, alt } }: { image: Image }) {
   return (
-    <a class="gn-image" href={href} title={href} target="_blank" rel="noopener noreferrer">
-      Image{alt === "" ? "" : `: ${alt}`}
-    </a>
+    <>
+      <a class="gn-image" href={href} title={href} target="_blank" rel="noopener noreferrer">
+        Image{alt === "" ? "" : `: ${alt}`}
+      </a>
+      <OtherHost href={href} text={alt} />
+    </>
   );
 }
 

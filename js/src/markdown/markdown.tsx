@@ -24,9 +24,31 @@ interface Props {
 
 /**
  * Markdown of somebody who is not trusted: nodes made of a syntax tree, links to the web and to mail alone, nothing
- * fetched. A text that grows costs what is new; blocks that are complete are rendered once.
+ * fetched. What cannot be rendered is shown as it was written: an error here would end the panel.
  */
-export class Markdown extends Component<Props> {
+export class Markdown extends Component<Props, { failed: boolean }> {
+  override state = { failed: false };
+
+  override componentDidCatch(error: unknown) {
+    console.warn("gemma_notebook: a text cannot be rendered", error);
+    this.setState({ failed: true });
+  }
+
+  override render({ raw, ...props }: Props, { failed }: { failed: boolean }) {
+    return raw || failed ? <Raw text={props.text} /> : <Rendered {...props} />;
+  }
+}
+
+function Raw({ text }: { text: string }) {
+  return (
+    <div class="gn-text gn-raw" dir="auto">
+      {text}
+    </div>
+  );
+}
+
+/** A text that grows costs what is new; blocks that are complete are rendered once. */
+class Rendered extends Component<Omit<Props, "raw">> {
   static override contextType = Gradually;
   declare context: { current: boolean };
   private readonly document = new StreamingDocument();
@@ -35,8 +57,8 @@ export class Markdown extends Component<Props> {
   private timer: ReturnType<typeof setTimeout> | undefined;
 
   override shouldComponentUpdate(next: Props): boolean {
-    const { text, streaming, raw } = this.props;
-    return next.text !== text || next.streaming !== streaming || next.raw !== raw;
+    const { text, streaming } = this.props;
+    return next.text !== text || next.streaming !== streaming;
   }
 
   override componentDidMount() {
@@ -51,14 +73,7 @@ export class Markdown extends Component<Props> {
     clearTimeout(this.timer);
   }
 
-  override render({ text, streaming = false, raw = false, gradual = false }: Props) {
-    if (raw) {
-      return (
-        <div class="gn-text gn-raw" dir="auto">
-          {text}
-        </div>
-      );
-    }
+  override render({ text, streaming = false, gradual = false }: Props) {
     this.end = gradual && this.context.current ? nextEnd(text, this.end) : text.length;
     const whole = this.end === text.length;
     this.document.update(whole ? text : text.slice(0, this.end), streaming || !whole);
@@ -71,8 +86,8 @@ export class Markdown extends Component<Props> {
 
   private goOn() {
     clearTimeout(this.timer);
-    const { text, raw } = this.props;
-    if (raw || this.end === text.length) return;
+    const { text } = this.props;
+    if (this.end === text.length) return;
     this.timer = setTimeout(() => this.forceUpdate(), 0);
   }
 }

@@ -3,9 +3,19 @@ import MarkdownIt, { type Token } from "markdown-it";
 import { safeAddress } from "./address";
 import { Definitions } from "./definitions";
 import { mathRules } from "./math-rules";
-import type { Align, Block, Code, Inline, Item, List, Row, Table } from "./syntax";
+import {
+  type Align,
+  type Block,
+  type Code,
+  type Inline,
+  type Item,
+  type List,
+  MOST_DEPTH,
+  type Row,
+  type Table,
+} from "./syntax";
 
-const md = new MarkdownIt({ html: false, linkify: true, maxNesting: 40 }).use(mathRules);
+const md = new MarkdownIt({ html: false, linkify: true, maxNesting: MOST_DEPTH }).use(mathRules);
 md.linkify.set({ fuzzyLink: false, fuzzyIP: false });
 md.normalizeLink = (address) => safeAddress(address) ?? address;
 md.normalizeLinkText = (address) => address;
@@ -46,7 +56,7 @@ export function normalized(source: string): string {
 export function readInline(content: string, definitions: Definitions): Inline[] {
   const tokens: Token[] = [];
   md.inline.parse(content, md, { references: definitions.references }, tokens);
-  return new InlineReader(tokens).read();
+  return new InlineReader(tokens.filter(isShallow)).read();
 }
 
 /** The node of a block's tokens. */
@@ -178,6 +188,11 @@ const SPANS: Record<string, "strong" | "emphasis" | "strike"> = {
   em_open: "emphasis",
   s_open: "strike",
 };
+
+/** markdown-it limits the depth of blocks and brackets, but not of emphasis: what is deeper becomes its content. */
+function isShallow({ nesting, level }: Token): boolean {
+  return nesting === 0 || level < MOST_DEPTH;
+}
 
 class InlineReader {
   private at = 0;

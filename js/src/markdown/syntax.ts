@@ -26,6 +26,9 @@ export interface Verbatim {
   display?: boolean;
 }
 
+/** Spans and links stand in each other to this depth: who goes through the tree, and the browser, calls itself at each. */
+export const MOST_DEPTH = 40;
+
 /** Text, in which a line feed breaks the line; or something marked up. */
 export type Inline = string | Span | Link | Image | Verbatim;
 

@@ -4,9 +4,9 @@ import type { Kept, PanelState } from "./state";
 /** What the status line says, and a screen reader with it. */
 export function describeStatus(state: PanelState): string {
   if (state.lost !== null) return state.lost;
+  if (!state.ready) return "Connecting to the kernel…";
   const late = state.asked.find((a) => a.late);
   if (late) return `The kernel is busy with a cell: ${waits(late.type)} when it ends.`;
-  if (!state.ready) return "Connecting to the kernel…";
   switch (state.status) {
     case "resetting":
       return "Resetting chat…";
@@ -25,6 +25,14 @@ export function describeStatus(state: PanelState): string {
     case "idle":
       return state.outbox.length > 0 ? "Sending…" : describeLast(state.messages.at(-1));
   }
+}
+
+/**
+ * A cell keeps the kernel from answering. That it is the cell, only a kernel that has answered before lets us say: the
+ * panel of a saved notebook has none behind it, and there the cell that runs is another.
+ */
+export function isHeldUp({ ready, lost, asked }: PanelState): boolean {
+  return ready && lost === null && asked.some((a) => a.late);
 }
 
 function asksFor({ messages }: PanelState): string | null {

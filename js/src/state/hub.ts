@@ -26,6 +26,8 @@ export class PanelHub {
   private readonly stores = new Map<string, PanelStore>();
   private readonly subscribers = new Set<() => void>();
   private readonly unsubscribes: (() => void)[] = [];
+  /** Chats that were closed here: what they had is kept already. */
+  private readonly closed = new Set<string>();
   private opens: string | null = null;
   /** The latest question whether the answer to that was lost. */
   private inquiry: string | null = null;
@@ -42,6 +44,11 @@ export class PanelHub {
     if (onLost) this.unsubscribes.push(onLost);
     this.store(FIRST);
     this.ask({ type: "chats_request", id: newId() });
+  }
+
+  /** The kernel has answered: there is a chat to be seen. */
+  get live(): boolean {
+    return [...this.stores.values()].some((store) => store.state.ready);
   }
 
   get state(): HubState {
@@ -88,7 +95,7 @@ export class PanelHub {
     this.inquireIn(this.lateAfterMs);
   }
 
-  /** Closes a chat; the neighbour of one that was seen is seen then, and offers to save what was said in it. */
+  /** Closes a chat; the neighbour of one that was seen is seen then, and keeps what it had. */
   closeChat(id: string): void {
     const { tabs, active } = this.current;
     if (tabs.length < 2 || this.lost !== null) return;
@@ -96,6 +103,7 @@ export class PanelHub {
     const left = tabs.filter((tab) => tab.id !== id);
     const next = id === active ? (left[Math.min(at, left.length - 1)]?.id ?? active) : active;
     this.store(next).keepOf(this.store(id).state);
+    this.closed.add(id);
     this.update({ tabs: left, active: next, error: null });
     this.forget(id);
     this.ask({ type: "close_chat", id: newId(), close: id });
@@ -120,7 +128,8 @@ export class PanelHub {
     // The kernel answers in turn: what it has not answered before a later question was lost.
     const answered = mine || (message.request !== undefined && message.request === this.inquiry);
     const ids = message.chats.map((tab) => tab.id);
-    for (const id of this.stores.keys()) if (!ids.includes(id)) this.forget(id);
+    const gone = [...this.stores].filter(([id]) => !ids.includes(id));
+    for (const [id] of gone) this.forget(id);
     const wanted = mine && message.show !== undefined ? message.show : this.current.active;
     this.update({
       tabs: message.chats,
@@ -129,9 +138,11 @@ export class PanelHub {
       error: message.error ?? (mine ? null : this.current.error),
     });
     for (const id of ids) this.store(id);
+    // Closed in another window, where nobody knows what was written and kept in this one.
+    for (const [id, store] of gone) if (!this.closed.has(id)) this.active.keepOf(store.state);
   }
 
-  private lose(why: string): void {
+  private lose(why: string | null): void {
     this.lost = why;
     for (const store of this.stores.values()) store.lose(why);
     this.update({ opening: false });

@@ -36,7 +36,11 @@ export function reduce(state: PanelState, event: PanelEvent): PanelState {
         "export",
       );
     case "kept_given":
-      return { ...state, kept: [...state.kept, ...event.kept] };
+      return {
+        ...state,
+        kept: [...state.kept, ...event.kept],
+        held: [...state.held, ...(event.held ?? [])],
+      };
     case "kept_dismissed":
       return { ...state, kept: state.kept.filter((k) => k.messages !== event.messages) };
     case "noticed":
@@ -47,7 +51,7 @@ export function reduce(state: PanelState, event: PanelEvent): PanelState {
     case "held_dropped":
       return { ...state, held: state.held.filter((h) => h.id !== event.id) };
     case "lost":
-      return { ...state, lost: event.why, asked: [] };
+      return lost(state, event.why);
     case "request_failed":
       return failed(state, event.id, event.message);
     case "snapshot_requested":
@@ -82,6 +86,11 @@ function snapshotRequested(state: PanelState, id: string): PanelState {
     ...asking(state, id, "snapshot_request"),
     sync: state.sync === "stale" ? "asked" : state.sync,
   };
+}
+
+/** What was asked is not waited for; it is asked anew when the kernel turns out to be there. */
+function lost(state: PanelState, why: string | null): PanelState {
+  return { ...state, lost: why, asked: [], sync: why === null ? "stale" : state.sync };
 }
 
 /** The screen is empty at once. What was on it can still be saved, from here: the kernel forgets it. */

@@ -61,6 +61,8 @@ export interface Kept {
   options: OptionValues;
   /** It was another tab's. */
   closed?: boolean;
+  /** The first prompt of one that was closed, to tell it from others. */
+  name?: string;
   /** The latest request for its file. */
   request: string | null;
   /** The file has come. */
@@ -117,11 +119,11 @@ export type PanelEvent =
   | { type: "asked"; id: string; request: PanelMessage["type"]; text?: string; call?: string }
   | { type: "undo_clicked"; id: string }
   | { type: "kept_save_clicked"; id: string; messages: readonly ChatMessage[] }
-  | { type: "kept_given"; kept: readonly Kept[] }
+  | { type: "kept_given"; kept: readonly Kept[]; held?: readonly Held[] }
   | { type: "kept_dismissed"; messages: readonly ChatMessage[] }
   | { type: "noticed"; message: string | null }
   | { type: "held_dropped"; id: string }
-  | { type: "lost"; why: string }
+  | { type: "lost"; why: string | null }
   | { type: "request_failed"; id: string; message: string }
   | { type: "snapshot_requested"; id: string }
   | { type: "unanswered"; id: string };

@@ -99,8 +99,8 @@ export class PanelStore {
     this.dispatch({ type: "noticed", message });
   }
 
-  /** The kernel is gone, or was started again without this panel. */
-  lose(why: string): void {
+  /** The kernel is gone, or was started again without this panel; null: it is there after all. */
+  lose(why: string | null): void {
     this.dispatch({ type: "lost", why });
   }
 
@@ -151,7 +151,12 @@ export class PanelStore {
 
   /** Begins a new chat with what an exported JSON says. */
   importChat(text: string): void {
-    if (sendObstacle(this.current)) return;
+    const obstacle = sendObstacle(this.current);
+    if (obstacle) {
+      // While the file was chosen, a reply may have begun.
+      this.notice(`The file was not imported. ${obstacle}`);
+      return;
+    }
     if (new TextEncoder().encode(JSON.stringify(text)).length > MOST_BYTES) {
       this.notice(
         "The file is too large: 8 MB can be sent at once. In a cell, chat.restore(gn.Transcript.from_json(…).messages) takes it.",
@@ -226,12 +231,13 @@ export class PanelStore {
     });
   }
 
-  /** Offers to save what was said in a chat that is closed, and what it offered to save itself. */
-  keepOf({ messages, kept, settings: { options } }: PanelState): void {
-    const closed = { closed: true, request: null };
-    const all = kept.filter((k) => !k.saved).map((k) => ({ ...k, ...closed }));
-    if (messages.length > 0) all.push({ messages, options, saved: false, ...closed });
-    if (all.length > 0) this.dispatch({ type: "kept_given", kept: all });
+  /**
+   * Offers to save what was said in a chat that is closed, and what it offered to save itself; and holds what was
+   * written there and not sent.
+   */
+  keepOf(chat: PanelState): void {
+    const [kept, held] = [keptOf(chat), heldOf(chat)];
+    if (kept.length + held.length > 0) this.dispatch({ type: "kept_given", kept, held });
   }
 
   dismissKept({ messages }: Kept): void {
@@ -352,6 +358,22 @@ export class PanelStore {
       if (this.inquiry === null) this.inquire();
     });
   }
+}
+
+function keptOf({ messages, kept, settings: { options } }: PanelState): Kept[] {
+  const closed = { closed: true, request: null };
+  const earlier = kept.filter((k) => !k.saved).map((k) => ({ ...k, ...closed }));
+  if (messages.length === 0) return earlier;
+  const first = messages.find((m) => m.role === "user")?.text;
+  const name = first === undefined ? {} : { name: first };
+  return [...earlier, { messages, options, saved: false, ...name, ...closed }];
+}
+
+function heldOf({ held, outbox, draft, attached }: PanelState): Held[] {
+  const message = "The chat of this message was closed.";
+  const unsent = outbox.filter((o) => o.turn === null).map((o) => ({ ...o, message }));
+  if (draft.trim() === "") return [...held, ...unsent];
+  return [...held, ...unsent, { id: newId(), text: draft, files: attached, message }];
 }
 
 /** A reply that was cut by the reset ends there. */

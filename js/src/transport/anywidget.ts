@@ -1,6 +1,6 @@
 import type { AnyModel } from "@anywidget/types";
 import type { Outgoing } from "../protocol";
-import { type JupyterKernel, kernelOf, whenLost } from "./jupyter";
+import { type JupyterKernel, kernelOf, whenLost, whenSilent } from "./jupyter";
 import type { Transport } from "./transport";
 
 /**
@@ -29,7 +29,10 @@ export class AnywidgetTransport implements Transport {
     return () => this.model.off("msg:custom", listener);
   }
 
-  onLost(callback: (why: string) => void): () => void {
-    return whenLost(this.model, this.kernel, callback);
+  onLost(callback: (why: string | null) => void): () => void {
+    const ends = [whenLost(this.model, this.kernel, callback), whenSilent(this.model, callback)];
+    return () => {
+      for (const end of ends) end();
+    };
   }
 }

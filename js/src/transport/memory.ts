@@ -10,7 +10,7 @@ export class MemoryTransport implements Transport {
   onSend: ((message: Outgoing) => void) | null = null;
   interrupt?: () => void;
   private readonly listeners = new Set<(raw: unknown) => void>();
-  private readonly mourners = new Set<(why: string) => void>();
+  private readonly mourners = new Set<(why: string | null) => void>();
 
   send(message: Outgoing, buffers: ArrayBuffer[] = []): void {
     if (this.broken) throw this.broken;
@@ -24,7 +24,7 @@ export class MemoryTransport implements Transport {
     return () => this.listeners.delete(callback);
   }
 
-  onLost(callback: (why: string) => void): () => void {
+  onLost(callback: (why: string | null) => void): () => void {
     this.mourners.add(callback);
     return () => this.mourners.delete(callback);
   }
@@ -33,7 +33,7 @@ export class MemoryTransport implements Transport {
     for (const listener of this.listeners) listener(raw);
   }
 
-  lose(why: string): void {
+  lose(why: string | null): void {
     for (const mourner of this.mourners) mourner(why);
   }
 }

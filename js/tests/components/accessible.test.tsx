@@ -1,6 +1,6 @@
 /** For those who do not see the panel, do not use a mouse, need it large, still, or in colours of their own. */
 import axe from "axe-core";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { cdp, page, userEvent } from "vitest/browser";
 import type { ChatMessage } from "../../src/protocol";
 import { lastSent, MODEL } from "../support/kernel";
@@ -293,6 +293,88 @@ describe("with the keyboard alone", () => {
     await tabTo("Message");
     const frame = panel.root.querySelector("form") as Element;
     expect(getComputedStyle(frame).boxShadow).not.toBe("none");
+  });
+});
+
+describe("what lies beneath a drawer that covers it", () => {
+  const conversation = () => panel.root.querySelector<HTMLElement>(".gn-conversation");
+
+  it("cannot be reached, and can be again when that is closed", async () => {
+    panel.root.style.width = "400px";
+    panel.tell(panel.kernel.snapshot(chat));
+    await STATES["with Settings open"]?.();
+    await expect.poll(() => conversation()?.inert).toBe(true);
+    await expect.element(page.getByRole("heading", { name: "Settings" })).toHaveFocus();
+    await userEvent.tab({ shift: true });
+    expect(conversation()?.contains(document.activeElement)).toBe(false);
+    await page.getByRole("button", { name: "Close", exact: true }).click();
+    await expect.poll(() => conversation()?.inert).toBe(false);
+  });
+
+  it("can be read on beside one that does not", async () => {
+    await STATES["with Settings open"]?.();
+    await expect.element(page.getByRole("heading", { name: "Settings" })).toHaveFocus();
+    expect(conversation()?.inert).toBe(false);
+  });
+});
+
+describe("who hears the panel", () => {
+  const failed: ChatMessage = {
+    turn: 2,
+    role: "assistant",
+    text: "",
+    state: "error",
+    error: { kind: "EngineError", message: "It broke.", retry: null },
+  };
+  const alert = () => page.getByRole("alert").elements();
+
+  it("hears of an error when it happens, and not of those that were there before", async () => {
+    panel.tell(panel.kernel.snapshot([chat[0] as ChatMessage, failed]));
+    await expect.element(page.getByText("It broke.")).toBeVisible();
+    expect(alert()).toHaveLength(0);
+    const request = await ask(panel, "Again");
+    await expect.element(panel.replies.last()).toHaveAttribute("data-state", "streaming");
+    panel.tell(panel.kernel.error({ turn: 4, request, message: "It broke anew." }));
+    await expect.element(page.getByRole("alert")).toHaveTextContent("It broke anew.");
+  });
+
+  it("is told no notice again by coming back to its tab", async () => {
+    panel.tell(panel.kernel.error({ message: "Not now." }));
+    await expect.element(page.getByRole("alert")).toHaveTextContent("Not now.");
+    await STATES["with two tabs"]?.();
+    await page.getByRole("tab").first().click();
+    await expect.element(page.getByText("Not now.")).toBeVisible();
+    expect(alert()).toHaveLength(0);
+  });
+
+  it.each([
+    ["that something was copied", true, "Copied"],
+    ["that it could not be", false, "It could not be copied"],
+  ])("is told %s", async (_, works, words) => {
+    const write = vi.spyOn(navigator.clipboard, "writeText");
+    if (works) write.mockResolvedValue();
+    else write.mockRejectedValue(new Error("not allowed"));
+    const old = vi.spyOn(document, "execCommand").mockReturnValue(false);
+    panel.tell(panel.kernel.snapshot(chat));
+    await expect.element(panel.replies).toBeVisible();
+    const copy = page.getByRole("button", { name: "Copy", exact: true }).last();
+    (copy.element() as HTMLElement).click();
+    await expect.element(panel.status).toHaveTextContent(words);
+    await expect.element(panel.status).toHaveTextContent("Reply complete");
+    write.mockRestore();
+    old.mockRestore();
+  });
+});
+
+describe("what scrolls inside a message is reached by the keyboard", () => {
+  it.each([
+    ["while it thinks", "Thoughts"],
+    ["while a tool asks", "Arguments"],
+    ["with a tool's result open", "Result"],
+  ])("%s: %s", async (state, name) => {
+    await STATES[state]?.();
+    const part = page.getByRole("group", { name, exact: true });
+    expect((part.element() as HTMLElement).tabIndex).toBe(0);
   });
 });
 

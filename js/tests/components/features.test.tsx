@@ -282,6 +282,32 @@ describe("a question about a tool", () => {
     asks();
   });
 
+  it.each([
+    "\\smash{\\rule{300em}{300em}}",
+    "\\raisebox{12em}{\\colorbox{white}{\\text{safe}}}",
+    "\\rule[12em]{20em}{20em}",
+  ])("is not painted over by the reply: %s", async (tex) => {
+    panel.tell(panel.kernel.delta(`So $${tex}$ it is.`));
+    await expect.poll(() => panel.replies.last().element().querySelector("math")).not.toBeNull();
+    const question = page.getByRole("group", { name: "Permission for delete_file" }).element();
+    question.scrollIntoView();
+    const { left, top, right, bottom } = question.getBoundingClientRect();
+    for (let x = left + 2; x < right; x += 20) {
+      for (let y = top + 2; y < bottom; y += 10) {
+        expect(document.elementFromPoint(x, y)?.closest(".gn-markdown") ?? null).toBeNull();
+      }
+    }
+  });
+
+  it("shows what is not seen of the arguments", async () => {
+    const path = "/tmp/\u202Etxt\u2066\u2069\u200B\u{E0041}\u0085x";
+    asks({ ...call, arguments: { path } });
+    const seen = page.getByRole("group", { name: "Permission for delete_file" });
+    await expect
+      .element(seen)
+      .toHaveTextContent('"/tmp/\\u202etxt\\u2066\\u2069\\u200b\\udb40\\udc41\\u0085x"');
+  });
+
   it.each(["Allow", "Deny"])("is answered once by a double click on %s", async (name) => {
     await button(name).dblClick();
     expect(decisions()).toMatchObject([{ call: "7", allow: name === "Allow" }]);
@@ -322,6 +348,25 @@ describe("Reset chat", () => {
     expect(lastSent(panel.transport.sent, "export").messages).toHaveLength(4);
     await button("Dismiss").click();
     await expect.element(page.getByText("last chat")).not.toBeInTheDocument();
+  });
+});
+
+describe("what was said is saved", () => {
+  it("of many closed chats by offers that leave the text box in its place", async () => {
+    const ids = Array.from({ length: 10 }, (_, i) => String(i + 1));
+    panel.tell({ type: "chats", chats: ids.map((id) => ({ id, name: `Chat ${id}` })) });
+    for (const chat of ids.slice(1)) {
+      const said: ChatMessage[] = [{ turn: 1, role: "user", text: `In ${chat}`, state: "done" }];
+      panel.tell({ ...panel.kernel.snapshot(said), chat, seq: 1 });
+    }
+    const box = () => panel.box.element().getBoundingClientRect().bottom;
+    for (const id of ids.slice(1)) panel.hub.closeChat(id);
+    await expect.poll(() => button("Save it").elements().length).toBe(9);
+    await expect.element(page.getByText("the closed chat “In 7”.")).toBeInTheDocument();
+    const frame = panel.root.querySelector(".gn-panel") as HTMLElement;
+    expect(box()).toBeLessThan(frame.getBoundingClientRect().bottom);
+    expect(frame.scrollHeight).toBeLessThanOrEqual(frame.clientHeight);
+    expect(panel.log.element().clientHeight).toBeGreaterThan(100);
   });
 });
 

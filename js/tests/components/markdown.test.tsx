@@ -70,6 +70,28 @@ describe("Markdown", () => {
     expect(shown.querySelector("p")?.textContent).toBe(html);
   });
 
+  it.each([true, false])("of any depth leaves the panel alive (streaming: %s)", (streaming) => {
+    for (const text of ["**a ".repeat(3000), `${"*".repeat(4000)}a${"*".repeat(4000)}`]) {
+      expect(show(text, { streaming }).textContent).toContain("a");
+      render(null, root);
+    }
+  });
+
+  it("that cannot be rendered is shown as it was written, and so is what still comes", async () => {
+    const warned = vi.spyOn(console, "warn").mockImplementation(() => {});
+    const broken = vi.spyOn(Block.prototype, "render").mockImplementation(() => {
+      throw new RangeError("too deep");
+    });
+    show("some **bold", { streaming: true });
+    await expect.poll(() => root.textContent).toBe("some **bold");
+    expect(show("some **bold** words", { streaming: true }).textContent).toBe(
+      "some **bold** words",
+    );
+    expect(warned).toHaveBeenCalled();
+    broken.mockRestore();
+    warned.mockRestore();
+  });
+
   it("is shown as it was written where that is asked for", () => {
     const shown = show("# One\n\n**two**", { raw: true });
     expect(shown.textContent).toBe("# One\n\n**two**");
@@ -118,6 +140,10 @@ describe("links", () => {
     expect(show("[www.bank.com](https://evil.org/x)").textContent).toBe("www.bank.com (evil.org)");
     expect(show("[www.bank.com](https://bank.com/x)").textContent).toBe("www.bank.com");
     expect(show("[main.py](https://x.org/main.py), see").textContent).toContain("main.py");
+  });
+
+  it("to images say so, too", () => {
+    expect(show("![bank.com](https://evil.org/x)").textContent).toBe("Image: bank.com (evil.org)");
   });
 
   it("take the place of images, which are not fetched", () => {
@@ -211,6 +237,13 @@ describe("maths", () => {
     expect(shown.querySelector("a, img, [href], [src], [style*=url]")).toBeNull();
     expect(shown.querySelector("math")).toBeNull();
     expect(shown.querySelector("code.gn-tex")?.textContent).toBe(tex);
+  });
+
+  it("goes back by a space, but not over what stands before it", () => {
+    const margin = (tex: string) =>
+      show(`$${tex}$`).querySelector<HTMLElement>("mrow[style]")?.style.marginLeft ?? "";
+    expect(margin("a\\!b")).toMatch(/^-0\.1/);
+    expect(margin("\\kern-500em x")).toBe("");
   });
 
   it("without end is not expanded", () => {

@@ -3,6 +3,7 @@ import { afterEach, expect, it, vi } from "vitest";
 import { page } from "vitest/browser";
 import type { Outgoing } from "../../src/protocol";
 import widget from "../../src/widget";
+import "../../src/styles/panel.css";
 import { ScriptedKernel } from "../support/kernel";
 
 /** The part of an anywidget model that the panel uses. */
@@ -101,6 +102,25 @@ it("can only be read when its kernel has been started again", async () => {
   const sent = fake.sent.length;
   (page.getByRole("button", { name: "Reset chat" }).element() as HTMLElement).click();
   expect(fake.sent).toHaveLength(sent);
+});
+
+it("hides what a notebook keeps of the chat once there is a chat to be seen, and not before", async () => {
+  const { fake, view } = await open();
+  const outputs = document.body.appendChild(document.createElement("div"));
+  cleanups.push(() => outputs.remove());
+  const output = () => {
+    const child = outputs.appendChild(document.createElement("div"));
+    child.className = "jp-OutputArea-child";
+    return child;
+  };
+  const { el } = await view();
+  output().append(el);
+  const saved = output().appendChild(document.createElement("div"));
+  saved.className = "gn-saved";
+  saved.textContent = "My name is Ada.";
+  await expect.element(saved).toBeVisible();
+  fake.receive(new ScriptedKernel().snapshot());
+  await expect.element(saved).not.toBeVisible();
 });
 
 /** A kernel's connection, as JupyterLab's widget manager has it. */

@@ -110,6 +110,70 @@ describe("the chats of a panel", () => {
     expect(texts).toEqual(["3", "2"]);
   });
 
+  describe("that another window closes", () => {
+    function withDraft() {
+      const opened = open();
+      const { transport, hub, chats } = opened;
+      chats(["1", "2", "3"]);
+      for (const id of ["1", "2", "3"]) {
+        const said = [{ turn: 1, role: "user", text: `Said in ${id}`, state: "done" }] as const;
+        const told = new ScriptedKernel().snapshot([...said]);
+        transport.receive(id === "1" ? told : { ...told, chat: id });
+      }
+      hub.show("3");
+      hub.closeChat("3");
+      hub.store("2").draft("A long prompt");
+      return opened;
+    }
+    const texts = (hub: PanelHub) => hub.active.state.kept.map((kept) => kept.messages[0]?.text);
+
+    it("hand on what they kept, and what was written in them", () => {
+      const { hub, chats } = withDraft();
+      chats(["1"], { request: "another window's" });
+      expect(texts(hub)).toEqual(["Said in 3", "Said in 2"]);
+      expect(hub.active.state).toMatchObject({
+        draft: "",
+        held: [{ text: "A long prompt", message: "The chat of this message was closed." }],
+      });
+    });
+
+    it("hand on nothing twice, though they were closed here, too", () => {
+      const { transport, hub, chats } = withDraft();
+      hub.closeChat("2");
+      chats(["1", "2"], { request: "another window's" });
+      const said = [{ turn: 1, role: "user", text: "Said in 2", state: "done" }] as const;
+      transport.receive({ ...new ScriptedKernel().snapshot([...said]), chat: "2" });
+      chats(["1"]);
+      expect(texts(hub)).toEqual(["Said in 3", "Said in 2"]);
+      expect(hub.active.state.held).toHaveLength(1);
+    });
+  });
+
+  it("are told apart by their first prompts when they are offered, but not one that was reset", () => {
+    const { transport, hub, chats } = open();
+    chats(["1", "2"]);
+    const two = new ScriptedKernel();
+    const say = (text: string) => {
+      const said = [{ turn: 1, role: "user", text, state: "done" }] as const;
+      transport.receive({ ...two.snapshot([...said]), chat: "2" });
+    };
+    say("Forgotten");
+    hub.store("2").reset();
+    transport.receive({ ...two.newEpoch(lastSent(transport.sent, "reset").id), chat: "2" });
+    say("Closed");
+    hub.closeChat("2");
+    expect(hub.active.state.kept.map((kept) => kept.name)).toEqual([undefined, "Closed"]);
+  });
+
+  it("hand on a prompt that the kernel has not got yet", () => {
+    const { transport, hub, chats } = open();
+    chats(["1", "2"]);
+    transport.receive({ ...new ScriptedKernel().snapshot(), chat: "2" });
+    hub.store("2").send("On its way");
+    hub.closeChat("2");
+    expect(hub.active.state.held).toMatchObject([{ text: "On its way" }]);
+  });
+
   it("leave nothing to be saved when nothing was said", () => {
     const { hub, chats } = open();
     chats(["1", "2"]);

@@ -303,6 +303,16 @@ describe("an import", () => {
     }
   });
 
+  it("is not made while a reply is on its way, and says so", () => {
+    const { kernel, transport, store, tell } = open();
+    tell(kernel.prompt("More", "theirs"), kernel.reply("theirs"), kernel.state("generating"));
+    store.importChat("{}");
+    expect(transport.sent.some((m) => m.type === "import")).toBe(false);
+    expect(store.state.notice?.message).toBe(
+      "The file was not imported. Wait for the reply, or stop it.",
+    );
+  });
+
   it("that is too large to be sent is not, and the way in is told", () => {
     const { transport, store } = open();
     store.importChat('"'.repeat(5 * 1024 * 1024)); // each is two bytes on the way

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { closeSpans } from "../../src/markdown/heal";
 import { StreamingDocument } from "../../src/markdown/streaming";
 
@@ -38,6 +38,21 @@ describe("what is half written shows as what it will be", () => {
     ["\\*not", "\\*not"],
   ])("%j", (text, closed) => {
     expect(closeSpans(text)).toBe(closed);
+  });
+
+  it("spans to a depth that can be shown, of which the innermost are closed", () => {
+    const closed = closeSpans("**a ".repeat(1000));
+    expect(closed).toMatch(/a(?:\*\*){40}$/);
+  });
+
+  it("code, whose ends are looked for in one pass", () => {
+    const look = vi.spyOn(RegExp.prototype, "exec");
+    try {
+      closeSpans("`a`, ".repeat(200));
+      expect(look.mock.calls.length).toBeLessThan(1000);
+    } finally {
+      look.mockRestore();
+    }
   });
 
   it("a table from its first row on", () => {

@@ -183,6 +183,8 @@ describe("the work for a text that streams in", () => {
     ["table", "| a | b |\n|---|---|\n", (i: number) => `| row ${i} | **${i}** |\n`],
     ["list", "", (i: number) => `- **item** ${i}\n  - nested\n`],
     ["paragraph", "", (i: number) => `Words that go on ${i} and **on** and on. `],
+    ["paragraph of code", "", () => "`a`, ".repeat(20)],
+    ["paragraph of ticks", "", () => "` ".repeat(50)],
   ])("does not grow with the length of one %s", (_, head, part) => {
     const document = new StreamingDocument();
     const text = head + Array.from({ length: 300 }, (_, i) => part(i)).join("");
