@@ -136,10 +136,12 @@ def test_what_one_does_to_a_fork_does_not_stop_the_tools_of_its_parent(real_mana
         return "sunny"
 
     chat = real_manager.open_chat(tools=[get_weather])
+    chat.send("My name is Ada.")
+    said = chat.messages
     reply = in_thread(chat.send, "What is the weather in Paris?")
     assert began.wait(WAIT_S)
     with chat.fork() as fork:
-        assert fork.messages == chat.messages
+        assert fork.messages == said
         getattr(fork, verb)()
     goes_on.set()
     assert reply.result(WAIT_S).tool_results[0].outcome == "done"
