@@ -679,8 +679,8 @@ class Chat(TableDisplay, Closable):
             raise ClosedError("this chat's session was closed; reset the chat to begin again")
         if self._session.closed:
             raise ClosedError(
-                "a newer chat took this one's place on the single-chat lane; chat.reset() takes it back and forgets what was "
-                "said (chat.messages has it before that, for chat.restore()), and manager.open_chat() keeps several"
+                "a newer chat took this one's place on the single-chat lane; reset this chat to take it back, which forgets what "
+                "was said (keep chat.messages before that, for chat.restore()), or use manager.open_chat() to keep several"
             )
         return self._session
 

@@ -1,4 +1,8 @@
-"""The dialogues that the evaluation plays: for each class how to write one. Names, values and words of tools are held out."""
+"""The dialogues that the evaluation plays: for each class how to write one.
+
+Of names, of values that users tell, and of the words that tools are named with, those are drawn that training does not draw there; but stock
+sentences, results of tools, familiar values, counts and numbers to put in order are those of training too.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +50,7 @@ class CommonNameWriter(data.Writer):
 
 
 def _chatter(writer: data.Writer, most: int, without: str = "") -> list[data.Turn]:
-    """Write other turns, none of which tells the fact `without` or renames the model."""
+    """Write other turns, none of which tells the fact `without`. Few of them rename the model, where nothing else does."""
     turns = []
     for _ in range(writer.rng.randint(0, most)):
         slot = writer.rng.choice([slot for slot in sentences.SLOTS if slot != without])
@@ -209,7 +213,7 @@ def _call(writer: data.Writer, invented: bool, calls: int = 1) -> list[data.Turn
     """One request, to one of several tools."""
     while True:
         writer.toolbox = tools.toolbox(writer.rng, held_out=True)
-        wanted = [tool for tool in writer.toolbox if tool.invented == invented]
+        wanted = [tool for tool in writer.toolbox if tool.everyday != invented]
         if wanted:
             break
     before = _chatter(writer, 1)

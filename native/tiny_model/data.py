@@ -50,6 +50,7 @@ class Mix:
         bare_topics: The share of these with nothing else: one topic is forbidden, and the user asks for it or for another.
         drills: The share of short dialogues that drill what else is slow to learn.
         calls: The share of short dialogues that are all calls, or all forms.
+        untold: The share of the drills that ask for a fact that was not told.
     """
 
     shortest_count: int = 2
@@ -73,6 +74,7 @@ class Mix:
     bare_topics: float = 0.4
     drills: float = 0.0
     calls: float = 0.0
+    untold: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,8 @@ class Writer:
 
     def instruct(self, *wanted: str, only: bool = False) -> None:
         """Begin with a system instruction that asks for these things, and perhaps says others."""
+        for slot in self.instruction.told:  # of one that this takes the place of
+            self.told.pop(slot, None)
         self.instruction = manners.instruction(self.rng, self.held_out, wanted, only)
         self.told.update(self.instruction.told)
 
@@ -415,7 +419,10 @@ class Writer:
         }
         for mark, draw in words.items():
             while mark in template:
-                template = template.replace(mark, draw(), 1)
+                word = draw()
+                if template.startswith("Your name is"):  # which is how one renames the model
+                    self.instruction.model_name = word
+                template = template.replace(mark, word, 1)
         return self._say(template.replace("{", "{{").replace("}", "}}"))
 
     def _request_that_no_tool_fits(self) -> str:

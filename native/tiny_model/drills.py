@@ -24,9 +24,11 @@ def drill(writer: Writer) -> list[Turn]:
         (_in_capitals, 8),
         (_named, 6),
         (_calls, 10),
-        (_counts, 3),
+        (_counts, 5),
         (_numbers_and_words, 8),
     )
+    if writer.mix.untold and writer.rng.random() < writer.mix.untold:
+        return _styled(writer, _untold(writer))
     write = writer.rng.choices(*zip(*kinds, strict=True))[0]
     return _styled(writer, write(writer))
 
@@ -71,6 +73,15 @@ def _told_again(writer: Writer) -> list[Turn]:
         if rng.random() < 0.4:
             turns.append(writer.ask(slot))
     return [*turns, writer.ask(slot)]
+
+
+def _untold(writer: Writer) -> list[Turn]:
+    """A fact that was not told, after others that were: which it is, the first word of the reply decides ("You", "Your")."""
+    rng = writer.rng
+    asked, *told = rng.sample(SLOTS, rng.choice((2, 2, 3, 4)))
+    turns = [writer.tell(*told)] if rng.random() < 0.5 else [writer.tell(slot) for slot in told]
+    turns += [*_others(writer), writer.ask(asked)]
+    return [*turns, writer.ask(rng.choice(told))] if rng.random() < 0.5 else turns
 
 
 def _all_facts(writer: Writer) -> list[Turn]:

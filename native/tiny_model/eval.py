@@ -1,4 +1,4 @@
-"""Measure the bundled model through the real engine, greedily, on dialogues that training never saw.
+"""Measure the bundled model through the real engine, greedily, on dialogues of a seed that training does not use.
 
 Prints a table, writes `evaluation.json`, and puts the table into the model card.
 """
@@ -126,11 +126,11 @@ def text_of(message: dict[str, Any]) -> str:
 
 
 def is_right(judge: str, message: dict[str, Any], turn: data.Turn) -> bool:
-    """Judge the last message of a dialogue by its right reply."""
+    """Judge the last message of a dialogue by its right reply; a thought by its form alone."""
     text = text_of(message)
     if judge == "calls":
         made = [call["function"] for call in message.get("tool_calls", [])]
-        return not text and made == tools.calls_of(turn.reply)
+        return not text and _is_same(made, tools.calls_of(turn.reply))
     if judge == "thought":
         thought = message.get("channels", {}).get("thought", "")
         return (
@@ -140,7 +140,7 @@ def is_right(judge: str, message: dict[str, Any], turn: data.Turn) -> bool:
         )
     if judge in ("schema", "values"):
         return _is_right_form(judge, text, json.loads(turn.reply))
-    return text == turn.reply
+    return text == turn.reply and not message.get("tool_calls")
 
 
 def _is_right_form(judge: str, text: str, right: dict[str, Any]) -> bool:
@@ -149,11 +149,24 @@ def _is_right_form(judge: str, text: str, right: dict[str, Any]) -> bool:
     except ValueError:
         return False
     if judge == "values":
-        return bool(filled == right)
+        return _is_same(filled, right)
     return list(filled) == list(right) and all(
-        type(filled[key]) is type(right[key]) or {type(filled[key]), type(right[key])} == {int, float}
-        for key in right
+        _is_of(filled[key], _schema_of_value(right[key])) for key in right
     )
+
+
+def _is_same(value: Any, right: Any) -> bool:
+    """Whether two values are the same JSON: in Python 1 is True, and 1.0."""
+    return json.dumps(value, sort_keys=True) == json.dumps(right, sort_keys=True)
+
+
+def _is_of(value: Any, schema: dict[str, Any]) -> bool:
+    """Whether a value is of one of the schemas that `schema_of` writes."""
+    kind = schema["type"]
+    if kind == "array":
+        return isinstance(value, list) and all(_is_of(item, schema["items"]) for item in value)
+    kinds = {"boolean": (bool,), "integer": (int,), "number": (int, float), "string": (str,)}[kind]
+    return type(value) in kinds
 
 
 def measure(engine: litert_lm.Engine, share: float, only: str = "") -> list[Result]:
@@ -224,7 +237,7 @@ def _rates(engine: litert_lm.Engine) -> tuple[float, float]:
 def table(results: list[Result], facts: dict[str, float | str]) -> str:
     """Write the figures as Markdown."""
     lines = [
-        "| Dialogues (greedy, seeded, held out) | right | of | percent | required |",
+        "| Dialogues (greedy, seeded) | right | of | percent | required |",
         "|---|---:|---:|---:|---:|",
     ]
     for result in results:

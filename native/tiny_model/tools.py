@@ -32,14 +32,19 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Tool:
-    """One declared tool and the sentences that ask for it, with marks for the values."""
+    """One declared tool and the sentences that ask for it, with marks for the values.
+
+    Those that tell something of something (`_getter`) are neither `invented` nor `everyday`: their words are drawn, and their requests
+    are sentences.
+    """
 
     name: str
     description: str
     parameters: tuple[Parameter, ...]
     requests: tuple[str, ...]
     kinds: dict[str, str]
-    invented: bool = False
+    invented: bool = False  # of a verb, a noun and any parameters
+    everyday: bool = False
 
     def declaration(self) -> str:
         """Write it as the chat template does."""
@@ -179,6 +184,7 @@ def family_tool(rng: random.Random, line: str | None = None) -> Tool:
         tuple(made),
         tuple(requests.split("|")),
         kinds,
+        everyday=True,
     )
 
 
