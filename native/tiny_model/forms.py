@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import random
-from dataclasses import dataclass
 from typing import Any
 
 import manners
@@ -36,21 +35,6 @@ _KEY_WORDS = sentences.split(
     "title|year|price|city|country|author|date|time|status|priority|amount|count|size|weight|speed|product|company|team|winner|score|room|topic"
     "|subject|reason|result|kind|level|model|street|phone|email|month|day|hour|version|rating|genre|artist|album|destination|guests|quantity"
 )
-
-
-@dataclass(frozen=True)
-class Form:
-    """One request for an object.
-
-    Attributes:
-        user: What the user says.
-        reply: The object as JSON.
-        free: The ranges of the reply that the grammar decides on.
-    """
-
-    user: str
-    reply: str
-    free: tuple[tuple[int, int], ...]
 
 
 def filled(items: list[tuple[str, Any]]) -> tuple[str, tuple[tuple[int, int], ...]]:

@@ -90,7 +90,10 @@ def copy_tree(to: Path) -> None:
         else:
             shutil.copy(source, to / name)
     support = to / "tests" / "support.py"
-    support.write_text(support.read_text().replace("WAIT_S = 30.0", f"WAIT_S = {WAIT_S}"))
+    text, usual = support.read_text(), "WAIT_S = 30.0 "
+    if text.count(usual) != 1:
+        raise LookupError(f"{usual} is not in support.py once")
+    support.write_text(text.replace(usual, f"WAIT_S = {WAIT_S} "))
 
 
 def test(tree: Path, what: tuple[str, ...]) -> tuple[bool, str]:
