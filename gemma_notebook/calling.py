@@ -174,11 +174,11 @@ class Calls:
 
     def _awaited(self, awaitable: Any, pending: _Pending | None = None) -> Any:
         if self._loop is not None and self._loop.is_running():
-            future = asyncio.run_coroutine_threadsafe(_of(awaitable), self._loop)
-            self._cancel_by(pending, future.cancel)
-            with self._changed:
+            with self._changed:  # before it begins: what it wakes may look at once
                 self._on_loop += 1
             try:
+                future = asyncio.run_coroutine_threadsafe(_of(awaitable), self._loop)
+                self._cancel_by(pending, future.cancel)
                 return future.result()
             except concurrent.futures.CancelledError:
                 raise ToolError("cancelled") from None

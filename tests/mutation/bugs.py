@@ -562,8 +562,14 @@ BUGS = (
     bug(
         "a chat that samples goes back by clones",
         CONVERSATIONS,
-        "if self.options.greedy and not conversation.fresh:",
-        "if not conversation.fresh:",
+        "if self.options.greedy and not conversation.fresh and",
+        "if not conversation.fresh and",
+    ),
+    bug(
+        "a chat goes back by clones of handles with a constraint",
+        CONVERSATIONS,
+        " and not conversation.constrained:",
+        ":",
     ),
     bug(
         "a fork shares its parent's handle",
