@@ -311,8 +311,9 @@ def test_options_of_a_chat_reach_the_model(command: Command):
     assert "Grace" in named.stdout
 
 
-def test_at_a_terminal_ctrl_c_stops_the_reply_and_ctrl_d_ends_the_chat(command: Command):
-    person = pexpect.spawn(
+def at_a_terminal(command: Command) -> pexpect.spawn[str]:
+    """Somebody who chats with the bundled model."""
+    return pexpect.spawn(
         sys.executable,
         ["-m", "gemma_notebook", "chat"],
         env=command.environment | {"TERM": "dumb"},
@@ -320,6 +321,10 @@ def test_at_a_terminal_ctrl_c_stops_the_reply_and_ctrl_d_ends_the_chat(command: 
         timeout=WAIT_S,
         echo=False,
     )
+
+
+def test_at_a_terminal_ctrl_c_stops_the_reply_and_ctrl_d_ends_the_chat(command: Command):
+    person = at_a_terminal(command)
     person.expect("You: ")
     person.sendline("My name is Ada.")
     person.expect("tiny: [^\n]*Ada")
@@ -345,14 +350,7 @@ def test_at_a_terminal_ctrl_c_stops_the_reply_and_ctrl_d_ends_the_chat(command: 
 
 
 def test_ctrl_c_while_a_model_loads_ends_it_with_130(command: Command):
-    person = pexpect.spawn(
-        sys.executable,
-        ["-m", "gemma_notebook", "chat"],
-        env=command.environment | {"TERM": "dumb"},
-        encoding="utf-8",
-        timeout=WAIT_S,
-        echo=False,
-    )
+    person = at_a_terminal(command)
     person.expect("loading tiny")
     person.sendintr()
     person.expect("stopped")
