@@ -17,7 +17,7 @@ from gemma_notebook.attachments import headers, sounds
 from gemma_notebook.attachments.kinds import sniff
 from gemma_notebook.engine import Engine
 from gemma_notebook.errors import OptionTypeError, OptionValueError, UnsupportedError
-from gemma_notebook.messages import FinishReason, Message, ModelInfo, Reply, Timing, ToolResult, Usage
+from gemma_notebook.messages import Asked, FinishReason, Message, ModelInfo, Reply, Timing, ToolResult, Usage
 from gemma_notebook.options import encodable_text
 from gemma_notebook.prompted import results_text
 from gemma_notebook.tools import DEEPEST_READ, is_nested_deeper
@@ -189,6 +189,10 @@ def _turns(messages: Iterable[Message], model: ModelInfo, tokens_in: Callable[[s
     for place, message in enumerate(messages):
         if not isinstance(message, Message):
             raise OptionTypeError(f"messages[{place}] must be a Message, not {type(message).__name__}")
+        if not isinstance(message.asked, Asked | None):
+            raise OptionTypeError(
+                f"messages[{place}].asked must be an Asked, not {type(message.asked).__name__}; leave it out"
+            )
         _check_json(f"messages[{place}]", message)
         last = turns[-1] if turns else None
         asked = last.reply.tool_calls if last is not None and last.reply is not None else ()

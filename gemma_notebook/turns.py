@@ -138,7 +138,7 @@ class Turn:
         turn.restored, turn.reply = True, reply
         if asked is not None:
             turn.options = SendOptions(max_output_tokens=asked.max_output_tokens)
-            turn.response_format = asked.response_format
+            turn.response_format = ResponseFormat.of(asked.response_format)
         if reply is not None:
             calls = calls_text(reply.tool_calls) if prompted else ""
             turn._written.append("\n".join(part for part in (reply.text, calls) if part))

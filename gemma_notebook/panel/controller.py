@@ -224,10 +224,8 @@ class Controller:
             if self._cannot_go_back(request.id, request.epoch, known=prompt is not None) or prompt is None:
                 return
             context = self._record.before(prompt["turn"])
-            attached, asked = (
-                self._record.attachments_of(prompt["turn"]),
-                self._record.asked_with(prompt["turn"]),
-            )
+            attached = self._record.attachments_of(prompt["turn"])
+            asked = self._record.asked_with(prompt["turn"])
             turn = Turn(prompt["text"], request.id, attached, asked, context, again=True)
             self._answer_again(turn, self._record.take_back_reply(request.turn, request.id))
         self._put(lambda: self._run_turn(turn))

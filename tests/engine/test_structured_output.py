@@ -18,6 +18,7 @@ from support import load_test_model
 
 from gemma_notebook.errors import OptionTypeError, OptionValueError, ResponseFormatError, UnsupportedError
 from gemma_notebook.formats import ResponseFormat
+from gemma_notebook.messages import Asked, Message
 
 PERSON = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
 PASSES_THE_PROBE = '{"a b": 1}'
@@ -396,3 +397,15 @@ def test_a_reply_that_is_given_again_is_held_to_the_same_format_and_limit(fake, 
     assert chat.regenerate().parsed == {"name": "Bo", "age": 3}
     assert chat.edit(0, "Who else?", max_output_tokens=41).parsed == {"name": "Bo", "age": 3}
     assert [message.asked.max_output_tokens for message in chat.messages[::2]] == [41]
+
+
+def test_what_was_asked_in_a_restored_message_is_checked_before_anything_is_forgotten(fake, chat):
+    fake.set(reply="Hello.")
+    chat.send("Hi")
+    for asked in ("Ada|Bo", Asked(max_output_tokens=0), Asked(response_format="[")):
+        with pytest.raises((OptionTypeError, OptionValueError)):
+            chat.restore([Message("user", "Who?", asked=asked)])
+    assert len(chat.messages) == 2
+    fake.set(reply="Ada")
+    chat.restore([Message("user", "Who?", asked=Asked(response_format="Ada|Bo")), Message("assistant", "Bo")])
+    assert chat.regenerate().parsed == "Ada"
