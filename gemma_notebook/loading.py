@@ -39,7 +39,8 @@ def load(
         model: ``"tiny"``, the bundled model; the name of one that is installed, as :func:`gemma_notebook.models`
             lists them; or the path of a ``.litertlm`` file. Nothing is ever fetched for it.
         backend: ``"cpu"``, ``"gpu"``, ``"npu"``, or ``"auto"``: the GPU if the file runs there, else the CPU;
-            ``manager.active_backend`` tells which, ``manager.refused_backends`` why not the others. The
+            ``manager.active_backend`` tells which was accepted, ``manager.refused_backends`` why not the others. (The engine
+            accepts ``"npu"`` also where there is none.) The
             bundled model is small enough for the CPU always.
         context_tokens: The context to reserve, in tokens; None for all that the model was made for.
         threads: CPU threads; None for the cores that this process may use.

@@ -43,6 +43,7 @@ _INT_MAX = 2**31 - 1
 SEEDS = _INT_MAX + 1
 # And these as C floats.
 _LARGEST_FLOAT = 3.4e38
+_TFLITE = b"TFL3"  # behind the first four bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,7 @@ class SessionOptions:
         if "tools" in options:
             options["tools"] = _tuple_of_callables(options["tools"])
         if options.get("lora_path") is not None:
-            options["lora_path"] = _existing_file("lora_path", options["lora_path"])
+            options["lora_path"] = _lora_file(options["lora_path"])
         return cls(**with_fixed_options(options))
 
     def __post_init__(self) -> None:
@@ -248,6 +249,17 @@ def _tuple_of_callables(tools: object) -> tuple[Callable[..., Any], ...]:
         if not callable(tool):
             raise OptionTypeError(f"tools must be functions, and {tool!r} cannot be called")
     return tuple(tools)
+
+
+def _lora_file(value: object) -> Path:
+    """A LoRA's file, checked to be of the right kind: the engine that was given another one breaks off the replies of all others."""
+    path = _existing_file("lora_path", value)
+    with path.open("rb") as file:
+        if file.read(8)[4:] != _TFLITE:
+            raise OptionValueError(
+                f"lora_path={str(path)!r} is no LoRA for LiteRT-LM, which is a TFLite file; convert it, or check the path"
+            )
+    return path
 
 
 def _existing_file(name: str, value: object) -> Path:

@@ -67,14 +67,16 @@ def context_full(needed: int, reserve: int, used: int, limit: int, *, droppable:
 
     With ``droppable`` turns before it another policy would make room.
     """
-    undo = "undo() the last turn, reset(), or use a chat made with context_policy='trim'"
+    undo = (
+        "undo() the last turn (rewind() in a session), reset(), or use a chat made with context_policy='trim'"
+    )
     if used + reserve < limit:
         advice = "nothing was sent: shorten it" + (f", {undo}" if droppable else "")
     else:
         shorten = "shorten the system instruction and the tools, or load the model with more context_tokens"
         advice = f"nothing was sent, and nothing shorter would fit: {undo if droppable else shorten}"
     return ContextFullError(
-        f"the message needs {needed} tokens ({reserve} of them for the reply) and {used} of the context's "
+        f"the message needs {needed} tokens ({reserve} of them for the reply) and {min(used, limit)} of the context's "
         f"{limit} are in use; {advice}",
         needed_tokens=needed,
         context_tokens=used,

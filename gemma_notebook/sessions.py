@@ -117,7 +117,7 @@ class SessionManager(TableDisplay, Closable):
 
     @property
     def active_backend(self) -> str:
-        """The backend that the model runs on."""
+        """The backend that the engine accepted for the model; see :func:`gemma_notebook.load`."""
         return self._engine.backend
 
     @property
@@ -202,7 +202,8 @@ class SessionManager(TableDisplay, Closable):
             top_k: How many of the likeliest tokens to choose from; 1 is greedy.
             top_p: Choose among the likeliest tokens that together have this probability, above 0 to 1; only
                 matters with ``top_k`` above 1.
-            lora_path: A LoRA file; the model must have been loaded with ``lora_rank``.
+            lora_path: A LoRA file; the model must have been loaded with ``lora_rank``. After one that does not
+                fit, the engine answers no session without one either (measured); :meth:`reload` ends that.
             enable_vision_modality: True to need image input, False to refuse it, None for the model's.
             enable_audio_modality: The same for audio.
             system_instruction: What the model should know or how it should behave, in this session.
@@ -330,7 +331,8 @@ class SessionManager(TableDisplay, Closable):
                 joined=joined,
             )
 
-        return await self._acreate(options, (context_policy, policy), make)
+        shared = {**options, "tools": ()} if policy.choice == "none" else options
+        return await self._acreate(shared, (context_policy, policy), make)
 
     def open_chat(
         self,
@@ -520,9 +522,9 @@ class SessionManager(TableDisplay, Closable):
     ) -> _Made:
         """Have something made on a thread, of a creation that is joined before: those that a ``gather`` begins share it."""
         joined: _Joined | None = None
-        # Tools take their time to be read, and a reload its own.
-        if not options.get("tools") and self._state != "reloading":
-            joined = self._join_creation(self._checked(**options), use)
+        if self._state != "reloading":  # which takes its time
+            # Whether the model can do it is seen on the thread: to read tools takes its time, too.
+            joined = self._join_creation(SessionOptions.of(**options), use)
         others_joined = threading.Event()
         asyncio.get_running_loop().call_soon(others_joined.set)
 

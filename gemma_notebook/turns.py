@@ -501,13 +501,16 @@ class Turn:
         )
 
     def _broken_off(self, error: str) -> GemmaNotebookError:
-        name = error.partition(":")[0]
+        name, error = error.partition(":")[0], " ".join(error.split())  # the engine's have line breaks
         if self.response_format is not None:
             return ResponseFormatError(
                 f"the engine could not keep to the response_format: {error}; simplify it, or leave it out"
             )
+        remedy = "send the message again"
+        if "No LoRA ID is set" in error:
+            remedy = "a model that was given a LoRA answers no session without one: manager.reload() ends that, or use a second model"
         return EngineError(
-            f"the engine broke off the reply: {error}; send the message again",
+            f"the engine broke off the reply: {error}; {remedy}",
             code=_STATUS_CODES.get(name, -1),
             operation="generate",
         )

@@ -15,7 +15,7 @@ from typing import Any
 
 from gemma_notebook.engine.conversation import Conversation, ConversationOptions
 from gemma_notebook.engine.handles import HandleLedger
-from gemma_notebook.engine.library import CStrings, Library, call_keeping, load_library
+from gemma_notebook.engine.library import TRY_AGAIN, CStrings, Library, call_keeping, load_library
 from gemma_notebook.engine.stream import WAIT_SLICE_S
 from gemma_notebook.errors import (
     CacheDirectoryError,
@@ -196,6 +196,11 @@ class Engine:
         library = self.library
         strings = CStrings(library)
         native = self._native_options(options, strings)
+        remedy = TRY_AGAIN
+        if options.lora_path is not None:  # the replies of sessions without one are broken off from here on
+            remedy = (
+                f"check that lora_path={str(options.lora_path)!r} fits this model, and call manager.reload()"
+            )
         with self.quiet():
             return self.adopt(
                 library.lib.gn_conversation_create,
@@ -203,6 +208,7 @@ class Engine:
                 native,
                 operation="create conversation",
                 detail="with its turns replayed" if options.messages_json else "",
+                remedy=remedy,
                 constrained=options.constrained,
                 has_tools=options.tools_json is not None,
             )
@@ -321,6 +327,7 @@ class Engine:
         *arguments: Any,
         operation: str,
         detail: str,
+        remedy: str = TRY_AGAIN,
         checkpoint_of: int | None = None,
         fresh: bool = True,
         constrained: bool = False,
@@ -338,7 +345,7 @@ class Engine:
         try:
             call_keeping(made, make, library.api, *arguments, error)
             if made[0] == library.ffi.NULL:
-                failure = library.engine_error(error, operation)
+                failure = library.engine_error(error, operation, remedy)
                 self.ledger.record(0, "failed", str(failure))
                 raise failure
             conversation = Conversation(
@@ -432,7 +439,9 @@ class Engine:
                 library.api, self.require_open(), list(ids), len(ids), error
             )
         if text == library.ffi.NULL:
-            raise library.engine_error(error, "detokenize")
+            raise library.engine_error(
+                error, "detokenize", "check that these are ids of this model's own tokens"
+            )
         try:
             return library.text(text)
         finally:

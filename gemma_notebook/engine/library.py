@@ -15,11 +15,20 @@ from typing import Any
 from gemma_notebook.engine import logs
 from gemma_notebook.errors import EngineError, LibraryLoadError, ModelLoadError
 
-__all__ = ["LIBRARY_VARIABLE", "CStrings", "Library", "call_keeping", "find_library", "load_library"]
+__all__ = [
+    "LIBRARY_VARIABLE",
+    "TRY_AGAIN",
+    "CStrings",
+    "Library",
+    "call_keeping",
+    "find_library",
+    "load_library",
+]
 
 # A library to use instead of the installed one: for engine developers and for tests with a stub.
 LIBRARY_VARIABLE = "GEMMA_NOTEBOOK_ENGINE_LIBRARY"
 
+TRY_AGAIN = "try again, and after manager.reload() if it fails again"
 _REMEDY = 'run: python -m pip install "litert-lm-api>=0.18.1,<0.19"'
 
 _libraries: dict[Path, Library] = {}
@@ -88,13 +97,13 @@ class Library:
         raw: bytes = self.ffi.string(characters)
         return raw.decode("utf-8", "replace")
 
-    def engine_error(self, error: Any, operation: str, remedy: str = "") -> EngineError:
+    def engine_error(self, error: Any, operation: str, remedy: str = TRY_AGAIN) -> EngineError:
         """The exception for a filled ``gn_error``; what the engine has logged about it is in logging by then."""
         self.drain_logs()
         text, code = " ".join(self.text(error.message).split()), int(error.code)  # its own has line breaks
         kind = ModelLoadError if operation == "load" else EngineError
-        message = f"{operation} failed: {text or 'the engine gave no reason'} (engine code {code})"
-        return kind(f"{message}; {remedy}" if remedy else message, code=code, operation=operation)
+        message = f"{operation} failed: {text or 'the engine gave no reason'} (engine code {code}); {remedy}"
+        return kind(message, code=code, operation=operation)
 
 
 class CStrings:

@@ -12,6 +12,7 @@ from gemma_notebook.errors import GemmaNotebookError
 from gemma_notebook.messages import Asked, Delta, Message, Reply, ToolCall
 from gemma_notebook.panel.approval import ToolDesk
 from gemma_notebook.panel.context import answered, go_back_to, not_shown, parts_sent, remembered_of, said_in
+from gemma_notebook.panel.export import File
 from gemma_notebook.panel.interfaces import PanelChat
 from gemma_notebook.panel.problems import problem_of
 from gemma_notebook.panel.protocol import BranchMessage, Call, Problem, Retry, Status
@@ -60,12 +61,12 @@ class Controller:
     Args:
         chat: The chat.
         pump: Takes the messages for the front end.
-        worker: Runs the turns and the resets.
+        worker: Runs the turns and the resets; exports are written on a thread of their own.
         prompts: What a user may begin with.
         tools: What "tools on" means for a chat that begins with them off.
 
-    ``handle`` returns within milliseconds and may be called on the main thread or on a subshell's. Everything is
-    thread-safe. The lock is never held while the chat works.
+    ``handle`` returns within milliseconds (an imported file takes as long as it takes to read it) and may be called on the main
+    thread or on a subshell's. Everything is thread-safe. The lock is never held while the chat works or a file is written.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class Controller:
         self._chat = chat
         self._pump = pump
         self._worker = worker
+        self._exports = Worker()  # they take their time, and must not wait for a reply
         self._lock = threading.Lock()
         self._teller = Teller(chat, pump, prompts, tools)
         self._record = self._teller.record
@@ -132,8 +134,7 @@ class Controller:
                 with self._lock:
                     self._teller.tell_hood(request.id)
             case ExportRequest():
-                with self._lock:
-                    self._teller.tell_export(request)
+                self._export(request)
 
     def of_another_chat(self) -> tuple[dict[str, Any], Sequence[Any]]:
         """What a chat beside this one begins with, and what "tools on" means there."""
@@ -286,7 +287,23 @@ class Controller:
         path = self._record.exchanges
         self._put(lambda: self._run_restore(request, path))
 
-    # A new chat
+    # Files
+
+    def _export(self, request: ExportRequest) -> None:
+        with self._lock:
+            write = self._teller.export_of(request)
+        self._exports.put(lambda: self._write(request, write))
+
+    def _write(self, request: ExportRequest, write: Callable[[], File]) -> None:
+        try:
+            file = write()
+        except Exception as error:
+            problem = problem_of(error)
+            with self._lock:
+                self._teller.refuse(request.id, problem["kind"], problem["message"])
+            return
+        with self._lock:
+            self._teller.tell_exported(request.id, file)
 
     def _import(self, request: ImportRequest) -> None:
         try:
@@ -300,6 +317,8 @@ class Controller:
             return
         note = f"Options of the file that this chat cannot have were left out: {', '.join(refused)}."
         self._reset(request.id, request.epoch, _Load(said, changes, note if refused else ""))
+
+    # A new chat
 
     def _reset(self, request: str, epoch: int, load: _Load | None = None) -> None:
         with self._lock:

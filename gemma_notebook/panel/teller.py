@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from gemma_notebook.messages import Message
 from gemma_notebook.panel import export
 from gemma_notebook.panel.hood import lives
 from gemma_notebook.panel.interfaces import PanelChat
-from gemma_notebook.panel.problems import problem_of
 from gemma_notebook.panel.protocol import (
     ErrorMessage,
     PanelError,
@@ -113,26 +113,25 @@ class Teller:
             }
         )
 
-    def tell_export(self, request: ExportRequest) -> None:
-        """The chat, or the one that the front end has kept, as the text of a file."""
+    def export_of(self, request: ExportRequest) -> Callable[[], export.File]:
+        """Writes the chat as it stands now, or the one that the front end has kept, as the text of a file. Takes its time, and
+        needs no lock.
+        """
         model = self._chat.manager.model.name
-        try:
-            if request.messages is None:
-                record, options = self.record, self.next.shown(self._chat.options)
-                file = export.write(
-                    request.format, record.messages, model, options, record.said, record.parts
-                )
-            else:
-                file = export.write(request.format, request.messages, model, request.options)
-        except Exception as error:
-            problem = problem_of(error)
-            self.refuse(request.id, problem["kind"], problem["message"])
-            return
+        if request.messages is not None:
+            return partial(export.write, request.format, request.messages, model, request.options)
+        record, options = self.record, self.next.shown(self._chat.options)
+        return partial(
+            export.write, request.format, record.messages, model, options, record.said, record.parts
+        )
+
+    def tell_exported(self, request: str, file: export.File) -> None:
+        """The text of a file to save."""
         self._pump.post(
             {
                 "type": "exported",
                 "epoch": self.record.epoch,
-                "request": request.id,
+                "request": request,
                 "name": file.name,
                 "media_type": file.media_type,
                 "text": file.text,

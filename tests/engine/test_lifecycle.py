@@ -28,6 +28,10 @@ def order(fake, *wanted):
     return [kind for kind, _ in itertools.groupby(told)]
 
 
+def tally(count: int) -> int:
+    return count
+
+
 # Creating
 
 
@@ -79,15 +83,19 @@ def test_concurrent_equal_creates_share_the_error(fake, fake_manager, in_thread)
     assert fake.count("conversation_create") == 1
 
 
-def test_creates_that_one_gather_begins_share_one_handle(fake_manager):
+@pytest.mark.parametrize("tools", [(), (tally,)], ids=["without tools", "with tools"])
+def test_creates_that_one_gather_begins_share_one_handle(fake_manager, tools):
     async def gather():
         for created in range(1, 21):
-            made = await asyncio.gather(*(fake_manager.acreate_session() for _ in range(3)))
+            made = await asyncio.gather(*(fake_manager.acreate_session(tools=tools) for _ in range(6)))
             assert len(set(map(id, made))) == 1
             assert not made[0].closed
             assert fake_manager.handles.created == created
-        chats = await asyncio.gather(fake_manager.acreate_chat(), fake_manager.acreate_chat())
-        assert chats[0].session is chats[1].session
+        for choice, known in (("auto", tools), ("none", ())):
+            made = (fake_manager.acreate_chat(tools=tools, tool_choice=choice) for _ in range(2))
+            chats = await asyncio.gather(*made)
+            assert chats[0].session is chats[1].session
+            assert chats[0].options.tools == known
 
     asyncio.run(gather())
 

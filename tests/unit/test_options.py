@@ -61,7 +61,7 @@ def test_a_wrong_option_of_a_session_is_named_with_its_value(options, kind, word
 
 def test_what_the_model_lacks_is_unsupported_and_says_what_to_leave_out(fake_manager, tmp_path):
     lora = tmp_path / "file.lora"
-    lora.touch()
+    lora.write_bytes(b"\0\0\0\0TFL3")
     for options in (
         {"enable_thinking": True},
         {"enable_vision_modality": True},

@@ -13,6 +13,7 @@ from scripted_chat import WAIT_S, FrontEnd, ScriptedChat, connected, say, stream
 import gemma_notebook as gn
 from gemma_notebook.errors import OptionValueError
 from gemma_notebook.messages import Delta, HandleEvent, Message, ToolCall, ToolResult, Usage
+from gemma_notebook.panel import export
 from gemma_notebook.panel.hood import MOST_LIVES, lives
 from gemma_notebook.transcript import Entry, Transcript
 
@@ -264,6 +265,24 @@ def test_an_export_has_what_is_shown_and_an_import_makes_a_new_chat_of_it(
     front.wait(type="state", epoch=3, request=front.ask("reset", epoch=2))
     assert front.shown() == []
     assert len(chat.restored) == 1
+
+
+def test_a_reply_is_stopped_while_an_export_is_written(
+    front: FrontEnd, chat: ScriptedChat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_write, write = threading.Event(), export.write
+
+    def write_slowly(*arguments: Any) -> export.File:
+        assert may_write.wait(WAIT_S)
+        return write(*arguments)
+
+    monkeypatch.setattr(export, "write", write_slowly)
+    streaming(front, chat).pieces.put(Delta("One"))
+    front.wait(type="delta", text="One")
+    exported = front.ask("export", format="markdown")
+    front.wait(type="state", request=front.ask("stop", epoch=1))
+    may_write.set()
+    assert "One" in front.wait(type="exported", request=exported)["text"]
 
 
 def test_an_imported_chat_has_the_options_that_it_was_exported_with(
