@@ -138,7 +138,7 @@ class Calls:
                 self._fail(pending, f"there is no tool {call.name!r}; there are: {names}")
                 return
             arguments = tool.checked(call.arguments)
-            allowed = self._allowed(call, tool)
+            allowed = self._allowed(pending, tool)
             if not allowed:
                 why = _NOBODY_TO_ASK if allowed is None else "the user did not allow this call"
                 self._fail(pending, why, "denied")
@@ -148,7 +148,7 @@ class Calls:
             self._fail(pending, _said_by(error))
             _log.info("The tool %s failed.", call.name, exc_info=error)
 
-    def _allowed(self, call: ToolCall, tool: Tool) -> bool | None:
+    def _allowed(self, pending: _Pending, tool: Tool) -> bool | None:
         """Whether it may be called; None where that would have to be asked, and there is nobody."""
         who = self._desk.approve or (self._desk.ask if tool.needs_approval else None)
         if who is None:
@@ -156,8 +156,8 @@ class Calls:
         with self._asking:  # one question at a time
             if self._stopped:
                 return False
-            answer = who(call)
-            answer = self._awaited(answer) if inspect.isawaitable(answer) else answer
+            answer = who(pending.call)
+            answer = self._awaited(answer, pending) if inspect.isawaitable(answer) else answer
         if isinstance(answer, str):  # of input(), and "no" is as true as "yes"
             raise ToolError(f"approve_tool answered {answer!r} and not True or False, so this was not called")
         return None if answer is None and self._desk.approve is None else bool(answer)
@@ -172,7 +172,7 @@ class Calls:
         value = tool.function(**arguments)
         return self._awaited(value, pending) if inspect.isawaitable(value) else value
 
-    def _awaited(self, awaitable: Any, pending: _Pending | None = None) -> Any:
+    def _awaited(self, awaitable: Any, pending: _Pending) -> Any:
         if self._loop is not None and self._loop.is_running():
             with self._changed:  # before it begins: what it wakes may look at once
                 self._on_loop += 1
@@ -194,9 +194,7 @@ class Calls:
             except asyncio.CancelledError:
                 raise ToolError("cancelled") from None
 
-    def _cancel_by(self, pending: _Pending | None, cancel: Callable[[], object]) -> None:
-        if pending is None:
-            return
+    def _cancel_by(self, pending: _Pending, cancel: Callable[[], object]) -> None:
         with self._changed:
             pending.cancel = cancel
             if pending.result is not None:  # it was stopped a moment ago

@@ -480,7 +480,8 @@ class Chat(TableDisplay, Closable):
     def rendered(self, message: str | None = None) -> Rendered:
         """What the model sees: the chat as the chat template writes it, control tokens and all.
 
-        Thoughts that are not kept in the context are not in it. Nothing is sent; while a reply is being
+        Thoughts that are not kept in the context are not in it, and calls that have no answer yet are shown as a message
+        that came now would find them, not answered. Nothing is sent; while a reply is being
         generated this waits for its end.
 
         Args:
@@ -596,9 +597,9 @@ class Chat(TableDisplay, Closable):
         wanted = turn.response_format
         if wanted is not None and not wanted.is_ascii and not session._engine.can_constrain_beyond_ascii:
             raise UnsupportedError(
-                f"the tokenizer of the model {self.manager.model.name!r} writes letters that are not ASCII byte by byte, "
-                "which the engine's grammar cannot match; spell out nothing but ASCII in response_format (what it leaves "
-                "open, such as a string, may be anything)"
+                f"the tokenizer of the model {self.manager.model.name!r} writes letters that are not ASCII, and tabs, "
+                "byte by byte, which the engine's grammar cannot match; spell out nothing but printable ASCII in response_format "
+                "(what it leaves open, such as a string, may be anything)"
             )
 
     def _parts(self, attachments: Sequence[Any]) -> Sequence[dict[str, Any]]:

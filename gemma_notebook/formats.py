@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
@@ -33,9 +33,12 @@ class ResponseFormat:
 
     @property
     def is_ascii(self) -> bool:
-        """Whether all that the constraint spells out is ASCII: others may be several pieces of a tokenizer."""
-        escapes = self.constraint.replace("\\\\", "")  # but for a backslash and a u
-        return escapes.isascii() and "\\u" not in escapes
+        """Whether all that the constraint spells out is ASCII, tabs apart: others may be several pieces of a tokenizer."""
+        if self.kind == "regex":
+            return _is_ascii(self.constraint)
+        schema = json.loads(self.constraint)
+        written = json.dumps(schema, ensure_ascii=False)
+        return written.isascii() and all(map(_is_ascii, _expressions(schema)))
 
     @classmethod
     def of(cls, wanted: object) -> ResponseFormat | None:
@@ -65,7 +68,7 @@ class ResponseFormat:
             )
         try:
             re.compile(pattern)
-        except re.error as error:
+        except (re.error, RecursionError, OverflowError) as error:
             raise OptionValueError(f"response_format={pattern!r} is no regular expression: {error}") from None
         if not pattern or "\0" in pattern:
             raise OptionValueError(
@@ -87,6 +90,7 @@ class ResponseFormat:
             pydantic.PydanticUserError,
             pydantic_core.SchemaError,
             TypeError,
+            ValueError,
             NameError,
             AttributeError,
         ) as error:
@@ -122,6 +126,9 @@ class ResponseFormat:
 _LAYOUT = {"whitespace_flexible": False, "key_separator": ": ", "item_separator": ", "}
 
 
+# Escapes of what is not ASCII, and tabs and line ends of old, which are bytes to a tokenizer that has no piece for them.
+_BEYOND_ASCII = re.compile(r"\\(?:[uUNtr]|x(?:[89a-fA-F]|0[9dD]))|[\t\r]")
+
 # Of 18 digits: the least integers of 64 bits end the engine's grammar compiler (measured with 0.18.1).
 _MOST = 10**18 - 1
 _LEAST, _GREATEST = {"minimum", "exclusiveMinimum"}, {"maximum", "exclusiveMaximum"}
@@ -140,7 +147,7 @@ def _closed(schema: Any, *, checked: bool = False) -> Any:
     would go on and on.
 
     An object that has several schemas stays open: each would forbid what the others name. Where somebody else checks the
-    reply, what the engine's grammar has not is left out: that items differ, and what addresses and paths are.
+    reply, what the engine's grammar has not is left out: that items differ, what keys are like, and what addresses and paths are.
     """
     return _Closing(schema, checked=checked).closed(schema)
 
@@ -148,6 +155,7 @@ def _closed(schema: Any, *, checked: bool = False) -> Any:
 class _Closing:
     def __init__(self, root: Any, *, checked: bool) -> None:
         self._checked = checked
+        self._root = root
         self._open: set[str] = set()  # the definitions that others are added to
         known = -1
         while known < len(self._open):
@@ -159,6 +167,7 @@ class _Closing:
             return [self.closed(one, is_open=is_open) for one in schema]
         if not isinstance(schema, Mapping):
             return schema
+        schema = self._with_named_keys(schema)
         together = _TOGETHER & schema.keys()
         refers = "$ref" in schema and "properties" in schema
         is_open |= refers or (bool(together) and ("properties" in schema or "allOf" in together))
@@ -172,12 +181,31 @@ class _Closing:
         kind = closed.get("type")
         kinds = kind if isinstance(kind, list) else [kind]
         if "integer" in kinds and "number" not in kinds and not (together or "$ref" in closed):
-            closed = _bounded(closed)
+            closed = _bounded(_within(closed) if self._checked else closed)
         return {"additionalProperties": False, **closed} if "properties" in closed and not is_open else closed
 
     def _is_left_out(self, key: str, value: Any) -> bool:
-        unknown = key == "uniqueItems" or (key == "format" and value not in _FORMATS)
+        unknown = key in {"uniqueItems", "propertyNames"} or (key == "format" and value not in _FORMATS)
         return key in _WORDS or (self._checked and unknown)
+
+    def _with_named_keys(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+        """An object whose keys are some of a few, as of ``dict[Literal["a", "b"], int]``, with these as its properties."""
+        keys = schema.get("propertyNames")
+        if isinstance(keys, Mapping) and isinstance(reference := keys.get("$ref"), str):
+            known = self._root.get("$defs", {}) if isinstance(self._root, Mapping) else {}
+            keys = known.get(reference.removeprefix("#/$defs/"))
+        names = keys.get("enum", [keys.get("const")]) if isinstance(keys, Mapping) else [None]
+        if (
+            not all(isinstance(name, str) for name in names)
+            or {"properties", "patternProperties"} & schema.keys()
+        ):
+            return schema
+        rest = {
+            key: value
+            for key, value in schema.items()
+            if key not in {"propertyNames", "additionalProperties"}
+        }
+        return {**rest, "properties": dict.fromkeys(names, schema.get("additionalProperties", {}))}
 
     def _value(self, key: str, value: Any, is_open: bool) -> Any:
         if key in _NAMED and isinstance(value, Mapping):
@@ -189,6 +217,16 @@ class _Closing:
         return self.closed(value, is_open=is_open and key in _TOGETHER)
 
 
+def _within(integer: dict[str, Any]) -> dict[str, Any]:
+    """The schema of an integer without the bounds that are so wide that :func:`_bounded` has narrower ones."""
+    return {
+        key: value
+        for key, value in integer.items()
+        if not isinstance(value, int | float)
+        or not ((key in _LEAST and value <= -_MOST) or (key in _GREATEST and value >= _MOST))
+    }
+
+
 def _bounded(integer: dict[str, Any]) -> dict[str, Any]:
     """The schema of an integer with both bounds, where it says nothing else of which there are, and has room for them."""
     given = [integer[key] for key in (*_LEAST, *_GREATEST) if key in integer]
@@ -198,6 +236,26 @@ def _bounded(integer: dict[str, Any]) -> dict[str, Any]:
     least = {} if _LEAST & integer.keys() else {"minimum": -_MOST}
     greatest = {} if _GREATEST & integer.keys() else {"maximum": _MOST}
     return {**least, **greatest, **integer}
+
+
+def _is_ascii(expression: str) -> bool:
+    """Whether all that a regular expression spells out is ASCII, and no tab or the like."""
+    escapes = expression.replace("\\\\", "")  # but for a backslash and a letter
+    return escapes.isascii() and not _BEYOND_ASCII.search(escapes)
+
+
+def _expressions(schema: Any) -> Iterator[str]:
+    """The regular expressions in a JSON schema, and all else that stands where one may."""
+    if isinstance(schema, list):
+        for one in schema:
+            yield from _expressions(one)
+    elif isinstance(schema, dict):
+        if isinstance(schema.get("pattern"), str):
+            yield schema["pattern"]
+        if isinstance(schema.get("patternProperties"), dict):
+            yield from schema["patternProperties"]
+        for one in schema.values():
+            yield from _expressions(one)
 
 
 def _matching(pattern: str, text: str) -> str:

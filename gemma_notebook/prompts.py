@@ -17,7 +17,17 @@ from gemma_notebook.attachments import headers, sounds
 from gemma_notebook.attachments.kinds import sniff
 from gemma_notebook.engine import Engine
 from gemma_notebook.errors import OptionTypeError, OptionValueError, UnsupportedError
-from gemma_notebook.messages import Asked, FinishReason, Message, ModelInfo, Reply, Timing, ToolResult, Usage
+from gemma_notebook.messages import (
+    Asked,
+    FinishReason,
+    Message,
+    ModelInfo,
+    Reply,
+    Timing,
+    ToolOutcome,
+    ToolResult,
+    Usage,
+)
 from gemma_notebook.options import encodable_text
 from gemma_notebook.prompted import results_text
 from gemma_notebook.tools import DEEPEST_READ, is_nested_deeper
@@ -240,6 +250,8 @@ def _reply_of(message: Message, usage: Usage) -> Reply:
 
 def _check_parts(where: str, message: Message, model: ModelInfo) -> None:
     """Raise for what is no image or sound of a message, and for what the model cannot take."""
+    if not isinstance(message.parts, list | tuple):
+        raise OptionTypeError(f"{where}.parts must be a list, not {message.parts!r:.80}")
     for part in message.parts:
         kind = part.get("type") if isinstance(part, dict) else None
         data = _decoded(part.get("blob")) if kind in ENCODERS else b""
@@ -282,6 +294,14 @@ def _check_json(where: str, message: Message) -> None:
         json.dumps(values, ensure_ascii=False, allow_nan=False).encode()
     except (TypeError, ValueError, AttributeError, RecursionError) as error:
         raise OptionValueError(f"{where} has calls or results that are no JSON: {error}") from None
+    names = [one.name for one in message.tool_calls]
+    if not all(isinstance(name, str) for name in names):
+        raise OptionTypeError(f"{where}.tool_calls must have texts for names, not {names!r:.80}")
+    outcomes = [one.outcome for one in message.tool_results]
+    if not all(outcome in get_args(ToolOutcome) for outcome in outcomes):
+        raise OptionValueError(
+            f"{where}.tool_results have the outcomes {outcomes!r:.80}; there are {', '.join(get_args(ToolOutcome))}"
+        )
     if is_nested_deeper(values, DEEPEST_READ):
         raise OptionValueError(f"{where} has calls or results that are nested too deeply for the engine")
 

@@ -412,7 +412,7 @@ class Session(TableDisplay, Closable):
         if not wanted.is_ascii and not self._engine.can_constrain_beyond_ascii:
             return turn
         options = replace(turn.options, constraint_type=wanted.kind, constraint=wanted.constraint)
-        return Turn(
+        held = Turn(
             turn.message,
             options,
             max_output_tokens=turn._max_output_tokens,
@@ -420,6 +420,8 @@ class Session(TableDisplay, Closable):
             prompted=self._conversations.prompted,
             held_to_call=True,
         )
+        held.trimmed_turns = turn.trimmed_turns
+        return held
 
     def _rendered(self, message: str | None) -> Rendered:
         """The chat as the template writes it, and what ``message`` would add to it."""

@@ -5,11 +5,11 @@ The schema comes from the function's signature, by pydantic; the descriptions fr
 
 from __future__ import annotations
 
-import copy
 import functools
 import inspect
 import json
 import re
+import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, overload
@@ -70,7 +70,7 @@ class Tool:
             name = function.name if name is None else name
             description = function.description if description is None else description
             needs_approval = needs_approval or function.needs_approval
-            timeout_s = function.timeout_s if timeout_s == TIMEOUT_S else timeout_s
+            timeout_s = function.timeout_s if timeout_s is TIMEOUT_S else timeout_s  # the very default
             function = function.function
         self.function: Callable[..., Any] = function
         self.name: str = _checked_name(
@@ -135,9 +135,9 @@ class Tool:
 
         if isinstance(arguments, str):  # some models write the object as a string
             arguments = _from_json(arguments)
-        own = {} if arguments is None else copy.deepcopy(arguments)  # the tool may change them
-        try:
-            checked: dict[str, Any] = self._arguments.validate_python(own)
+        own = {} if arguments is None else arguments
+        try:  # as JSON, which strict types take dates and the like of; and what the tool changes is its own
+            checked: dict[str, Any] = self._arguments.validate_json(json.dumps(own))
         except pydantic.ValidationError as error:
             wrong = "; ".join(
                 f"{'.'.join(map(str, one['loc'])) or 'the arguments'}: {one['msg']}" for one in error.errors()
@@ -145,7 +145,8 @@ class Tool:
             raise ToolError(f"wrong arguments for {self.name}: {wrong}") from None
         defaults = {name: given for name, given in self._defaults.items() if name not in checked}
         return checked | {
-            name: given.get_default(call_default_factory=True) for name, given in defaults.items()
+            name: given.get_default(call_default_factory=True, validated_data=checked)
+            for name, given in defaults.items()
         }
 
 
@@ -175,7 +176,8 @@ def tool(
 
     A plain function is a tool as it is: its name, the first paragraph of its docstring, and its parameters with
     their types are what the model is told, and the types are what a call is checked against. It returns whatever
-    can be written as JSON; an exception is told to the model as an error. Each call has a thread of its own: a
+    can be written as JSON; an exception is told to the model as an error. Arguments that a ``functools.partial`` gives
+    by name are not declared: the model cannot choose them. Each call has a thread of its own: a
     connection of sqlite3, say, is to be opened in the function, or with ``check_same_thread=False``.
 
     Args:
@@ -251,7 +253,7 @@ def jsonable(value: object) -> Any:
     from pydantic_core import PydanticSerializationError, to_json
 
     if hasattr(value, "tolist") and not isinstance(value, type):  # NumPy
-        value = value.tolist()
+        value = _of_numpy(value)
     try:
         written = json.loads(to_json(value, fallback=_of_numpy, inf_nan_mode="strings"))
     except (PydanticSerializationError, ValueError, TypeError, RecursionError) as error:
@@ -288,6 +290,11 @@ def _check_values(value: object) -> None:
 
 
 def _of_numpy(value: Any) -> Any:
+    if getattr(getattr(value, "dtype", None), "kind", None) in {
+        "m",
+        "M",
+    }:  # of which nanoseconds would be bare numbers
+        value = value.astype(f"{value.dtype.kind}8[us]")
     if hasattr(value, "tolist"):
         return value.tolist()
     raise TypeError(f"a {type(value).__name__} is among its values")
@@ -305,7 +312,13 @@ def _checked_name(name: object, function: object) -> str:
 def _docstring(function: Callable[..., Any]) -> Docstring:
     import docstring_parser
 
-    return docstring_parser.parse(inspect.getdoc(_behind_partials(function)) or "")
+    text = inspect.getdoc(_behind_partials(function)) or ""
+    try:
+        return docstring_parser.parse(text)
+    except (docstring_parser.ParseError, IndexError):  # the latter of a line such as ": :"
+        said = docstring_parser.Docstring()
+        said.short_description = text.partition("\n\n")[0]
+        return said
 
 
 def _behind_partials(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -313,6 +326,15 @@ def _behind_partials(function: Callable[..., Any]) -> Callable[..., Any]:
     while isinstance(function, functools.partial):
         function = function.func
     return function
+
+
+def _bound_by_partials(function: Callable[..., Any]) -> set[str]:
+    """The names of the arguments that a partial gives by name: the model is not to choose them."""
+    bound: set[str] = set()
+    while isinstance(function, functools.partial):
+        bound |= function.keywords.keys()
+        function = function.func
+    return bound
 
 
 def _summary(said: Docstring) -> str:
@@ -326,13 +348,33 @@ def _summary(said: Docstring) -> str:
 def _arguments_adapter(
     name: str, function: Callable[..., Any], said: Docstring
 ) -> tuple[Any, dict[str, Any], dict[str, Any]]:
-    """What checks the arguments, their schema, and the defaults that pydantic's ``Field`` has. A TypedDict: a model's fields may not be called ``json`` or ``_x``."""
+    """What checks the arguments, their schema, and the defaults that pydantic's ``Field`` has."""
     import pydantic
     import pydantic_core
+
+    try:
+        arguments, defaults = _arguments_type(name, function, said)
+        adapter: Any = pydantic.TypeAdapter(arguments)
+        return adapter, adapter.json_schema(), defaults
+    except (pydantic.PydanticUserError, pydantic_core.SchemaError, TypeError, NameError, ValueError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ToolError(
+            f"the tool {name!r} has an argument of a type that has no JSON schema ({reason}); "
+            "annotate it with int, float, str, bool, list, dict, a Literal, an Enum, a dataclass or a pydantic model"
+        ) from None
+
+
+def _arguments_type(name: str, function: Callable[..., Any], said: Docstring) -> tuple[type, dict[str, Any]]:
+    """The type of all arguments together, and the defaults of ``Field``. A TypedDict: a model's fields may not be called ``json``
+    or ``_x``.
+    """
+    import pydantic
     import typing_extensions
     from pydantic.fields import FieldInfo
 
-    descriptions = {one.arg_name: one.description for one in said.params}
+    descriptions = {
+        named.strip(): one.description for one in said.params for named in one.arg_name.split(",")
+    }  # NumPy's style has several of one type in a line
     fields: dict[str, Any] = {}
     defaults: dict[str, Any] = {}
     for parameter, hint in _parameters(name, function):
@@ -352,15 +394,7 @@ def _arguments_adapter(
     arguments = typing_extensions.TypedDict("Arguments", fields)  # type: ignore[misc]
     # As pydantic reads it of a TypedDict.
     arguments.__pydantic_config__ = pydantic.ConfigDict(extra="forbid")  # type: ignore[attr-defined]
-    try:
-        adapter = pydantic.TypeAdapter(arguments)
-        return adapter, adapter.json_schema(), defaults
-    except (pydantic.PydanticUserError, pydantic_core.SchemaError, TypeError, NameError) as error:
-        reason = str(error).partition("\n")[0]
-        raise ToolError(
-            f"the tool {name!r} has an argument of a type that has no JSON schema ({reason}); "
-            "annotate it with int, float, str, bool, list, dict, a Literal, an Enum, a dataclass or a pydantic model"
-        ) from None
+    return arguments, defaults
 
 
 def _parameters(name: str, function: Callable[..., Any]) -> Iterable[tuple[inspect.Parameter, Any]]:
@@ -370,17 +404,14 @@ def _parameters(name: str, function: Callable[..., Any]) -> Iterable[tuple[inspe
     except (TypeError, ValueError):
         raise ToolError(f"the tool {name!r} has no signature that can be read; wrap it in a def") from None
     try:
-        home = _behind_partials(function)
-        home = home if inspect.isroutine(home) else type(home).__call__
-        hints = typing.get_type_hints(inspect.unwrap(home), include_extras=True)
+        hints = _hints(function)
     except (NameError, AttributeError, SyntaxError) as error:
         raise ToolError(
             f"the tool {name!r} has an annotation that is not defined ({error}); import what it names"
         ) from None
-    except TypeError:  # a callable without annotations
-        hints = {}
+    bound = _bound_by_partials(function)
     for parameter in signature.parameters.values():
-        if parameter.kind in {parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD}:
+        if parameter.kind in {parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD} or parameter.name in bound:
             continue
         if parameter.kind is parameter.POSITIONAL_ONLY:
             raise ToolError(
@@ -391,8 +422,21 @@ def _parameters(name: str, function: Callable[..., Any]) -> Iterable[tuple[inspe
         if hint is inspect.Parameter.empty or isinstance(hint, str):
             hint = Any
         elif parameter.default is None:  # `x: int = None`, for which models send the null
-            hint = hint | None
+            hint = typing.Optional[hint]  # noqa: UP045  # which takes more than `|` does
         yield parameter, hint
+
+
+def _hints(function: Callable[..., Any]) -> dict[str, Any]:
+    """The types of the parameters; what it returns need not be defined, as where it is imported for type checkers alone."""
+    home = _behind_partials(function)
+    home = inspect.unwrap(home if inspect.isroutine(home) else type(home).__call__)
+    annotations = getattr(home, "__annotations__", {})
+    stand_in = types.SimpleNamespace(
+        __annotations__={name: one for name, one in annotations.items() if name != "return"},
+        __globals__=getattr(home, "__globals__", {}),
+        __type_params__=getattr(home, "__type_params__", ()),
+    )
+    return typing.get_type_hints(stand_in, include_extras=True)
 
 
 def _tidy(schema: Any) -> Any:

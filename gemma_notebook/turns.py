@@ -16,7 +16,7 @@ from typing import Any
 
 from gemma_notebook._determinism import clock_is_fixed
 from gemma_notebook.chunks import deltas_in
-from gemma_notebook.engine import Conversation, Generation
+from gemma_notebook.engine import TRY_AGAIN, Conversation, Generation
 from gemma_notebook.errors import (
     ClosedError,
     EngineError,
@@ -292,7 +292,8 @@ class Turn:
         except BaseException as error:
             self._generation = conversation.generation  # a Ctrl-C, after the engine had accepted
             if isinstance(error, EngineError) and _NO_CONSTRAINT in str(error):
-                raise self._no_constraint(str(error).partition(_NO_CONSTRAINT)[2].strip(" :")) from error
+                why = str(error).partition(_NO_CONSTRAINT)[2].removesuffix(f"; {TRY_AGAIN}")
+                raise self._no_constraint(why.partition("<backtrace>")[0].strip(" :")) from error
             raise
         if self._cancel_requested:  # it came while the message was being sent
             conversation.cancel(self._generation)

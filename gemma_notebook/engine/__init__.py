@@ -9,10 +9,11 @@ from __future__ import annotations
 from gemma_notebook.engine.conversation import Conversation, ConversationOptions
 from gemma_notebook.engine.engine import Engine
 from gemma_notebook.engine.handles import HandleLedger, HandleState
-from gemma_notebook.engine.library import Library, load_library
+from gemma_notebook.engine.library import TRY_AGAIN, Library, load_library
 from gemma_notebook.engine.stream import Generation
 
 __all__ = [
+    "TRY_AGAIN",
     "Conversation",
     "ConversationOptions",
     "Engine",

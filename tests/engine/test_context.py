@@ -243,8 +243,16 @@ def test_on_a_fresh_handle_the_numbers_of_a_full_context_are_those_of_the_messag
     assert chat.send("My name is Ada.").text
 
 
-def test_what_was_dropped_for_a_message_stays_dropped_when_it_is_answered_again(small):
-    chat = small.create_chat()
+def ring() -> str:
+    """Ring a bell."""
+    return "ding"
+
+
+@pytest.mark.parametrize(
+    "how", [{}, {"tools": [ring], "tool_choice": "required"}], ids=["a reply", "a call that is required"]
+)
+def test_what_was_dropped_for_a_message_stays_dropped_when_it_is_answered_again(small, how):
+    chat = small.create_chat(**how)
     while not (trimmed := chat.send("My name is Ada.").trimmed_turns):
         pass
     assert chat.regenerate().trimmed_turns == trimmed

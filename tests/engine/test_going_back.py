@@ -560,6 +560,26 @@ def test_a_turns_numbers_are_told_in_the_events(manager):
         assert before.at_s <= after.at_s
 
 
+@pytest.mark.parametrize(
+    ("message", "why"),
+    [
+        (gn.Message("user", "Hi", parts=None), r"messages\[0\]\.parts must be a list"),
+        (gn.Message("assistant", "", tool_calls=(gn.ToolCall(5, {}),)), "texts for names"),
+        (
+            gn.Message("tool", "", tool_results=(gn.ToolResult(gn.ToolCall("a", {}), 1, "odd"),)),
+            "'odd'.*denied",
+        ),
+    ],
+    ids=["no parts", "a call of a number", "an outcome that there is not"],
+)
+def test_what_no_saved_chat_could_have_is_not_restored(fake_manager, message, why):
+    chat = fake_manager.create_chat()
+    chat.send("My name is Ada.")
+    with pytest.raises((OptionTypeError, OptionValueError), match=why):
+        chat.restore([message])
+    assert len(chat.messages) == 2
+
+
 def test_a_closed_chat_restores_nothing(fake_manager):
     chat = fake_manager.create_chat()
     chat.close()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
+import enum
 import ipaddress
 import json
 import re
 import uuid
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pydantic
 import pytest
@@ -224,6 +225,12 @@ def test_a_backslash_before_a_u_is_ascii():
     assert ResponseFormat.of(r"C:\\users").is_ascii
     assert not ResponseFormat.of(Literal["Zürich"]).is_ascii
     assert not ResponseFormat.of(r"\u00e9+").is_ascii
+    assert not ResponseFormat.of(r"caf\xe9").is_ascii
+    assert not ResponseFormat.of(r"caf\U000000e9").is_ascii
+    assert not ResponseFormat.of({"type": "string", "pattern": r"^caf\xe9$"}).is_ascii
+    assert not ResponseFormat.of(r"a\tb").is_ascii
+    assert ResponseFormat.of(r"a\x41\nb\d").is_ascii
+    assert ResponseFormat.of(Literal["a\tb"]).is_ascii  # JSON escapes it
     assert not ResponseFormat.of("é+").is_ascii
 
 
@@ -348,7 +355,7 @@ def test_a_reply_that_ends_before_the_expression_does_is_an_error(fake, chat):
 @pytest.mark.parametrize("wanted", ["é|日本", Literal["Zürich", "Oslo"], {"const": "日本"}])
 def test_letters_that_the_tokenizer_writes_byte_by_byte_are_told_before_the_send(real_manager, wanted):
     chat = real_manager.create_chat()
-    with pytest.raises(UnsupportedError, match="spell out nothing but ASCII"):
+    with pytest.raises(UnsupportedError, match="spell out nothing but printable ASCII"):
         chat.send("Where?", response_format=wanted)
     assert chat.messages == ()
 
@@ -409,3 +416,31 @@ def test_what_was_asked_in_a_restored_message_is_checked_before_anything_is_forg
     fake.set(reply="Ada")
     chat.restore([Message("user", "Who?", asked=Asked(response_format="Ada|Bo")), Message("assistant", "Bo")])
     assert chat.regenerate().parsed == "Ada"
+
+
+class Colour(enum.Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+@pytest.mark.parametrize("keys", [Literal["red", "blue"], Colour], ids=["literals", "an enum"])
+def test_an_object_whose_keys_are_some_of_a_few_has_no_others(real_manager, keys):
+    reply = real_manager.create_chat().send("red is 3", response_format=dict[keys, int], max_output_tokens=60)
+    assert reply.finish_reason == "stop"
+    assert json.loads(reply.text).keys() <= {"red", "blue"}
+
+
+def test_the_bounds_of_64_bits_are_left_to_pydantic(real_manager):
+    wide = Annotated[int, pydantic.Field(ge=-(2**63), le=2**63 - 1)]
+    reply = real_manager.create_chat().send("My age is 31.", response_format=wide, max_output_tokens=60)
+    assert isinstance(reply.parsed, int)
+
+
+def test_why_the_engine_cannot_hold_a_reply_to_a_format_is_one_advice_and_no_backtrace(real_manager):
+    wide = {"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1}
+    with pytest.raises(ResponseFormatError) as refused:
+        real_manager.create_chat().send("My age is 31.", response_format=wide)
+    said = str(refused.value)
+    assert said.endswith("; write it without that")
+    assert "backtrace" not in said and "try again" not in said
+    assert len(said) < 300

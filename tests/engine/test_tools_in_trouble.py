@@ -495,6 +495,27 @@ def test_a_call_that_was_stopped_while_the_user_was_asked_is_not_carried_out(fak
     assert carried_out == []
 
 
+def test_a_question_that_is_async_ends_with_the_stop(fake, manager, in_thread):
+    asked, ended = threading.Event(), []
+
+    async def approve(call: gn.ToolCall) -> bool:
+        asked.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            ended.append("cancelled")
+            raise
+
+    fake.set(chunk_replies=replies(calls(("add", {"a": 1, "b": 2}))))
+    chat = manager.create_chat(tools=[add], approve_tool=approve)
+    reply = in_thread(chat.send, "Go.")
+    assert asked.wait(WAIT_S)
+    chat.stop()
+    assert [one.outcome for one in reply.result(WAIT_S).tool_results] == ["stopped"]
+    wait_until(lambda: ended)
+    assert ended == ["cancelled"]
+
+
 @pytest.mark.parametrize(
     ("written", "shown", "names"),
     [

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import enum
 import functools
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
+import numpy as np
 import pydantic
 import pytest
 
 import gemma_notebook as gn
 from gemma_notebook.errors import ToolError
 from gemma_notebook.prompted import calls_format
+from gemma_notebook.tools import jsonable
 
 
 class Unit(enum.Enum):
@@ -276,3 +279,99 @@ def test_a_tool_made_of_a_tool_has_what_is_not_said_anew_from_that_one():
     assert other.needs_approval, "what has to be asked for once has to be asked for under any name"
     assert other(3) == 3
     assert gn.tool(pay, timeout_s=9).timeout_s == 9
+
+
+class Plan(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(strict=True)
+    day: dt.date
+    unit: Unit
+    size: tuple[int, int]
+
+
+def test_strict_types_take_what_json_has_for_them():
+    def book(plan: Plan) -> None: ...
+
+    checked = gn.Tool(book).checked({"plan": {"day": "2024-01-02", "unit": "m", "size": [1, 2]}})
+    assert checked == {"plan": Plan(day=dt.date(2024, 1, 2), unit=Unit.METRES, size=(1, 2))}
+
+
+class Connection: ...
+
+
+def test_what_a_partial_gives_by_name_is_not_for_the_model_to_choose():
+    def look_up(city: str, *, db: Connection, admin: bool) -> str:
+        return f"{city} {db} {admin}"
+
+    tool = gn.Tool(
+        functools.partial(functools.partial(look_up, db=Connection()), admin=False), name="look_up"
+    )
+    assert list(tool.parameters["properties"]) == ["city"]
+    with pytest.raises(ToolError, match="admin"):
+        tool.checked({"city": "Paris", "admin": True})
+
+
+def test_what_a_function_returns_need_not_be_defined():
+    def load(rows: int): ...
+
+    load.__annotations__["return"] = "pandas.DataFrame"  # as it is imported for type checkers alone
+    assert gn.Tool(load).checked({"rows": "3"}) == {"rows": 3}
+
+
+class Marks(enum.Enum):
+    NONE = object()
+
+
+@pytest.mark.parametrize(
+    ("annotation", "default"),
+    [(any, None), (Marks, Marks.NONE), (Final[int], ...), (np.array, None)],
+    ids=["a function", "an enum of objects", "Final", "NumPy's function"],
+)
+def test_an_annotation_that_is_no_type_of_json_is_no_bare_exception(annotation, default):
+    def odd(x): ...
+
+    odd.__annotations__["x"] = annotation
+    odd.__defaults__ = None if default is ... else (default,)
+    with pytest.raises(ToolError, match="the tool 'odd' has an argument of a type that has no JSON schema"):
+        gn.Tool(odd)
+
+
+def test_a_docstring_that_no_parser_reads_is_a_description():
+    def odd() -> None:
+        """: :"""
+
+    assert gn.Tool(odd).description == ": :"
+
+
+def test_several_parameters_in_one_line_of_a_docstring_have_each_its_words():
+    def move(x: int, y: int) -> None:
+        """Move.
+
+        Parameters
+        ----------
+        x, y : int
+            How far.
+        """
+
+    properties = gn.Tool(move).parameters["properties"]
+    assert [properties[name]["description"] for name in "xy"] == ["How far."] * 2
+
+
+def test_a_default_may_be_made_of_the_other_arguments():
+    def book(
+        first: int, last: int = pydantic.Field(default_factory=lambda given: given["first"] + 1)
+    ) -> None: ...
+
+    assert gn.Tool(book).checked({"first": 3}) == {"first": 3, "last": 4}
+
+
+def test_the_usual_time_can_be_given_to_a_tool_made_of_a_tool_that_has_less():
+    def look() -> None: ...
+
+    quick = gn.Tool(look, timeout_s=5)
+    assert gn.Tool(quick).timeout_s == 5
+    assert gn.Tool(quick, timeout_s=60).timeout_s == 60
+
+
+def test_times_of_numpy_are_told_as_dates_whatever_their_unit():
+    for unit in ("D", "s", "ns"):
+        assert jsonable(np.array(["2024-01-02"], f"datetime64[{unit}]"))[0].startswith("2024-01-02")
