@@ -181,7 +181,7 @@ def benchmark(
 ) -> Benchmark:
     """Measure a model: prefill and decode rate, time to first token, reset, memory.
 
-    Each round sends a long prompt (prefill) and asks for counts (time to first token, decode), each in a fresh chat, and
+    Each round sends a long prompt (prefill) and asks three questions (time to first token, decode), each in a fresh chat, and
     times the resets between them. Figures of a busy machine are those of a busy machine: ``machine["load"]`` tells.
 
     Args:

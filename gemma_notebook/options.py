@@ -31,7 +31,6 @@ __all__ = [
     "usable_cores",
 ]
 
-Backend = Literal["cpu", "gpu", "npu"]
 ContextPolicy = Literal["trim", "error"]
 
 BACKENDS = ("auto", "cpu", "gpu", "npu")

@@ -32,8 +32,7 @@ typedef struct gn_api gn_api;
 /* One generation: a refcounted buffer that the engine's thread fills and one reader empties. */
 typedef struct gn_stream gn_stream;
 
-/* Why a call failed. `code` is the engine's (an absl status code), 0 when the engine gave none,
- * or one of the GN_* codes below when the shim itself refused. `message` is always terminated. */
+/* Why a call failed. `code` is the engine's (an absl status code) or one of the GN_* codes below when the shim itself refused. `message` is always terminated. */
 typedef struct {
     int code;
     char message[4096]; /* room for the name of every symbol */

@@ -123,7 +123,8 @@ class _Conversation:
             "context_full": "the context is full; /reset starts over",
         }
         if reply.trimmed_turns:
-            self._say(f"the oldest {reply.trimmed_turns} turns were dropped to make room")
+            turns = "turn was" if reply.trimmed_turns == 1 else f"{reply.trimmed_turns} turns were"
+            self._say(f"the oldest {turns} dropped to make room")
         if reply.finish_reason in remarks:
             self._say(remarks[reply.finish_reason])
         if self._stats:

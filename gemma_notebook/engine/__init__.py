@@ -1,7 +1,8 @@
 """The binding of LiteRT-LM: the only package that imports cffi or holds a C handle.
 
 ``library`` finds and opens the shared library, ``engine`` has the engine, ``conversation`` its
-conversations, ``handles`` their state machine and the ledger of what happened to them, ``stream`` one generation.
+conversations, ``handles`` their state machine and the ledger of what happened to them, ``stream`` one generation, and ``logs`` makes log records of what the
+engine prints.
 """
 
 from __future__ import annotations

@@ -342,27 +342,6 @@ class Conversation:
                 return Measure(int(measure.context_tokens), int(measure.message_tokens), library.text(room))
             room_size = int(measure.rendered_size)
 
-    def render(self, message_json: str) -> str:
-        """What the next send of this message would put into the context, as text.
-
-        Raises:
-            ClosedError: The handle is closed.
-            EngineError: The engine refused.
-        """
-        library = self._engine.library
-        error = library.new_error()
-        with self._engine.lock:
-            self._life.require_usable()
-            text = library.lib.gn_conversation_render(
-                library.api, self._require_pointer(), message_json.encode(), error
-            )
-        if text == library.ffi.NULL:
-            raise library.engine_error(error, "render")
-        try:
-            return library.text(text)
-        finally:
-            library.lib.gn_free(text)
-
     def close(self, timeout_s: float | None = None) -> None:
         """Cancel, wait for the terminal event, delete: once, whoever calls. Idempotent.
 

@@ -229,7 +229,7 @@ class HandleLife:
     def promote(self) -> None:
         """Note that a checkpoint became a handle that a session runs on."""
         with self.lock:
-            self.require_open("restore", "be gone back to")
+            self.require_open("go back", "be gone back to")
             if self._checkpoint is not None:
                 self.number = self._ledger.promoted(self._checkpoint)
                 self._checkpoint = None

@@ -7,13 +7,13 @@ and said noise. So the first words of some greedy replies are shown to the weigh
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gemma_notebook.models.check import child_environment
 from gemma_notebook.models.stages import run_child
 
 __all__ = ["FIRST_TOKENS", "LEAST_AGREEMENT", "Verdict", "answers_of"]
@@ -77,15 +77,13 @@ def answers_of(file: Path, *, log: Path, say: Callable[[str], None], remedy: str
     Raises:
         ConversionError: The engine refused the file, or died of it.
     """
-    home = str(Path(__file__).parents[2])
-    others = os.environ.get("PYTHONPATH")
     return run_child(
         [sys.executable, "-P", "-m", __name__],
         {"file": str(file)},
         stage="check",
         log=log,
         say=say,
-        environment={**os.environ, "PYTHONPATH": f"{home}{os.pathsep}{others}" if others else home},
+        environment=child_environment(),
         remedy=remedy,
     )
 
@@ -99,9 +97,10 @@ def _answers(file: Path, say: Callable[[str], None]) -> dict[str, Any]:
     answers, replies = [], []
     for prompt in _PROMPTS:
         say(f"asking: {prompt}")
-        conversation = engine.create_conversation(ConversationOptions(max_output_tokens=2 * FIRST_TOKENS))
+        options = ConversationOptions(max_output_tokens=2 * FIRST_TOKENS)
+        conversation = engine.create_conversation(options)
         message = json.dumps({"role": "user", "content": [{"type": "text", "text": prompt}]})
-        asked = engine.tokenize(conversation.render(message))
+        asked = engine.tokenize(engine.render(options, message))
         generation = conversation.send(message, SendOptions())
         chunks = []
         while not generation.ended:

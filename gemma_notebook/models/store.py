@@ -28,7 +28,7 @@ import platformdirs
 from gemma_notebook._paths import expanded
 from gemma_notebook.errors import ModelNotFoundError, OptionValueError, StoreError
 
-__all__ = ["HOME_VARIABLE", "InstalledModel", "Store", "checked_name", "expanded"]
+__all__ = ["HOME_VARIABLE", "InstalledModel", "Store", "checked_name"]
 
 HOME_VARIABLE = "GEMMA_NOTEBOOK_HOME"
 SUFFIX = ".litertlm"

@@ -9,19 +9,17 @@ from typing import Any
 
 from gemma_notebook.messages import Message, ModelInfo, Timing, Usage
 from gemma_notebook.panel.approval import STATES
-from gemma_notebook.panel.requests import ExportFormat
 from gemma_notebook.prompts import ENCODERS
 from gemma_notebook.transcript import Transcript
-from gemma_notebook.transcript.record import Entry, ToolUse, use_of
+from gemma_notebook.transcript.record import KEPT_OPTIONS, Entry, Format, ToolUse, use_of
 
 __all__ = ["File", "read", "write"]
 
-_FILES: dict[ExportFormat, tuple[str, str]] = {
+_FILES: dict[Format, tuple[str, str]] = {
     "markdown": ("md", "text/markdown"),
     "html": ("html", "text/html"),
     "json": ("json", "application/json"),
 }
-_OPTIONS = ("temperature", "random_seed", "top_k", "top_p", "enable_thinking", "max_output_tokens")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +32,7 @@ class File:
 
 
 def write(
-    kind: ExportFormat,
+    kind: Format,
     messages: Sequence[Mapping[str, Any]],
     model: str,
     options: Mapping[str, Any],
@@ -66,7 +64,7 @@ def write(
         ),
         model=model,
         system_instruction=options.get("system_instruction"),
-        options={name: options[name] for name in _OPTIONS if name in options},
+        options={name: options[name] for name in KEPT_OPTIONS if name in options},
         date=now,
     )
     writers = {
@@ -95,7 +93,7 @@ def read(text: str, model: ModelInfo) -> tuple[tuple[Message, ...], dict[str, An
         replace(message, parts=tuple(part for part in message.parts if part["type"] in taken))
         for message in said
     )
-    options = {name: value for name, value in transcript.options.items() if name in _OPTIONS}
+    options = {name: value for name, value in transcript.options.items() if name in KEPT_OPTIONS}
     if options or transcript.system_instruction:  # else it was no chat's
         options["system_instruction"] = transcript.system_instruction
     if not model.supports_thinking:

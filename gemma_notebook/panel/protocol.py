@@ -301,7 +301,6 @@ class ErrorMessage(TypedDict):
     message: str
     retry: Retry | None
     request: NotRequired[str]
-    turn: NotRequired[int]
     text: NotRequired[str]
 
 

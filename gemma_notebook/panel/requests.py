@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from gemma_notebook.panel.protocol import well_formed
+from gemma_notebook.transcript.record import Format
 
 __all__ = [
     "Attachment",
@@ -14,7 +15,6 @@ __all__ = [
     "ChatsRequest",
     "CloseChat",
     "EditRequest",
-    "ExportFormat",
     "ExportRequest",
     "HoodRequest",
     "ImportRequest",
@@ -31,8 +31,6 @@ __all__ = [
     "UndoRequest",
     "parse_request",
 ]
-
-ExportFormat = Literal["markdown", "html", "json"]
 
 # A WebSocket message of the notebook server holds 10 MiB.
 MOST_BYTES = 8 * 1024 * 1024
@@ -148,7 +146,7 @@ class ExportRequest:
     """Write the chat down; with ``messages``, a chat that was reset and that the front end has kept, with the options that it had."""
 
     id: str
-    format: ExportFormat
+    format: Format
     messages: list[dict[str, Any]] | None = None
     options: dict[str, Any] = field(default_factory=dict)
 

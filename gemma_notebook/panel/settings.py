@@ -60,7 +60,7 @@ class NextOptions:
             changes["tools"] = self.tools if tools else ()
         if not changes.get("system_instruction", True):
             changes["system_instruction"] = None
-        checked = SessionOptions.of(**{**_all(current), **changes})
+        checked = SessionOptions.of(**{**current.as_keywords(), **changes})
         if checked.enable_thinking and not model.supports_thinking:
             raise UnsupportedError(f"the model {model.name!r} has no thinking; leave it off")
         changes = {name: value for name, value in changes.items() if value != getattr(current, name)}
@@ -94,17 +94,13 @@ class NextOptions:
 
     def json(self, current: SessionOptions, context_policy: str) -> Settings:
         """Both, as they go over the wire."""
-        pending = SessionOptions.of(**{**_all(current), **self._changes}) if self._changes else None
+        pending = SessionOptions.of(**{**current.as_keywords(), **self._changes}) if self._changes else None
         return {
             "options": _values(current),
             "pending": None if pending is None else _values(pending),
             "tools": [_name(tool) for tool in self.tools],
             "context_policy": "error" if context_policy == "error" else "trim",
         }
-
-
-def _all(options: SessionOptions) -> dict[str, Any]:
-    return {name: getattr(options, name) for name in SessionOptions.__slots__}
 
 
 def _values(options: SessionOptions) -> OptionValues:

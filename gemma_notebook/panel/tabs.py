@@ -71,7 +71,7 @@ class Tabs:
             return tuple(tab.chat for tab in self._tabs.values())
 
     def handle(self, content: object, buffers: Sequence[Any] | None = ()) -> None:
-        """Take one message from the front end. Returns within milliseconds."""
+        """Take one message from the front end. Returns as :meth:`Controller.handle`."""
         fields: dict[Any, Any] = content if isinstance(content, dict) else {}
         if fields.get("type") in {"chats_request", "open_chat", "close_chat"}:
             self._take(fields)

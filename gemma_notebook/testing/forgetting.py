@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from gemma_notebook.chat import Chat
@@ -23,7 +23,7 @@ __all__ = ["Forgetting", "assert_forgets", "assert_same_as_fresh"]
 class Forgetting(TableDisplay):
     """The replies to one probe: of the chat that was told, of the chat after its reset, and of a fresh engine."""
 
-    told: Reply = field()
+    told: Reply
     after_reset: Reply
     fresh_engine: Reply
 
@@ -74,7 +74,7 @@ def assert_forgets(
         new = chat.handle_id
         order = _order(manager, old, new)
         after = chat.send(probe)
-    with _fresh_engine(manager) as fresh:
+    with _fresh_manager(manager) as fresh:
         expected = fresh.create_chat(**options).send(probe)
     found = Forgetting(remembered, after, expected)
     if remembered.text == expected.text:
@@ -129,7 +129,7 @@ def assert_same_as_fresh(chat: Chat, probe: str = "What do you know about me?") 
         raise
     chat.undo()
     _require_same_messages(before, chat.messages)
-    with _fresh_engine(chat.manager) as manager:
+    with _fresh_manager(chat.manager) as manager:
         session = manager._open(chat.options, copies_of(turns))
         fresh = Chat(
             manager,
@@ -178,7 +178,7 @@ def _require_same_messages(before: tuple[Message, ...], after: tuple[Message, ..
         )
 
 
-def _fresh_engine(manager: SessionManager) -> SessionManager:
+def _fresh_manager(manager: SessionManager) -> SessionManager:
     """The same model, loaded once more."""
     engine = manager._engine
     options = dataclasses.replace(engine.options, backend=engine.backend)

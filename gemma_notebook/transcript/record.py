@@ -46,7 +46,8 @@ FORMATS: dict[str, Format] = {
     ".json": "json",
 }
 
-_OPTIONS = ("temperature", "random_seed", "top_k", "top_p", "enable_thinking", "max_output_tokens")
+# Of the chat's options, beside its system instruction: those that a reader can use.
+KEPT_OPTIONS = ("temperature", "random_seed", "top_k", "top_p", "enable_thinking", "max_output_tokens")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +132,7 @@ class Transcript:
         entries: The messages with all that belongs to them.
         model: The model's name.
         system_instruction: What the model was told at first.
-        options: How it sampled: ``temperature``, ``top_k``, …
+        options: How it sampled: ``temperature``, ``top_k``, …; and the names of its ``tools``.
         date: When the transcript was taken, with a time zone.
 
     Example:
@@ -154,7 +155,7 @@ class Transcript:
         What was dropped from the context to make room is in it.
         """
         options = chat.options
-        sampling = {name: getattr(options, name) for name in _OPTIONS}
+        sampling = {name: getattr(options, name) for name in KEPT_OPTIONS}
         tools = [
             str(getattr(tool, "name", None) or getattr(tool, "__name__", type(tool).__name__))
             for tool in options.tools

@@ -174,7 +174,7 @@ function Fields({ written, set, settings, model }: FieldsProps) {
       <SwitchField
         label={settings.tools.length > 0 ? `Tools: ${settings.tools.join(", ")}` : "Tools"}
         value={written.tools}
-        why={whyNoTools(settings, model)}
+        why={whyNoTools(settings)}
         onChange={(on) => set({ tools: on })}
       />
       <p class="gn-muted gn-hint" dir="auto">
@@ -188,11 +188,10 @@ function Fields({ written, set, settings, model }: FieldsProps) {
   );
 }
 
-function whyNoTools(settings: Settings, model: Model): string | undefined {
+/** Any model is told of tools, in its prompt where it is not made for them. */
+function whyNoTools(settings: Settings): string | undefined {
   if (settings.tools.length > 0) return undefined;
-  return model.supports_tools
-    ? "This chat was made without tools: give them to create_chat(tools=[…])."
-    : `${model.name} does not call tools.`;
+  return "This chat was made without tools: give them to create_chat(tools=[…]).";
 }
 
 function write(options: OptionValues): Written {

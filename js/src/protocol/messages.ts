@@ -222,7 +222,6 @@ export interface ErrorMessage extends Envelope {
   message: string;
   retry: Retry | null;
   request?: string;
-  turn?: number;
   text?: string;
 }
 

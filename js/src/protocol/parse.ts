@@ -172,7 +172,6 @@ function readMessage(f: Fields): KernelMessage {
         ...envelope,
         ...problem(f, "error"),
         ...optional("request", f.request, string),
-        ...optional("turn", f.turn, count),
         ...optional("text", f.text, string),
       };
     default:

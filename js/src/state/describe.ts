@@ -100,12 +100,6 @@ export function decisionObstacle({ lost, asked }: PanelState, call: string): str
   return asked.some((a) => a.call === call) ? "Your answer is on its way." : null;
 }
 
-/** The prompt that `reply` answers. */
-export function promptOf(state: PanelState, reply: ChatMessage): string | null {
-  const before = state.messages.slice(0, state.messages.indexOf(reply));
-  return before.findLast((m) => m.role === "user")?.text ?? null;
-}
-
 /** How many of the first messages the model has forgotten to make room. */
 export function forgotten(messages: readonly ChatMessage[]): number {
   let turns = messages.reduce((sum, m) => sum + (m.trimmed_turns ?? 0), 0);

@@ -264,9 +264,5 @@ function receiveError(state: PanelState, message: ErrorMessage, before: PanelSta
     return requestFailed(state, request, message.message);
   }
   if (message.epoch <= state.floor || state.sync !== "fresh") return state;
-  const index = state.messages.findIndex((m) => m.turn === message.turn);
-  const old = state.messages[index];
-  if (!old) return { ...state, notice: { message: message.message, retry } };
-  const error = { kind: message.kind, message: message.message, retry };
-  return { ...state, messages: state.messages.with(index, { ...old, state: "error", error }) };
+  return { ...state, notice: { message: message.message, retry } };
 }

@@ -283,6 +283,10 @@ export class PanelStore {
   /** A snapshot tells whether the answer to what is late was lost. Asked for again, each time after twice as long. */
   private inquire(waitMs = this.lateAfterMs): void {
     this.inquireIn(waitMs, Math.min(2 * waitMs, SELDOM_MS));
+    this.askForSnapshot();
+  }
+
+  private askForSnapshot(): void {
     const id = newId();
     this.dispatch({ type: "snapshot_requested", id });
     this.ask({ type: "snapshot_request", id });
@@ -296,9 +300,7 @@ export class PanelStore {
     this.watching = this.after(waitMs, () => {
       this.watch(Math.min(2 * waitMs, SELDOM_MS));
       if (this.watching === null || this.inquiry !== null) return;
-      const id = newId();
-      this.dispatch({ type: "snapshot_requested", id });
-      this.ask({ type: "snapshot_request", id });
+      this.askForSnapshot();
     });
   }
 

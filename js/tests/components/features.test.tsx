@@ -376,7 +376,7 @@ describe("Settings", () => {
     const thinking = page.getByRole("switch", { name: "Thinking" });
     await expect.element(thinking).toHaveAttribute("aria-disabled", "true");
     await expect.element(page.getByText("tiny does not think before it answers.")).toBeVisible();
-    await expect.element(page.getByText("tiny does not call tools.")).toBeVisible();
+    await expect.element(page.getByText("This chat was made without tools")).toBeVisible();
     (thinking.element() as HTMLElement).click();
     await expect.element(thinking).not.toBeChecked();
   });

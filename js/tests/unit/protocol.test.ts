@@ -23,7 +23,7 @@ describe("messages from the kernel", () => {
     const message = { type: "delta", epoch: 1, seq: 1, turn: 1, offset: 0, text: "a" };
     expect(parseKernelMessage({ ...message, colour: "red" })).toEqual(message);
     const error = { type: "error", epoch: 1, seq: 1, kind: "K", message: "m", retry: null };
-    expect(parseKernelMessage({ ...error, request: null, turn: null })).toEqual(error);
+    expect(parseKernelMessage({ ...error, request: null, text: null })).toEqual(error);
   });
 
   it("counts text as the kernel does", () => {

@@ -287,13 +287,6 @@ describe("error", () => {
     expect(next).toMatchObject({ draft: "", notice: null, messages: [] });
   });
 
-  it("of a turn stays with the turn", () => {
-    const { kernel, state } = inMidReply();
-    const next = play(state, kernel.error({ turn: 2, retry: "send" }));
-    expect(next.messages[1]).toMatchObject({ state: "error", error: { message: "It failed." } });
-    expect(next.notice).toBeNull();
-  });
-
   it("of nothing in particular is a notice, that the next send clears", () => {
     const { kernel, state } = ready();
     const next = play(state, kernel.error({}));
