@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-__all__ = ["expanded"]
+import platformdirs
+
+__all__ = ["expanded", "user_cache"]
 
 
 def expanded(path: str | os.PathLike[str]) -> Path:
@@ -14,3 +16,11 @@ def expanded(path: str | os.PathLike[str]) -> Path:
         return Path(path).expanduser()
     except RuntimeError:
         return Path(path)
+
+
+def user_cache() -> Path | None:
+    """The user's directory for what can be made again; None without a home, as in a container whose user has no name."""
+    try:
+        return platformdirs.user_cache_path("gemma_notebook")
+    except RuntimeError:
+        return None

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gemma_notebook.displays import NO_MATHS
 from gemma_notebook.errors import OptionTypeError, OptionValueError, UnsupportedError
 
 if TYPE_CHECKING:
@@ -134,7 +135,8 @@ class Benchmark:
             for row in self.rows()
         )
         return (
-            f"<table><caption>{html.escape(self.model)}: {html.escape(self._circumstances())}</caption>"
+            f'<table class="{NO_MATHS}">'
+            f"<caption>{html.escape(self.model)}: {html.escape(self._circumstances())}</caption>"
             f"<thead><tr><th>Figure</th><th>Median</th><th>Range</th></tr></thead><tbody>{cells}</tbody></table>"
         )
 

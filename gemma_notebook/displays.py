@@ -18,6 +18,9 @@ __all__ = ["Table", "TableDisplay", "duration", "megabytes", "rate"]
 # Rows of a long table that are shown: its last ones.
 _ROWS_SHOWN = 200
 
+# The classes of HTML that MathJax leaves alone: dollars are dollars, and what a model says is no formula.
+NO_MATHS = "tex2jax_ignore mathjax_ignore"
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -34,7 +37,7 @@ class Table:
     def html(self) -> str:
         """An HTML table without scripts and styles."""
         head = "".join(f"<th>{_html(cell)}</th>" for cell in self.heads)
-        lines = ["<table>"]
+        lines = [f'<table class="{NO_MATHS}">']
         if head:
             lines.append(f"<thead><tr>{head}</tr></thead>")
         lines.append("<tbody>")

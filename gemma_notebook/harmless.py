@@ -1,4 +1,4 @@
-"""Markdown that a model wrote, made harmless for a notebook.
+"""What a model wrote, made harmless: Markdown for a notebook, text for a terminal.
 
 Jupyter renders the HTML inside Markdown, runs its scripts in outputs that it trusts, and loads remote images. What
 a model writes is untrusted: here raw HTML becomes text, an image a link, and a link with a scheme such as
@@ -12,9 +12,10 @@ backtick that is not part of one is escaped.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 
-__all__ = ["harmless_markdown"]
+__all__ = ["harmless_markdown", "printable"]
 
 _FENCE = re.compile(
     r"(?P<indent>(?P<item>[ \t]*+(?:[-*+]|\d{1,9}[.)])[ \t]++)?[ \t]*+)"
@@ -120,3 +121,9 @@ def _harmless_link(link: re.Match[str]) -> str:
     if target and (_ALLOWED.match(target) or not _SCHEME.match(target)):
         return link[0]
     return f"] {link['rest']}"  # not with a backslash: one may stand before it already
+
+
+def printable(text: str) -> str:
+    """``text`` without what a terminal would obey: escape sequences and the like."""
+    # Not Cf: emoji are joined by them.
+    return "".join(one for one in text if one in "\n\t" or unicodedata.category(one) not in ("Cc", "Cs"))

@@ -7,19 +7,23 @@ stand in a regression notebook as it is.
 
 from __future__ import annotations
 
+import argparse
+import keyword
 import re
+import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from IPython.core.error import UsageError
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_var_expand
-from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
+from IPython.core.magic_arguments import argument, magic_arguments
 
 from gemma_notebook.chat import Chat
 from gemma_notebook.displays import Table, TableDisplay
 from gemma_notebook.errors import GemmaNotebookError, OptionValueError
-from gemma_notebook.harmless import harmless_markdown
+from gemma_notebook.harmless import harmless_markdown, printable
 from gemma_notebook.loading import load
 from gemma_notebook.messages import Reply
 from gemma_notebook.models.resolve import TINY
@@ -93,11 +97,11 @@ class GemmaMagics(Magics):
         Cells go on with one chat until ``--fresh`` or ``%gemma_reset``. ``{name}`` stands for the value of a
         variable, ``{{name}}`` for the word in braces; other braces are left alone.
         """
-        arguments = parse_argstring(self.gemma, line)
+        arguments = _arguments(self.gemma, line)
         with _told_in_one_line(verbose=arguments.verbose):
             into = self._variable(arguments.into)
             message = self._filled_in(cell.strip("\n"))
-            system = None if arguments.system is None else self._filled_in(_unquoted(arguments.system))
+            system = None if arguments.system is None else self._filled_in(arguments.system)
             chat = self._chat(arguments.model, system)
             if arguments.fresh:
                 chat.reset()
@@ -116,7 +120,7 @@ class GemmaMagics(Magics):
     @line_magic
     def gemma_reset(self, line: str) -> None:
         """Forget the chat: its conversation handle is closed, KV cache and all, before the next is created."""
-        arguments = parse_argstring(self.gemma_reset, line)
+        arguments = _arguments(self.gemma_reset, line)
         with _told_in_one_line(verbose=arguments.verbose):
             self._chat(arguments.model).reset()
 
@@ -127,7 +131,7 @@ class GemmaMagics(Magics):
     @line_magic
     def gemma_status(self, line: str) -> GemmaStatus:
         """The model, the turns and the context of the chat that the next ``%%gemma`` goes on with."""
-        arguments = parse_argstring(self.gemma_status, line)
+        arguments = _arguments(self.gemma_status, line)
         with _told_in_one_line(verbose=arguments.verbose):
             return GemmaStatus(self._chat(arguments.model))
 
@@ -140,7 +144,7 @@ class GemmaMagics(Magics):
         """A panel on the chat of the cells: what is said in one is known in the other."""
         from gemma_notebook.panel.widget import ChatPanel
 
-        arguments = parse_argstring(self.gemma_panel, line)
+        arguments = _arguments(self.gemma_panel, line)
         with _told_in_one_line(verbose=arguments.verbose):
             return ChatPanel(self._chat(arguments.model))
 
@@ -165,7 +169,7 @@ class GemmaMagics(Magics):
 
     def _chat(self, model: str | None, system: str | None = None) -> Chat:
         """The chat of a model, begun anew for another system instruction."""
-        name = _unquoted(model) if model else self._model
+        name = model or self._model
         manager = self._manager(name)
         self.let_go()
         chat = self._chats.get(name)
@@ -187,7 +191,7 @@ class GemmaMagics(Magics):
         return manager
 
     def _variable(self, name: str | None) -> str | None:
-        if name is not None and not name.isidentifier():
+        if name is not None and (not name.isidentifier() or keyword.iskeyword(name)):
             raise OptionValueError(f"--into {name!r} is no name of a variable; use letters, digits and _")
         return name
 
@@ -229,7 +233,7 @@ class _Screen:
         if not self._streams:
             return
         if not self._in_notebook:
-            print(text[self._printed :], end="", flush=True)
+            print(printable(text[self._printed :]), end="", flush=True)
             self._printed = len(text)
         elif time.monotonic() - self._drawn_at > _REDRAW_S:
             self._draw(text)
@@ -283,11 +287,20 @@ def _told_in_one_line(*, verbose: bool) -> Iterator[None]:
         raise
 
 
-def _unquoted(text: str) -> str:
-    """The words without the quotes that IPython's own splitting leaves around them."""
-    if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
-        return text[1:-1]
-    return text
+def _arguments(magic: Any, line: str) -> argparse.Namespace:
+    """A magic's arguments, quoted as in a shell: IPython's own splitting leaves the quotes around them.
+
+    Raises:
+        UsageError: There is no such argument, or a quotation has no end.
+    """
+    try:
+        words = shlex.split(line)
+    except ValueError as error:
+        raise UsageError(
+            f"{error} in {line!r}; write the words that belong together between two quotes"
+        ) from None
+    parsed: argparse.Namespace = magic.parser.parse_args(words)
+    return parsed
 
 
 _loaded: dict[int, GemmaMagics] = {}

@@ -7,6 +7,7 @@ import sys
 import click
 
 from gemma_notebook.cli.complete import model_names_or_files
+from gemma_notebook.cli.tables import is_terminal
 
 __all__ = ["command"]
 
@@ -61,7 +62,7 @@ def command(
     from gemma_notebook.cli.talk import talk
     from gemma_notebook.loading import load
 
-    interactive = sys.stdin.isatty()
+    interactive = is_terminal(sys.stdin)
     if interactive:
         click.echo(f"loading {model} …", err=True)
     with load(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 import click
 
-from gemma_notebook.cli.tables import print_json
+from gemma_notebook.cli.tables import is_terminal, print_json
 
 if TYPE_CHECKING:
     from gemma_notebook.models.stages import Progress
@@ -41,7 +41,7 @@ class Display:
     """Progress on stderr: one line that changes in a terminal, a line per stage elsewhere."""
 
     def __init__(self) -> None:
-        self._live = sys.stderr.isatty()
+        self._live = is_terminal(sys.stderr)
         self._last: Progress | None = None
         self._told_s = 0.0
         self._stop = threading.Event()

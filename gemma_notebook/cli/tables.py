@@ -6,13 +6,13 @@ import json
 import shutil
 import unicodedata
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
-__all__ = ["json_option", "print_facts", "print_json", "print_table", "printable"]
+from gemma_notebook.harmless import printable
 
-_CONTROL = ("Cc", "Cs")  # not Cf: emoji are joined by them
+__all__ = ["is_terminal", "json_option", "print_facts", "print_json", "print_table"]
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 
@@ -24,7 +24,7 @@ def print_json(value: Any) -> None:
 
 def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Columns as wide as their content; the last one is cut where a terminal would break the line."""
-    lines = [tuple(heads), *(tuple(row) for row in rows)]
+    lines = [tuple(heads), *(tuple(" ".join(printable(cell).split()) for cell in row) for row in rows)]
     widths = [max(_width(line[column]) for line in lines) for column in range(len(heads))]
     limit = shutil.get_terminal_size((10_000, 24)).columns  # a file or a pipe has no edge
     for number, line in enumerate(lines):
@@ -47,9 +47,9 @@ def print_facts(facts: Iterable[tuple[str, str]]) -> None:
             click.echo(f"{' ' * width}  {printable(line)}")
 
 
-def printable(text: str) -> str:
-    """What a model or a file says, without what a terminal would obey: escape sequences and the like."""
-    return "".join(one for one in text if one in "\n\t" or unicodedata.category(one) not in _CONTROL)
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether somebody sits at a stream; None is one that was closed before the program began."""
+    return stream is not None and stream.isatty()
 
 
 def _width(text: str) -> int:

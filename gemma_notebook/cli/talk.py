@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 import click
 
 from gemma_notebook.chat import Chat
-from gemma_notebook.cli.tables import printable
 from gemma_notebook.errors import GemmaNotebookError, OptionValueError
+from gemma_notebook.harmless import printable
 from gemma_notebook.messages import Reply
 from gemma_notebook.streams import ReplyStream
 
@@ -164,7 +164,11 @@ def _lines(*, interactive: bool) -> Iterator[str]:
     if not interactive:
         if isinstance(sys.stdin, io.TextIOWrapper):
             sys.stdin.reconfigure(errors="surrogateescape")  # what is no UTF-8 is refused when it is sent
-        yield from sys.stdin
+        given = iter(sys.stdin or ())  # None where it was closed before
+        for first in given:
+            yield first.removeprefix("\ufeff")  # as editors of some systems begin a file
+            break
+        yield from given
         return
     while True:
         try:

@@ -15,6 +15,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, overload
 
+from gemma_notebook.displays import NO_MATHS
 from gemma_notebook.errors import ModelNotFoundError, OptionTypeError, OptionValueError
 from gemma_notebook.models.machine import Machine
 from gemma_notebook.models.store import InstalledModel, Store, checked_name
@@ -146,7 +147,7 @@ class ModelList(Sequence[CatalogueModel]):
             for item in self._items
         )
         return (
-            f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
+            f'<table class="{NO_MATHS}"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>'
             '<p><code>gn.pull("NAME")</code> fetches one, <code>gn.load("NAME")</code> loads one that is '
             "installed; in a terminal it is <code>gemma-notebook models pull NAME</code>. ≈ marks an estimate.</p>"
         )
@@ -174,9 +175,15 @@ def load_entries(store: Store | None = None) -> dict[str, CatalogueModel]:
         OptionValueError: A catalogue is wrong; the message says where.
     """
     entries: dict[str, CatalogueModel] = {}
-    homes = reversed([folder.parent for folder in (store or Store()).directories])
-    for path in (_SHIPPED, *(home / "catalogue.toml" for home in homes)):
-        entries |= _read(path)
+    own, *shared = [folder.parent / "catalogue.toml" for folder in (store or Store()).directories]
+    for path in (_SHIPPED, *reversed(shared), own):
+        try:
+            entries |= _read(path)
+        except OptionValueError as error:
+            if path == own or not isinstance(
+                error.__cause__, OSError
+            ):  # a site's that is not for this user is none
+                raise
     return entries
 
 
@@ -251,7 +258,7 @@ def _placed(entry: CatalogueModel, installed: InstalledModel | None, machine: Ma
         path=installed.path,
         size_bytes=installed.size_bytes,
         memory_bytes=entry.memory_bytes,
-        context_tokens=int(installed.origin.get("context_tokens") or 0),
+        context_tokens=tokens if isinstance(tokens := installed.origin.get("context_tokens"), int) else 0,
         notes=f"made here; `gemma-notebook models pull --force {entry.name}` would fetch {entry.title!r} in its place",
         obstacle=machine.obstacle(entry.memory_bytes, 0),
     )

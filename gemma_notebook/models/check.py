@@ -19,9 +19,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import platformdirs
-
-from gemma_notebook._paths import expanded
+from gemma_notebook._paths import expanded, user_cache
 from gemma_notebook.engine.logs import LOGS_VARIABLE, STDERR
 from gemma_notebook.errors import ModelLoadError
 from gemma_notebook.models.store import HOME_VARIABLE
@@ -130,9 +128,9 @@ def _key(path: Path, backend: str, context_tokens: int | None) -> str:
 
 def verdict_files() -> tuple[Path, ...]:
     """Where verdicts are kept: in the home, or, when that is read-only, in the user's cache."""
-    home, cache = os.environ.get(HOME_VARIABLE), platformdirs.user_cache_path("gemma_notebook")
-    folders = (expanded(home), cache) if home else (cache,)
-    return tuple(folder / "checked-models.json" for folder in folders)
+    home = os.environ.get(HOME_VARIABLE)
+    folders = (expanded(home) if home else None, user_cache())
+    return tuple(folder / "checked-models.json" for folder in folders if folder is not None)
 
 
 def _passed() -> list[str]:

@@ -169,8 +169,10 @@ def read_container(path: str | os.PathLike[str], *, tokenizer: bool = True) -> C
         except (DamagedError, OSError) as error:
             container.problems.append(f"the header is damaged: {error}")
             return container
-        for kind, section in sections:
-            if section.problem:
+        for (kind, section), before in zip(sections, _read_before(sections), strict=True):
+            if section.begin < before and not section.problem:
+                container.problems.append(f"the {section.kind} lies in another section")
+            elif section.problem:
                 container.problems.append(section.problem)
             elif kind in _READERS and (tokenizer or kind not in _TOKENIZERS):
                 _read_one(container, file, kind, section)
@@ -205,6 +207,15 @@ def _header(container: Container, file: BinaryIO) -> Table:
     if not _HEADER_START < end <= min(container.size_bytes, _MOST_HEADER_BYTES):
         raise DamagedError(f"its header should end at byte {end}, of {container.size_bytes}")
     return root_table(file.read(end - _HEADER_START))
+
+
+def _read_before(sections: list[tuple[int, Section]]) -> list[int]:
+    """For each section where the others that begin before it end: nothing is read twice."""
+    ends, end = {}, 0
+    for place in sorted(range(len(sections)), key=lambda place: sections[place][1].begin):
+        ends[place] = end
+        end = max(end, sections[place][1].end)
+    return [ends[place] for place in range(len(sections))]
 
 
 def _read_system(container: Container, header: Table) -> None:

@@ -15,10 +15,8 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import platformdirs
-
-from gemma_notebook._paths import expanded
-from gemma_notebook.errors import ConversionError
+from gemma_notebook._paths import expanded, user_cache
+from gemma_notebook.errors import ConversionError, StoreError
 from gemma_notebook.models.store import HOME_VARIABLE
 
 __all__ = ["PYTHON_VARIABLE", "ConverterEnvironment"]
@@ -203,7 +201,10 @@ class ConverterEnvironment:
 
 def _cache() -> Path:
     home = os.environ.get(HOME_VARIABLE)
-    return expanded(home) / "cache" if home else platformdirs.user_cache_path("gemma_notebook")
+    cache = expanded(home) / "cache" if home else user_cache()
+    if cache is None:
+        raise StoreError(f"there is no home directory to keep anything in; set {HOME_VARIABLE} to a folder")
+    return cache
 
 
 def _digest(requirements: Path) -> str:

@@ -73,9 +73,7 @@ class Store:
 
     def __init__(self, home: str | os.PathLike[str] | None = None) -> None:
         chosen = home or os.environ.get(HOME_VARIABLE)
-        self.home = (
-            expanded(chosen) if chosen else platformdirs.user_data_path("gemma_notebook", appauthor=False)
-        ).absolute()
+        self.home = (expanded(chosen) if chosen else _user_home()).absolute()
         sites = () if home is not None else _site_homes()
         self._shared_homes = tuple(site for site in sites if site != self.home)
 
@@ -262,6 +260,15 @@ class Store:
             f"the store {str(self.directory)!r} cannot be written ({error.strerror or error}); "
             f"check its permissions and the free space, or set {HOME_VARIABLE} to a directory of your own"
         )
+
+
+def _user_home() -> Path:
+    try:
+        return platformdirs.user_data_path("gemma_notebook", appauthor=False)
+    except RuntimeError:  # as in a container whose user has no name
+        raise StoreError(
+            f"there is no home directory to keep models in; set {HOME_VARIABLE} to a folder"
+        ) from None
 
 
 def _site_homes() -> tuple[Path, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import sys
-from typing import Self
+from typing import Any, Self
 
 from gemma_notebook import _determinism
 from gemma_notebook.options import SessionOptions
@@ -24,7 +24,7 @@ class Determinism:
         global _latest  # noqa: PLW0603
         self._seed = seed
         self._previous = _latest
-        self._random_state = random.getstate()
+        self._random_state = _generators()
         self._before: _determinism.Fixed | None = _determinism.fix(fixed)
         self._outer = self._before, self._random_state
         replaced = self._previous
@@ -44,7 +44,7 @@ class Determinism:
         if self._before is not None:
             _determinism.fix(self._before)
             self._before = None
-            random.setstate(self._random_state)
+            _set_generators(self._random_state)
             if _latest is self:
                 _latest = self._previous
 
@@ -76,7 +76,7 @@ def deterministic(*, seed: int = 1) -> Determinism:
         ...     manager.create_chat(temperature=1.5, top_k=40).send("Hello").text
         'Hello! What can I do for you?'
     """
-    SessionOptions(random_seed=seed)  # checked before anything is fixed
+    seed = SessionOptions(random_seed=seed).random_seed  # checked before anything is fixed, and Python's own
     options = {"top_k": 1, "top_p": None, "random_seed": seed}
     held = Determinism(_determinism.Fixed(options, clock=True), seed)
     random.seed(seed)
@@ -85,3 +85,15 @@ def deterministic(*, seed: int = 1) -> Determinism:
 
         numpy.random.seed(seed)  # noqa: NPY002
     return held
+
+
+def _generators() -> tuple[Any, Any]:
+    """Where the global generators stand, Python's and NumPy's."""
+    numpy = sys.modules.get("numpy.random")
+    return random.getstate(), None if numpy is None else numpy.get_state()
+
+
+def _set_generators(states: tuple[Any, Any]) -> None:
+    random.setstate(states[0])
+    if states[1] is not None:
+        sys.modules["numpy.random"].set_state(states[1])

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gemma_notebook._paths import expanded
 from gemma_notebook.errors import OptionTypeError, OptionValueError
 from gemma_notebook.testing.text import SANITIZE_CFG, Rule, normalized, read_rules
 
@@ -95,7 +96,7 @@ def check_notebooks(
     Raises:
         OptionValueError: There is no such file, or no notebook in it.
     """
-    rules = read_rules(Path(sanitize_with))
+    rules = read_rules(expanded(sanitize_with))
     return tuple(finding for path in _notebooks(paths) for finding in _check(path, rules))
 
 
@@ -105,7 +106,7 @@ def _notebooks(paths: Any) -> Iterator[Path]:
     for given in paths:
         if not isinstance(given, str | os.PathLike):
             raise OptionTypeError(f"check_notebooks needs paths, not {given!r}")
-        path = Path(given)
+        path = expanded(given)
         if not path.exists():
             raise OptionValueError(f"there is no file or folder {str(path)!r}; check the path")
         inside = path.rglob("*.ipynb") if path.is_dir() else (path,)
@@ -120,8 +121,9 @@ def _check(path: Path, rules: tuple[Rule, ...]) -> Iterator[Finding]:
         notebook = json.loads(path.read_text(encoding="utf-8"))
         cells = [dict(cell) for cell in notebook["cells"]]
         code = [(number, cell) for number, cell in enumerate(cells, 1) if cell["cell_type"] == "code"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        yield Finding(path, None, f"it is no notebook of format 4 ({error!r})", "save it again in Jupyter")
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        why = f"it is no notebook of format 4 ({type(error).__name__}: {error})"
+        yield Finding(path, None, why, "save it again in Jupyter")
         return
     metadata = notebook.get("metadata")
     if isinstance(metadata, dict) and metadata.get("widgets"):

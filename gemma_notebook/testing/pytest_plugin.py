@@ -31,8 +31,15 @@ def gemma_manager(pytestconfig: pytest.Config) -> Iterator[SessionManager]:
     """The manager of a model that is loaded once for all tests, by --gemma-model or gemma_model in the ini file."""
     from gemma_notebook.loading import load
 
-    with load(pytestconfig.getoption("gemma_model") or pytestconfig.getini("gemma_model")) as manager:
+    with load(pytestconfig.getoption("gemma_model") or _model_of_the_ini(pytestconfig)) as manager:
         yield manager
+
+
+def _model_of_the_ini(config: pytest.Config) -> str:
+    """What the ini file says; a path in it is one from where it lies, as others in it are."""
+    model: str = config.getini("gemma_model")
+    beside = config.inipath.parent / model if config.inipath is not None else None
+    return str(beside) if beside is not None and beside.is_file() else model
 
 
 @pytest.fixture

@@ -8,7 +8,9 @@ import os
 import re
 from pathlib import Path
 
+from gemma_notebook._paths import expanded
 from gemma_notebook.errors import GemmaNotebookError, OptionValueError
+from gemma_notebook.options import encodable_text
 
 __all__ = ["KINDS", "new_notebook"]
 
@@ -39,13 +41,13 @@ def new_notebook(kind: str, name: str, folder: str | os.PathLike[str] = ".") -> 
     """
     if kind not in KINDS:
         raise OptionValueError(f"unknown kind of notebook {kind!r}; use one of {', '.join(map(repr, KINDS))}")
-    title = " ".join(name.removesuffix(".ipynb").split())
+    title = encodable_text("name", " ".join(name.removesuffix(".ipynb").split()))
     slug = re.sub(r"[\W_]+", "-", title.lower()).strip("-")
     if not slug:
         raise OptionValueError(f"{name!r} has no letters to name a file after; give a title")
-    if not Path(folder).is_dir():
+    if not expanded(folder).is_dir():
         raise OptionValueError(f"there is no folder {str(folder)!r} to write into; make it first")
-    path = Path(folder) / f"{slug}.ipynb"
+    path = expanded(folder) / f"{slug}.ipynb"
     template = (_TEMPLATES / f"{kind}.ipynb").read_text(encoding="utf-8")
     # A title is words: nothing in it may become a heading, a link or HTML of the page.
     words = re.sub(r"([\\`*_\[\]<>#|])", r"\\\1", title)

@@ -304,7 +304,7 @@ def _checked_path(path: object) -> Path:
     if not isinstance(path, str | os.PathLike):
         raise OptionTypeError(f"path must be a path, not {path!r}")
     target = expanded(path)
-    if not target.name or "\0" in target.name:
+    if not target.name or "\0" in str(target):
         raise OptionValueError(f"path={str(path)!r} names no file; give one such as 'chat.md'")
     return target
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from support import tiny_only
 
@@ -237,6 +238,17 @@ def test_deterministic_seeds_a_numpy_that_has_drawn_nothing_yet():
     )
     draws = {subprocess.check_output([sys.executable, "-c", code]) for _ in range(2)}
     assert len(draws) == 1
+
+
+def test_deterministic_gives_numpys_generator_back_too_and_takes_its_numbers():
+    everybodys = np.random.mtrand._rand  # which np.random's functions draw of
+    everybodys.seed(5)
+    wanted = everybodys.rand(2)
+    everybodys.seed(5)
+    assert everybodys.rand() == wanted[0]
+    with deterministic(seed=np.int64(3)):
+        everybodys.rand()
+    assert everybodys.rand() == wanted[1]
 
 
 @pytest.mark.parametrize("seed", [-1, 2**40, "one"])

@@ -134,11 +134,25 @@ def test_a_model_that_is_not_there_is_told_in_one_line(kernel: LiveKernel):
     assert say(kernel, "Hello"), "the model of before is still the one in use"
 
 
-@pytest.mark.parametrize("line", ["%%gemma --into 2x\nHello", "%%gemma\n\n", "%%gemma --max-tokens 0\nHello"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "%%gemma --into 2x\nHello",
+        "%%gemma --into class\nHello",
+        "%%gemma\n\n",
+        "%%gemma --max-tokens 0\nHello",
+    ],
+)
 def test_wrong_use_is_an_error(kernel: LiveKernel, line: str):
     cell = kernel.try_to_run(line)
     [error] = published(kernel, cell, "error")
     assert len(error["content"]["traceback"]) == 1
+
+
+def test_a_quotation_without_an_end_is_told(kernel: LiveKernel):
+    cell = kernel.try_to_run("%%gemma --system 'a\nHello")
+    told = "".join(message["content"]["text"] for message in published(kernel, cell, "stream"))
+    assert "No closing quotation" in told
 
 
 def test_another_system_instruction_begins_another_chat(kernel: LiveKernel):
@@ -146,7 +160,8 @@ def test_another_system_instruction_begins_another_chat(kernel: LiveKernel):
     assert "Bob" in say(kernel, "Who are you?", "--system 'Your name is Bob.'")
     assert "Bob" in say(kernel, "Who are you?"), "it stays"
     assert say(kernel, ASK) == NOT_TOLD
-    assert "Bob" not in say(kernel, "Who are you?", '--system ""')
+    assert "Max" in say(kernel, "Who are you?", '--system="Your name is Max."')
+    assert "Max" not in say(kernel, "Who are you?", '--system ""')
 
 
 def test_a_model_whose_variable_has_another_now_is_given_back(kernel: LiveKernel):

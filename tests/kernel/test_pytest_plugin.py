@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from gemma_notebook.models.resolve import resolve_model
 from gemma_notebook.testing import SANITIZE_CFG
 
 TESTS = """
@@ -38,6 +39,16 @@ def test_the_model_can_be_chosen(tmp_path: Path):
     assert "ModelNotFoundError" in result.stdout
     (tmp_path / "pytest.ini").write_text("[pytest]\ngemma_model = elsewhere.litertlm\n")
     assert "elsewhere.litertlm" in run(tmp_path, "-m", "pytest", "-q").stdout
+
+
+def test_a_path_in_the_ini_is_one_from_there(tmp_path: Path):
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "mine.litertlm").symlink_to(resolve_model("tiny"))
+    (tmp_path / "pytest.ini").write_text("[pytest]\ngemma_model = models/mine.litertlm\n")
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "test_a.py").write_text("def test_a(gemma_manager): pass")
+    result = run(tmp_path / "tests", "-m", "pytest", "-q", "-p", "no:cacheprovider")
+    assert "1 passed" in result.stdout, result.stdout
 
 
 def test_a_run_that_uses_nothing_of_it_imports_nothing_of_it(tmp_path: Path):

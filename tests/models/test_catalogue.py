@@ -7,10 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import platformdirs
 import pytest
 
 import gemma_notebook as gn
-from gemma_notebook.errors import ModelNotFoundError, ModelNotInstalledError, OptionValueError
+from gemma_notebook.errors import ModelNotFoundError, ModelNotInstalledError, OptionValueError, StoreError
 from gemma_notebook.models.catalogue import bytes_text, load_entries, table_row
 from gemma_notebook.models.machine import Machine
 from gemma_notebook.models.resolve import resolve_model
@@ -121,6 +122,36 @@ def test_a_catalogue_that_cannot_be_read_is_told(home: Path):
     (home / "catalogue.toml").mkdir()
     with pytest.raises(OptionValueError, match="cannot be read"):
         gn.models()
+
+
+def test_a_sites_catalogue_that_this_user_may_not_read_is_none(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "a file").touch()
+    monkeypatch.setenv("XDG_DATA_DIRS", str(tmp_path / "a file"))  # a path through it is no directory
+    assert "tiny" in gn.models().names
+
+
+def test_without_a_home_a_model_is_loaded_by_its_path_and_a_name_says_what_to_set(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    def no_home(*_: object, **__: object) -> Path:
+        raise RuntimeError("could not determine the home directory for '~/.cache'")
+
+    monkeypatch.delenv("GEMMA_NOTEBOOK_HOME")
+    for name in ("user_cache_path", "user_data_path"):
+        monkeypatch.setattr(platformdirs, name, no_home)
+    gn.load(resolve_model("tiny")).close()
+    with pytest.raises(StoreError, match="GEMMA_NOTEBOOK_HOME"):
+        gn.load("gemma3-1b")
+
+
+def test_a_note_with_a_context_that_is_no_number_hides_no_model(home: Path):
+    models = home / "models"
+    models.mkdir()
+    (models / "gemma3-270m.litertlm").write_bytes(b"LITERTLM")
+    (models / "gemma3-270m.json").write_text('{"weights": "int8", "context_tokens": "2k"}')
+    assert gn.models()["gemma3-270m"].context_tokens == 0
 
 
 def test_a_catalogue_that_is_wrong_does_not_keep_a_model_from_loading(home: Path):

@@ -140,7 +140,7 @@ def test_path_says_where_the_store_is_and_where_a_model_lies(command: Command, m
 
 
 def test_remove_asks_first(command: Command, mine: Path):
-    command("models", "remove", "mine", input="n\n", status=130)
+    assert "kept mine" in command("models", "remove", "mine", input="n\n", status=1).stdout
     assert mine.exists()
     assert "3.9 MB freed" in command("models", "remove", "mine", input="y\n").stdout
     assert not mine.exists()
@@ -188,6 +188,31 @@ def test_info_lets_no_file_write_to_the_terminal(command: Command, mine: Path):
     place = content.index(b"ODML")
     mine.write_bytes(content[:place] + b"\x1b]0;" + content[place + 4 :])
     assert "\x1b" not in command("models", "info", mine).stdout
+
+
+def test_a_list_lets_no_note_write_to_the_terminal(command: Command, mine: Path):
+    mine.with_suffix(".json").write_text(json.dumps({"title": "good\x1b[2J\nmodel"}))
+    shown = command("models", "list").stdout
+    assert "\x1b" not in shown
+    assert "good[2J model" in shown
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [("chat <&-", ""), ("models check tiny 2>&-", "the model works")],
+    ids=["input", "errors"],
+)
+def test_a_stream_that_was_closed_before_is_no_terminal(command: Command, line: str, words: str):
+    shell = ["sh", "-c", f'"{sys.executable}" -m gemma_notebook {line}']
+    done = subprocess.run(
+        shell, env=command.environment, capture_output=True, text=True, check=False, timeout=100
+    )
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
+    assert words in done.stdout
+
+
+def test_a_mark_at_the_beginning_of_a_piped_file_is_no_text(command: Command):
+    assert command("chat", input="\ufeff/undo\n", status=2).stdout == ""
 
 
 def test_check_uses_a_model_and_tells_each_step(command: Command, mine: Path):

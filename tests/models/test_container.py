@@ -201,6 +201,15 @@ def test_a_tokenizer_that_would_end_the_engines_process_is_recognised(tmp_path: 
     assert any("contains NUL" in problem for problem in problems)
 
 
+def test_a_section_in_another_one_is_not_read_again(tmp_path: Path):
+    path = tmp_path / "overlapping.litertlm"
+    begin = struct.pack("<Q", 32_768)
+    assert GOOD[:HEADER_END].count(begin) == 1
+    path.write_bytes(GOOD[:HEADER_END].replace(begin, struct.pack("<Q", 16_384)) + GOOD[HEADER_END:])
+    assert any("lies in another section" in problem for problem in read_container(path).problems)
+    assert read_container(TINY).problems == []
+
+
 # The header and the small sections: the weights are not looked at.
 LOOKED_AT = st.integers(0, HEADER_END - 1) | st.integers(16_384, 17_088) | st.integers(32_768, 58_870)
 

@@ -241,3 +241,29 @@ def test_wrong_names_are_errors(tmp_path: Path):
     with pytest.raises(GemmaNotebookError, match="shorter title"):
         new_notebook("regression", "a" * 300, tmp_path)
     assert new_notebook("regression", "../up", tmp_path).parent == tmp_path
+
+
+@pytest.mark.parametrize(
+    "written", [b"\xff" * 10_000, b"[" * 200_000], ids=["no UTF-8", "nested without end"]
+)
+def test_a_file_that_is_no_notebook_is_one_short_finding(tmp_path: Path, written: bytes):
+    (tmp_path / "a.ipynb").write_bytes(written)
+    [finding] = check_notebooks(tmp_path)
+    assert "no notebook" in finding.why
+    assert len(finding.why) < 300
+
+
+def test_sanitising_rules_that_were_edited_are_read_again(tmp_path: Path):
+    rules, notebook = tmp_path / "my.cfg", tmp_path / "a.ipynb"
+    notebook.write_text(json.dumps({"cells": [WORDS], "metadata": {}, "nbformat": 4}))
+    rules.write_text("regex: a\nreplace: b\n")
+    check_notebooks(notebook, sanitize_with=rules)
+    rules.write_text("regex: (\nreplace: b\n")
+    with pytest.raises(OptionValueError, match="cannot be used"):
+        check_notebooks(notebook, sanitize_with=rules)
+
+
+def test_a_title_that_no_file_can_hold_makes_none(tmp_path: Path):
+    with pytest.raises(OptionValueError):
+        new_notebook("regression", "caf\udce9", tmp_path)
+    assert list(tmp_path.iterdir()) == []

@@ -12,7 +12,8 @@ import click
 
 from gemma_notebook.cli.doctor.findings import Finding, Status
 from gemma_notebook.cli.running import FAILED
-from gemma_notebook.cli.tables import json_option, print_json, printable
+from gemma_notebook.cli.tables import json_option, print_json
+from gemma_notebook.harmless import printable
 
 __all__ = ["command"]
 

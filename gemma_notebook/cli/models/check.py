@@ -14,7 +14,8 @@ import click
 
 from gemma_notebook.cli.complete import model_names_or_files
 from gemma_notebook.cli.running import FAILED
-from gemma_notebook.cli.tables import json_option, print_json, printable
+from gemma_notebook.cli.tables import is_terminal, json_option, print_json
+from gemma_notebook.harmless import printable
 
 __all__ = ["command"]
 
@@ -35,7 +36,7 @@ def command(model: str, *, backend: str, as_json: bool) -> None:
     from gemma_notebook.models.resolve import resolve_model
 
     path = resolve_model(model)
-    if not as_json and sys.stderr.isatty():
+    if not as_json and is_terminal(sys.stderr):
         click.echo(f"trying {path} …", err=True)
     results: list[dict[str, Any]] = []
     for result in _steps(path, backend):

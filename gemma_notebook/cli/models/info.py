@@ -9,8 +9,9 @@ import click
 
 from gemma_notebook.cli.complete import model_names_or_files
 from gemma_notebook.cli.running import FAILED
-from gemma_notebook.cli.tables import json_option, print_facts, print_json, print_table, printable
+from gemma_notebook.cli.tables import json_option, print_facts, print_json, print_table
 from gemma_notebook.errors import ModelNotInstalledError
+from gemma_notebook.harmless import printable
 
 if TYPE_CHECKING:
     from gemma_notebook.models.container import Container

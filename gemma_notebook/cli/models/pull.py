@@ -7,7 +7,7 @@ import sys
 import click
 
 from gemma_notebook.cli.complete import catalogue_names
-from gemma_notebook.cli.tables import json_option, print_json
+from gemma_notebook.cli.tables import is_terminal, json_option, print_json
 
 __all__ = ["command"]
 
@@ -33,7 +33,7 @@ def command(name: str, *, force: bool, quiet: bool, as_json: bool) -> None:
     from gemma_notebook.models.catalogue import bytes_text, made_here
     from gemma_notebook.models.fetch import pull
 
-    if quiet or not sys.stderr.isatty():
+    if quiet or not is_terminal(sys.stderr):
         _no_progress_bar()
     try:
         model = pull(

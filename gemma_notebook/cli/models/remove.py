@@ -28,5 +28,8 @@ def command(names: tuple[str, ...], *, yes: bool) -> None:
         if model is None and name == TINY:
             raise StoreError(f"{name!r} comes with the package, and goes with it")
         if model is not None and not yes:
-            click.confirm(f"Delete {model.path} ({bytes_text(model.size_bytes)})?", abort=True)
+            question = f"Delete {model.path} ({bytes_text(model.size_bytes)})?"
+            if not click.confirm(question):
+                click.echo(f"kept {name}")
+                raise click.exceptions.Exit(1)
         click.echo(f"removed {name}: {bytes_text(store.remove(name)) or 'nothing was left'} freed")
