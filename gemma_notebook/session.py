@@ -466,6 +466,10 @@ class Session(TableDisplay, Closable):
                 turn.finish_unstarted()
                 return
             with self._lock:
+                while not queue.holds(turn):  # a reload has let others in, while this waited for the lock
+                    queue.join(turn)
+                    if not queue.wait(turn):
+                        break
                 if turn.cancel_requested or turn not in self.turns:
                     turn.finish_unstarted()
                     return
@@ -513,6 +517,7 @@ class Session(TableDisplay, Closable):
                 return self._restart(keep=turn, attempt=attempt + again)
             except BaseException:  # nothing is forgotten then, and the next send replays it
                 if len(self.turns) < len(turns):
+                    self._conversations.retire("put back")
                     self._history.turns = tuple(one for one in turns if one.done)
                     self._conversations.attempt = attempt
                 raise
@@ -520,10 +525,13 @@ class Session(TableDisplay, Closable):
     def _put_back(self, taken: TakenBack, *, again: bool = False) -> None:
         """Go on from what was taken back, ``again`` or not, unless something was sent or forgotten meanwhile."""
         with self._lock:
-            if self.closed or not self._history.put_back(taken):
-                return
-            self._conversations.attempt -= again
-            self._conversations.retire("put back")  # the next send replays them: this must not wait
+            before = self.turns
+            try:
+                if not self.closed and self._history.put_back(taken):
+                    self._conversations.attempt -= again
+            finally:  # also at a Ctrl-C
+                if self.turns != before:
+                    self._conversations.retire("put back")  # the next send replays them: this must not wait
 
     def _clone(self, turns: Sequence[Turn]) -> Conversation | None:
         """A clone of the handle, if that holds exactly ``turns`` and its answers are those of a replay."""
@@ -543,6 +551,12 @@ class Session(TableDisplay, Closable):
             return False
         locks.callback(self._lock.release)
         return not self._closed
+
+    def _renew_locks(self) -> None:
+        """In a forked child, where whoever held them is not."""
+        self._lock, self._resetting_lock = threading.RLock(), threading.Lock()
+        for turn in (*self.all_turns, *tuple(self._coming)):
+            turn.renew_locks()
 
     def _begin_again(self) -> None:
         """After a reload: a handle on the new engine. The caller has the lock."""
@@ -576,13 +590,17 @@ class Session(TableDisplay, Closable):
                     return TakenBack((), kept, -1)
                 self._cancel_after(keep)
                 self._drain(stopped)
-                taken = self._history.go_back(kept, then)
-                if everything:
-                    self._history.dropped = ()
-                self._conversations.attempt = attempt
-                if options is not None:
-                    self._conversations.change(options)
-                self._conversations.go_back()
+                try:
+                    taken = self._history.go_back(kept, then)
+                    if everything:
+                        self._history.dropped = ()
+                    self._conversations.attempt = attempt
+                    if options is not None:
+                        self._conversations.change(options)
+                    self._conversations.go_back()
+                except BaseException:  # a Ctrl-C: the handle may remember what is forgotten here
+                    self._conversations.retire("gone back")
+                    raise
                 if reset is not None:
                     # What is sent from here on is not part of it: the next reset must not join this one.
                     self._end_reset(reset)

@@ -15,6 +15,7 @@ import asyncio
 import contextlib
 import gc
 import inspect
+import os
 import threading
 import time
 import weakref
@@ -92,6 +93,7 @@ class SessionManager(TableDisplay, Closable):
         self._finalizer: weakref.finalize[..., SessionManager] | None = None
         _reaper.start()
         self._close_engine_when_forgotten()
+        _managers.add(self)
 
     def __repr__(self) -> str:
         counts = self.handles
@@ -564,10 +566,17 @@ class SessionManager(TableDisplay, Closable):
             previous = self._session
         if previous is not None:
             previous.close()
-        self._check_limit()
-        session = Session(self, creation.options)
-        self._admit(session, creation)
-        return session
+        try:
+            with self._changed:
+                self._check_limit()
+                self._opening.add(creation)
+            session = Session(self, creation.options)
+            self._admit(session, creation)
+            return session
+        finally:
+            with self._changed:
+                self._opening.discard(creation)
+                self._changed.notify_all()
 
     def _end_creation(self, creation: _Creation) -> None:
         with self._changed:
@@ -611,6 +620,7 @@ class SessionManager(TableDisplay, Closable):
                     self._raise_reloaded()
                 self._sessions = [known for known in self._sessions if known() is not None]
                 self._sessions.append(weakref.ref(session))
+                self._opening.discard(creation)  # at once, not to be counted twice
                 if isinstance(creation, _Creation):
                     self._session = creation.session = session
                     # At once: who has this session already and asks for another must not get it again.
@@ -664,6 +674,12 @@ class SessionManager(TableDisplay, Closable):
             )
         return checked
 
+    def _renew_locks(self) -> None:
+        self._changed = threading.Condition()
+        self._queue.renew_lock()
+        for session in self.sessions:
+            session._renew_locks()
+
     @staticmethod
     def _raise_reloaded() -> NoReturn:
         raise ClosedError("the model was reloaded while the session was being created; try again")
@@ -672,6 +688,17 @@ class SessionManager(TableDisplay, Closable):
         if self.closed:
             raise ClosedError("this model is closed; load it again with gemma_notebook.load()")
 
+
+_managers: weakref.WeakSet[SessionManager] = weakref.WeakSet()
+
+
+def _renew_locks() -> None:
+    """In a forked child: a lock that another thread held at the fork would be held for ever."""
+    for manager in tuple(_managers):
+        manager._renew_locks()
+
+
+os.register_at_fork(after_in_child=_renew_locks)
 
 _SESSION_OPTIONS = inspect.signature(SessionManager.create_session).parameters
 

@@ -216,9 +216,22 @@ class AsyncReplyStream:
 
     async def _ensure_started(self) -> None:
         start, self._start = self._start, None
-        if start is not None:
-            self._announce()  # a stop that comes before the thread does is meant for this message
-            await self._cancelling(in_thread(start))
+        if start is None:
+            return
+        began = False
+
+        def begin() -> None:
+            nonlocal began
+            began = True
+            start()
+
+        self._announce()  # a stop that comes before the thread does is meant for this message
+        try:
+            await self._cancelling(in_thread(begin))
+        except RuntimeError:
+            if not began:  # no thread could be had
+                self._turn.finish_unstarted()
+            raise
 
     async def _cancelling(self, step: Awaitable[Any]) -> None:
         try:
@@ -254,6 +267,11 @@ class AsyncReplyStream:
                 "the reply is not finished; read the stream to its end first, or await areply()"
             )
         return self._turn.reply
+
+    def __del__(self) -> None:
+        # Forgotten in mid-reply. Not from here: the garbage collector may run this inside any lock.
+        if self._start is None and not self._turn.done:
+            _reaper.run_later(partial(_bring_to_an_end, self._turn))
 
     async def aclose(self) -> None:
         """Stop the generation if it still runs, and wait for its end. Idempotent."""

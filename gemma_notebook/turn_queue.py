@@ -53,6 +53,15 @@ class TurnQueue:
         finally:
             self.leave(turn)
 
+    def holds(self, turn: Turn) -> bool:
+        """Whether the engine is this turn's, as it was when :meth:`wait` ended."""
+        with self._changed:
+            return self._active is turn
+
+    def renew_lock(self) -> None:
+        """Have a new lock in a forked child."""
+        self._changed = threading.Condition()
+
     def abandon_active(self) -> None:
         """Let the next turn in, whatever has become of the active one: its engine is given up."""
         with self._changed:

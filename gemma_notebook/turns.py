@@ -121,6 +121,10 @@ class Turn:
         self._prompt_tokens = 0
         self._context_limit = 0
 
+    def renew_locks(self) -> None:
+        """In a forked child, where whoever held them is not."""
+        self._driving, self._parsing = threading.Lock(), threading.RLock()
+
     @classmethod
     def of_the_past(
         cls,

@@ -354,15 +354,15 @@ class Conversation:
             EngineError: The terminal event did not come; the handle is given up, not deleted.
         """
         deadline = time.monotonic() + (TERMINAL_TIMEOUT_S if timeout_s is None else timeout_s)
-        while not self._life.begin_close():
-            if self._life.wait_closed(WAIT_SLICE_S):
-                return
-            if time.monotonic() > deadline:
-                raise self._never_ended()
-        if not self._engine.in_this_process:
-            self._life.end_close(lost="closed in a forked process")
-            return
         try:
+            while not self._life.begin_close():
+                if self._life.wait_closed(WAIT_SLICE_S):
+                    return
+                if time.monotonic() > deadline:
+                    raise self._never_ended()
+            if not self._engine.in_this_process:
+                self._life.end_close(lost="closed in a forked process")
+                return
             self._cancel_wait_delete(deadline)
         except BaseException:
             self._life.abort_close()

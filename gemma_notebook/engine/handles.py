@@ -40,8 +40,7 @@ class HandleLedger:
         self._opened_at = time.monotonic()
         self._events: deque[HandleEvent] = deque(maxlen=_EVENTS_KEPT)
         self._last_number = 0
-        self._created = 0
-        self._closed = 0
+        self._live: set[int] = set()
         self._last_checkpoint = 0
         self._checkpoints: dict[int, int] = {}  # and the handle that each is a clone of
         self._lost: set[int] = set()
@@ -54,15 +53,16 @@ class HandleLedger:
         """Number and count a new handle that a session runs on."""
         with self._lock:
             self._last_number += 1
-            self._created += 1
+            self._live.add(self._last_number)
             self._append(self._last_number, "created", detail)
             return self._last_number
 
     def closed(self, handle: int, detail: str = "") -> None:
-        """Count a handle as deleted."""
+        """Count a handle as deleted, once however often it is told."""
         with self._lock:
-            self._closed += 1
-            self._append(handle, "closed", detail)
+            if handle in self._live:
+                self._append(handle, "closed", detail)
+                self._live.remove(handle)
 
     def checkpoint(self, handle: int) -> int:
         """Number and count a clone of a handle, kept to go back to; these have numbers of their own."""
@@ -73,9 +73,12 @@ class HandleLedger:
             return self._last_checkpoint
 
     def checkpoint_closed(self, checkpoint: int) -> None:
-        """Count a checkpoint as deleted."""
+        """Count a checkpoint as deleted, once however often it is told."""
         with self._lock:
-            self._append(self._checkpoints.pop(checkpoint), "checkpoint_closed", f"checkpoint {checkpoint}")
+            if checkpoint in self._checkpoints:
+                handle = self._checkpoints[checkpoint]
+                self._append(handle, "checkpoint_closed", f"checkpoint {checkpoint}")
+                del self._checkpoints[checkpoint]
 
     def promoted(self, checkpoint: int) -> int:
         """Count a checkpoint as a handle that a session runs on from now on; its number as such."""
@@ -110,8 +113,8 @@ class HandleLedger:
     def counts(self) -> HandleCounts:
         """The counts at this moment."""
         with self._lock:
-            live = self._created - self._closed
-            return HandleCounts(self._created, self._closed, live, len(self._checkpoints))
+            created, live = self._last_number, len(self._live)
+            return HandleCounts(created, created - live, live, len(self._checkpoints))
 
     @property
     def events(self) -> tuple[HandleEvent, ...]:
@@ -145,6 +148,7 @@ class HandleLife:
         self.lost = ""
         self._ledger = ledger
         self._closed = threading.Event()
+        self._closer: int | None = None  # the thread that closes it
         self._checkpoint = None if checkpoint_of is None else ledger.checkpoint(checkpoint_of)
         self.number = ledger.created(detail) if checkpoint_of is None else checkpoint_of
 
@@ -198,13 +202,16 @@ class HandleLife:
         with self.lock:
             if self.state in (HandleState.CLOSING, HandleState.CLOSED):
                 return False
+            self._closer = threading.get_ident()
             self.state = HandleState.CLOSING
             return True
 
     def abort_close(self) -> None:
-        """CLOSING → SPENT: the closer was interrupted, and the next one must finish the work."""
+        """CLOSING → SPENT: the closer, which is this thread, was interrupted, and the next one must finish the work. Nothing on
+        another thread.
+        """
         with self.lock:
-            if self.state is HandleState.CLOSING:
+            if self.state is HandleState.CLOSING and self._closer == threading.get_ident():
                 self.state = HandleState.SPENT
 
     def end_close(self, *, lost: str = "") -> None:
@@ -212,19 +219,20 @@ class HandleLife:
         with self.lock:
             if self.state is HandleState.CLOSED:
                 return
-            self.state = HandleState.CLOSED
-            self.lost = lost
+            # First: a closer that is interrupted here closes again, and the ledger counts it once.
             if self._checkpoint is not None:
                 self._ledger.checkpoint_closed(self._checkpoint)
             elif lost:
                 self._ledger.lost(self.number, lost)
             else:
                 self._ledger.closed(self.number)
+            self.lost = lost
+            self.state = HandleState.CLOSED
         self._closed.set()
 
     def wait_closed(self, timeout_s: float) -> bool:
         """Wait for whoever closes the handle."""
-        return self._closed.wait(timeout_s)
+        return self.state is HandleState.CLOSED or self._closed.wait(timeout_s)
 
     def promote(self) -> None:
         """Note that a checkpoint became a handle that a session runs on."""

@@ -12,7 +12,10 @@ import pytest
 from support import WAIT_S, threads_inside, wait_until
 
 import gemma_notebook as gn
+from gemma_notebook.conversations import Conversations
+from gemma_notebook.engine.handles import HandleLedger, HandleLife
 from gemma_notebook.errors import ClosedError
+from gemma_notebook.session import Session
 
 
 def interrupt_main():
@@ -234,3 +237,68 @@ def test_two_interrupts_of_who_waits_for_the_engine_keep_nobody_from_sending(
     fake.let_go()
     assert stream.reply.finish_reason == "stop"
     assert in_thread(second.send, "Hello").result(WAIT_S).finish_reason == "stop"
+
+
+def _told_to_the_engine(fake):
+    """What the conversation of the latest send holds."""
+    return [
+        turn.split(": ", 1)[1]
+        for turn in fake.turns([int(line.split()[1]) for line in fake.log if line.startswith("send")][-1])
+    ]
+
+
+def _once(monkeypatch, where, name, *, after):
+    """Ctrl-C at the next call of a method, before it or after it."""
+    real = getattr(where, name)
+
+    def strike(*arguments, **named):
+        monkeypatch.setattr(where, name, real)
+        if after:
+            real(*arguments, **named)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(where, name, strike)
+
+
+@pytest.mark.parametrize("verb", ["reset", "undo", "rewind", "edit", "regenerate"])
+@pytest.mark.parametrize(
+    ("where", "name", "after"),
+    [(Conversations, "go_back", False), (Conversations, "go_back", True), (Session, "_see_off", True)],
+    ids=["before the handle is changed", "when it was", "at the end"],
+)
+def test_an_interrupt_in_going_back_leaves_the_engine_knowing_what_the_chat_shows(
+    fake, fake_manager, monkeypatch, verb, where, name, after
+):
+    chat = fake_manager.create_chat()
+    for message in ("My name is Ada.", "Two.", "Three."):
+        chat.send(message)
+    verbs = {
+        "reset": chat.reset,
+        "undo": chat.undo,
+        "rewind": lambda: chat.session.rewind(1),
+        "edit": lambda: chat.edit(2, "Zwei."),
+        "regenerate": chat.regenerate,
+    }
+    _once(monkeypatch, where, name, after=after)
+    with pytest.raises(KeyboardInterrupt):
+        verbs[verb]()
+    chat.send("After.")
+    assert _told_to_the_engine(fake) == [message.text for message in chat.messages]
+    assert fake_manager.handles.live == 1
+
+
+@pytest.mark.parametrize(
+    ("where", "name"),
+    [(HandleLife, "begin_close"), (HandleLedger, "closed"), (HandleLedger, "checkpoint_closed")],
+)
+def test_an_interrupt_between_the_steps_of_a_close_keeps_no_lane(fake_manager, monkeypatch, where, name):
+    chat = fake_manager.create_chat()
+    for message in ("My name is Ada.", "Two.", "Three."):
+        chat.send(message)
+    assert fake_manager.handles.checkpoints
+    _once(monkeypatch, where, name, after=True)
+    with pytest.raises(KeyboardInterrupt):
+        chat.close()
+    chat.close()
+    fake_manager.create_chat()
+    assert fake_manager.handles == gn.HandleCounts(2, 1, 1, 0)

@@ -83,6 +83,39 @@ def test_concurrent_equal_creates_share_the_error(fake, fake_manager, in_thread)
     assert fake.count("conversation_create") == 1
 
 
+def test_a_creation_under_way_counts_among_the_sessions(fake, make_fake_manager, in_thread):
+    manager = make_fake_manager(max_sessions=1)
+    before = fake.count("conversation_create")
+    fake.set(hold_conversation_create="1")
+    made = in_thread(manager.create_session)
+    fake.wait("conversation_create", before + 1)
+    with pytest.raises(SessionLimitError):
+        in_thread(manager.open_session).result(WAIT_S)
+    fake.set(hold_conversation_create=None)
+    assert not made.result(WAIT_S).closed
+    assert manager.handles.live == 1
+
+
+@pytest.mark.parametrize("tools", [(), (tally,)], ids=["without tools", "with tools"])
+def test_an_asend_for_which_no_thread_can_be_had_says_so_and_the_chat_goes_on(
+    fake_manager, monkeypatch, tools
+):
+    chat = fake_manager.create_chat(tools=tools)
+
+    def start(_):
+        monkeypatch.undo()
+        raise RuntimeError("can't start new thread")
+
+    async def send():
+        monkeypatch.setattr(threading.Thread, "start", start)
+        with pytest.raises(RuntimeError, match="new thread"):
+            await asyncio.wait_for(chat.asend("Hello"), WAIT_S)
+
+    asyncio.run(send())
+    assert chat.send("My name is Ada.").text
+    assert len(chat.messages) == 2
+
+
 @pytest.mark.parametrize("tools", [(), (tally,)], ids=["without tools", "with tools"])
 def test_creates_that_one_gather_begins_share_one_handle(fake_manager, tools):
     async def gather():

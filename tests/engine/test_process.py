@@ -166,7 +166,7 @@ def test_a_forked_child_waits_for_no_lock_that_another_thread_of_its_parent_hold
     model = tmp_path / "stub.litertlm"
     model.write_bytes(b"the stub reads nothing")
     script = f"""
-import sys, os, threading
+import contextlib, sys, os, threading
 sys.path.insert(0, {str(Path(__file__).parents[1])!r})
 import fake_engine, gemma_notebook as gn
 from gemma_notebook.engine import library
@@ -180,7 +180,11 @@ fake.wait("engine_tokenize", 1)
 held, let_go = threading.Event(), threading.Event()
 
 def hold():
-    with library._libraries_lock, manager._engine.ledger._lock, conversation._life.lock:
+    ours = library._libraries_lock, manager._engine.ledger._lock, conversation._life.lock
+    mine = chat.session._lock, manager._changed, manager._queue._changed
+    with contextlib.ExitStack() as locks:
+        for lock in (*ours, *mine):
+            locks.enter_context(lock)
         held.set()
         let_go.wait()
 
@@ -196,6 +200,7 @@ if child == 0:
         else:
             os._exit(1)
     library.load_library(fake.library)
+    chat.close()
     manager.close()
     os._exit(7)
 assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7

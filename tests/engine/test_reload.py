@@ -18,6 +18,7 @@ from support import WAIT_S, threads_inside, wait_until
 import gemma_notebook as gn
 from gemma_notebook import sessions
 from gemma_notebook.errors import ClosedError, ModelLoadError
+from gemma_notebook.turn_queue import TurnQueue
 
 TESTS = str(Path(__file__).parents[1])
 
@@ -323,3 +324,37 @@ print("lost" in failure(chat.send, "Hello"))
 print(told)
 """
     assert run(fake_engine_path, tmp_path / "stub.litertlm", script) == ["True", "[True]"]
+
+
+def test_a_send_that_a_reload_has_overtaken_waits_for_its_turn_again(
+    fake, fake_manager, monkeypatch, in_thread
+):
+    first, second = fake_manager.open_session(), fake_manager.open_session()
+    let_in, go_on = threading.Event(), threading.Event()
+    wait, stop = TurnQueue.wait, first.stop
+    sent = []
+
+    def wait_and_be_overtaken(queue, turn):
+        waited = wait(queue, turn)
+        if turn.message == "One" and not let_in.is_set():
+            let_in.set()
+            assert go_on.wait(WAIT_S)
+        return waited
+
+    def stop_before_a_send():  # as the reload does first
+        stop()
+        sent.append(in_thread(first.send, "One"))
+        assert let_in.wait(WAIT_S)
+
+    monkeypatch.setattr(TurnQueue, "wait", wait_and_be_overtaken)
+    monkeypatch.setattr(first, "stop", stop_before_a_send)
+    fake_manager.reload()
+    fake.set(gate="1")
+    other = in_thread(second.send, "Two")
+    fake.wait("generating", 1)
+    go_on.set()
+    wait_until(lambda: threads_inside("wait_end") > 0)
+    assert fake.count("generating") == 1
+    fake.set(gate=None)
+    fake.allow(1000)
+    assert other.result(WAIT_S).text and sent[0].result(WAIT_S).text

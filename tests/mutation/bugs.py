@@ -35,16 +35,25 @@ BUGS = (
     bug(
         "the lane creates the next handle before it closes the last",
         SESSIONS,
-        """        if previous is not None:
-            previous.close()
-        self._check_limit()
-        session = Session(self, creation.options)
+        "        if previous is not None:\n            previous.close()\n        try:\n",
+        "        try:\n",
+        "            session = Session(self, creation.options)\n",
+        """            session = Session(self, creation.options)
+            if previous is not None:
+                previous.close()
 """,
-        """        self._check_limit()
-        session = Session(self, creation.options)
-        if previous is not None:
-            previous.close()
-""",
+    ),
+    bug(
+        "a creation under way counts for nothing",
+        SESSIONS,
+        "                self._check_limit()\n                self._opening.add(creation)\n",
+        "                self._check_limit()\n",
+    ),
+    bug(
+        "an interrupt in going back leaves the handle as it was",
+        SESSION,
+        '                    self._conversations.retire("gone back")\n',
+        "",
     ),
     bug("concurrent equal creates are not shared", SESSIONS, _SHARED, "False"),
     bug("concurrent different creates are shared", SESSIONS, _SHARED, "last is not None"),
@@ -217,8 +226,8 @@ BUGS = (
     bug(
         "a closed handle is not counted",
         HANDLES,
-        "            self._closed += 1\n",
-        "            pass\n",
+        "                self._live.remove(handle)\n",
+        "                pass\n",
     ),
     bug(
         "a chat that was closed while it took its lane back leaves a session",
@@ -373,8 +382,10 @@ BUGS = (
     bug(
         "a forgotten stream decodes on",
         STREAMS,
-        "            _reaper.run_later(partial(_bring_to_an_end, self._turn))\n",
-        "            pass\n",
+        """        if not self._turn.done:
+            _reaper.run_later(partial(_bring_to_an_end, self._turn))
+""",
+        "        pass\n",
     ),
     bug(
         "a cancelled task decodes on",
