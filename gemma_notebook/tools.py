@@ -290,10 +290,8 @@ def _check_values(value: object) -> None:
 
 
 def _of_numpy(value: Any) -> Any:
-    if getattr(getattr(value, "dtype", None), "kind", None) in {
-        "m",
-        "M",
-    }:  # of which nanoseconds would be bare numbers
+    # Of NumPy's times: nanoseconds would be bare numbers. Those of pandas have a time zone.
+    if type(value).__module__ == "numpy" and value.dtype.kind in "mM":
         value = value.astype(f"{value.dtype.kind}8[us]")
     if hasattr(value, "tolist"):
         return value.tolist()

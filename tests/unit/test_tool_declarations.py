@@ -375,3 +375,4 @@ def test_the_usual_time_can_be_given_to_a_tool_made_of_a_tool_that_has_less():
 def test_times_of_numpy_are_told_as_dates_whatever_their_unit():
     for unit in ("D", "s", "ns"):
         assert jsonable(np.array(["2024-01-02"], f"datetime64[{unit}]"))[0].startswith("2024-01-02")
+        assert jsonable({"at": np.datetime64("2024-01-02", unit)})["at"].startswith("2024-01-02")
