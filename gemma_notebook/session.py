@@ -453,7 +453,7 @@ class Session(TableDisplay, Closable):
             self._coming.discard(turn)
 
     def _send(self, turn: Turn) -> None:
-        queue, conversations = self.manager._queue, self._conversations
+        queue = self.manager._queue
         try:
             turn.read_attachments()
             with self._lock:
@@ -462,31 +462,9 @@ class Session(TableDisplay, Closable):
                     turn.finish_unstarted()
                     return
                 queue.join(turn)  # under the lock: the order of the turns is that in which they are answered
-            if not queue.wait(turn):
-                turn.finish_unstarted()
-                return
-            with self._lock:
-                while not queue.holds(turn):  # a reload has let others in, while this waited for the lock
+            while not self._send_in_turn(turn):
+                with self._lock:
                     queue.join(turn)
-                    if not queue.wait(turn):
-                        break
-                if turn.cancel_requested or turn not in self.turns:
-                    turn.finish_unstarted()
-                    return
-                self._require_open()
-                with conversations.undropped_unless_started(turn):
-                    conversation, used, prompt = conversations.with_room(turn, self.context_policy)
-                    limit = self._engine.model.context_limit
-                    if self.keeps_checkpoints:
-                        conversations.keep_checkpoint(turn)
-                    turn.start(
-                        conversation,
-                        turn_json(turn),
-                        used=used,
-                        prompt=prompt,
-                        limit=limit,
-                        call_start=conversations.call_start,
-                    )
         except BaseException as error:
             queue.leave(turn)
             if turn.started:  # a Ctrl-C, when the engine had accepted the message
@@ -498,6 +476,34 @@ class Session(TableDisplay, Closable):
             turn.finish_unstarted(error if isinstance(error, GemmaNotebookError) else None)
             queue.leave(turn)
             raise
+
+    def _send_in_turn(self, turn: Turn) -> bool:
+        """Wait for the engine and send. False when a reload has let others in, while this waited for the lock."""
+        queue, conversations = self.manager._queue, self._conversations
+        if not queue.wait(turn):
+            turn.finish_unstarted()
+            return True
+        with self._lock:
+            if turn.cancel_requested or turn not in self.turns:
+                turn.finish_unstarted()
+                return True
+            if not queue.holds(turn):
+                return False
+            self._require_open()
+            with conversations.undropped_unless_started(turn):
+                conversation, used, prompt = conversations.with_room(turn, self.context_policy)
+                limit = self._engine.model.context_limit
+                if self.keeps_checkpoints:
+                    conversations.keep_checkpoint(turn)
+                turn.start(
+                    conversation,
+                    turn_json(turn),
+                    used=used,
+                    prompt=prompt,
+                    limit=limit,
+                    call_start=conversations.call_start,
+                )
+            return True
 
     def _note(self, turn: Turn) -> None:
         """Add results that the model is told with the next message only: the history has no call without an answer."""

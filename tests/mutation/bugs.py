@@ -547,27 +547,27 @@ BUGS = (
     bug(
         "a clone is taken after the message is sent",
         SESSION,
-        """                    if self.keeps_checkpoints:
-                        conversations.keep_checkpoint(turn)
-                    turn.start(
-                        conversation,
-                        turn_json(turn),
-                        used=used,
-                        prompt=prompt,
-                        limit=limit,
-                        call_start=conversations.call_start,
-                    )
-""",
-        """                    turn.start(
-                        conversation,
-                        turn_json(turn),
-                        used=used,
-                        prompt=prompt,
-                        limit=limit,
-                        call_start=conversations.call_start,
-                    )
-                    turn.drain()
+        """                if self.keeps_checkpoints:
                     conversations.keep_checkpoint(turn)
+                turn.start(
+                    conversation,
+                    turn_json(turn),
+                    used=used,
+                    prompt=prompt,
+                    limit=limit,
+                    call_start=conversations.call_start,
+                )
+""",
+        """                turn.start(
+                    conversation,
+                    turn_json(turn),
+                    used=used,
+                    prompt=prompt,
+                    limit=limit,
+                    call_start=conversations.call_start,
+                )
+                turn.drain()
+                conversations.keep_checkpoint(turn)
 """,
     ),
     bug(
