@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Iterator
 from html import escape
 
+from gemma_notebook.displays import NO_MATHS
 from gemma_notebook.transcript.as_markdown import attached, remarks, shown_json, speaker
 from gemma_notebook.transcript.markdown_html import render_html
 from gemma_notebook.transcript.record import Entry, Transcript
@@ -75,7 +76,7 @@ def page(transcript: Transcript) -> str:
 
 
 def _block(content: str) -> str:
-    return f'<div class="gn-transcript tex2jax_ignore mathjax_ignore">\n{content}\n</div>\n'
+    return f'<div class="gn-transcript {NO_MATHS}">\n{content}\n</div>\n'
 
 
 def _facts(transcript: Transcript) -> str:

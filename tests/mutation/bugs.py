@@ -549,22 +549,12 @@ BUGS = (
         SESSION,
         """                if self.keeps_checkpoints:
                     conversations.keep_checkpoint(turn)
-                turn.start(
-                    conversation,
-                    turn_json(turn),
-                    used=used,
-                    prompt=prompt,
-                    limit=limit,
-                    call_start=conversations.call_start,
+""",
+        "",
+        """                    call_start=conversations.call_start,
                 )
 """,
-        """                turn.start(
-                    conversation,
-                    turn_json(turn),
-                    used=used,
-                    prompt=prompt,
-                    limit=limit,
-                    call_start=conversations.call_start,
+        """                    call_start=conversations.call_start,
                 )
                 turn.drain()
                 conversations.keep_checkpoint(turn)
