@@ -11,22 +11,19 @@ its handle is closed on the reaper's thread, with a ResourceWarning. The single-
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import gc
 import inspect
 import os
 import threading
-import time
 import weakref
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from gemma_notebook import _reaper
 from gemma_notebook._closing import Closable
-from gemma_notebook._shared import Shared
 from gemma_notebook._threads import in_thread
+from gemma_notebook.creations import Creation, Creations, Joined
 from gemma_notebook.displays import Table, TableDisplay
 from gemma_notebook.engine import Conversation, Engine
 from gemma_notebook.errors import (
@@ -53,9 +50,6 @@ __all__ = ["Session", "SessionManager"]
 _Made = TypeVar("_Made")
 
 _WAIT_S = 0.1
-
-# How long a creation on an event loop waits for others that were begun with it.
-_TOGETHER_S = 0.5
 
 # How long a reload waits for each thing that the old engine still does before it gives that up.
 RELOAD_PATIENCE_S = 5.0
@@ -85,8 +79,7 @@ class SessionManager(TableDisplay, Closable):
         self._max_sessions = max_sessions
         self._queue = TurnQueue()
         self._changed = threading.Condition()
-        self._creations: deque[_Creation] = deque()  # on the single-chat lane, in order of arrival
-        self._opening: set[object] = set()
+        self._creations = Creations(self._changed)
         self._sessions: list[weakref.ref[Session]] = []
         self._session: Session | None = None
         self._state = "open"
@@ -165,8 +158,7 @@ class SessionManager(TableDisplay, Closable):
             OptionValueError: The text cannot be encoded.
         """
         with self._changed:
-            self._wait_while("reloading")
-            self._require_open()
+            self._wait_until_open()
         return len(self._engine.tokenize(encodable_text("text", text)))
 
     async def acount_tokens(self, text: str) -> int:
@@ -323,7 +315,7 @@ class SessionManager(TableDisplay, Closable):
 
         policy = ToolPolicy(tool_choice, max_tool_turns, approve_tool)
 
-        def make(joined: _Joined | None) -> Chat:
+        def make(joined: Joined | None) -> Chat:
             return Chat(
                 self,
                 self._checked(**options),
@@ -393,11 +385,10 @@ class SessionManager(TableDisplay, Closable):
             ModelLoadError, LibraryLoadError: The model can no longer be loaded; the next reload tries again.
         """
         with self._changed:
-            self._wait_while("reloading")
-            self._require_open()
+            self._wait_until_open()
             self._state = "reloading"
         try:
-            self._give_creations_time()
+            self._creations.give_time(RELOAD_PATIENCE_S)
             with contextlib.ExitStack() as locks:
                 sessions = [one for one in self.sessions if one._stand_still(locks, RELOAD_PATIENCE_S)]
                 old = self._engine
@@ -417,21 +408,6 @@ class SessionManager(TableDisplay, Closable):
         """:meth:`reload` without blocking the event loop."""
         await in_thread(self.reload)
 
-    def _give_creations_time(self) -> None:
-        """Wait for the creations in flight; those that hang in the engine are given up, and their callers told."""
-        deadline = time.monotonic() + RELOAD_PATIENCE_S
-        with self._changed:
-            while (self._creations or self._opening) and time.monotonic() < deadline:
-                self._changed.wait(_WAIT_S)
-            for creation in self._creations:
-                creation.error = EngineError(
-                    "the engine did not create the session, and the model was reloaded; try again",
-                    operation="create conversation",
-                )
-                creation.done.set()
-            self._creations.clear()
-            self._opening.clear()
-
     def _close_engine_when_forgotten(self) -> None:
         # A manager that is forgotten, as when a cell with gn.load() runs again, gives its memory back.
         if self._finalizer is not None:
@@ -442,6 +418,10 @@ class SessionManager(TableDisplay, Closable):
     def _wait_while(self, state: str) -> None:
         while self._state == state:
             self._changed.wait(_WAIT_S)
+
+    def _wait_until_open(self) -> None:
+        self._wait_while("reloading")
+        self._require_open()
 
     # Ending
 
@@ -458,7 +438,7 @@ class SessionManager(TableDisplay, Closable):
                 return
             try:
                 self._state = "closing"
-                while self._creations or self._opening:
+                while self._creations.under_way:
                     self._changed.wait(_WAIT_S)
             except BaseException:
                 self._state = "open"
@@ -476,17 +456,17 @@ class SessionManager(TableDisplay, Closable):
     # Inside
 
     def _create(
-        self, options: SessionOptions, use: tuple[Any, ...] = (), joined: _Joined | None = None
+        self, options: SessionOptions, use: tuple[Any, ...] = (), joined: Joined | None = None
     ) -> Session:
         """The session of a creation: one that was joined already, or that is joined now.
 
         Args:
             options: The session's.
             use: How the session will be used; who uses it otherwise has another one.
-            joined: What :meth:`_join_creation` gave.
+            joined: What :meth:`.Creations.join` gave.
         """
         while True:
-            mine, shared = joined or self._join_creation(options, use)
+            mine, shared = joined or self._creations.join(options, use, self._wait_until_open)
             joined = None
             try:
                 if shared is None:
@@ -495,72 +475,25 @@ class SessionManager(TableDisplay, Closable):
                 mine.error = error
                 raise
             finally:
-                self._end_creation(mine)
-                mine.done.set()
+                self._creations.end(mine)
             shared.join()
             if shared.session is not None:
                 return shared.session
             # Its maker was interrupted (Ctrl-C), which is no answer for us: try ourselves.
 
-    def _join_creation(self, options: SessionOptions, use: tuple[Any, ...]) -> _Joined:
-        """Take a place among the creations, and find the one before with whose result the caller is served as well."""
-        mine = _Creation(options, use)
-        try:
-            with self._changed:
-                self._wait_while("reloading")
-                self._require_open()
-                last = self._creations[-1] if self._creations else None
-                if last is not None and (last.options, last.use) == (options, use):
-                    return mine, last
-                self._creations.append(mine)
-                return mine, None
-        except BaseException:  # a Ctrl-C, when it stood in line
-            self._end_creation(mine)
-            mine.done.set()
-            raise
-
     async def _acreate(
-        self, options: dict[str, Any], use: tuple[Any, ...], make: Callable[[_Joined | None], _Made]
+        self, options: dict[str, Any], use: tuple[Any, ...], make: Callable[[Joined | None], _Made]
     ) -> _Made:
-        """Have something made on a thread, of a creation that is joined before: those that a ``gather`` begins share it."""
-        joined: _Joined | None = None
-        if self._state != "reloading":  # which takes its time
+        joined: Joined | None = None
+        if not self.reloading:  # which takes its time
             # Whether the model can do it is seen on the thread: to read tools takes its time, too.
-            joined = self._join_creation(SessionOptions.of(**options), use)
-        others_joined = threading.Event()
-        asyncio.get_running_loop().call_soon(others_joined.set)
+            joined = self._creations.join(SessionOptions.of(**options), use, self._wait_until_open)
+        return await self._creations.make(joined, make)
 
-        def work() -> _Made:
-            others_joined.wait(_TOGETHER_S)  # no longer: what blocks the loop may wait for this
-            with self._ending(joined):
-                return make(joined)
-
-        try:
-            return await in_thread(work)
-        except RuntimeError:  # no thread could be had
-            with self._ending(joined):
-                raise
-
-    @contextlib.contextmanager
-    def _ending(self, joined: _Joined | None) -> Iterator[None]:
-        """See to it that a creation that was joined is over, also where nobody came to it."""
-        try:
-            yield
-        except BaseException as error:
-            if joined is not None and joined[0].session is None:
-                joined[0].error = joined[0].error or error
-            raise
-        finally:
-            if joined is not None:
-                self._end_creation(joined[0])
-                joined[0].done.set()
-
-    def _create_first(self, creation: _Creation) -> Session:
+    def _create_first(self, creation: Creation) -> Session:
         """Make the session that every caller of this creation gets, when it is its turn."""
         with self._changed:
-            while self._creations and self._creations[0] is not creation:
-                self._changed.wait(_WAIT_S)
-            if not self._creations:
+            if not self._creations.wait_for_turn(creation):
                 self._raise_reloaded()
             self._require_open()
             previous = self._session
@@ -569,20 +502,12 @@ class SessionManager(TableDisplay, Closable):
         try:
             with self._changed:
                 self._check_limit()
-                self._opening.add(creation)
+                self._creations.hold_place(creation)
             session = Session(self, creation.options)
             self._admit(session, creation)
             return session
         finally:
-            with self._changed:
-                self._opening.discard(creation)
-                self._changed.notify_all()
-
-    def _end_creation(self, creation: _Creation) -> None:
-        with self._changed:
-            if creation in self._creations:
-                self._creations.remove(creation)
-                self._changed.notify_all()
+            self._creations.free_place(creation)
 
     def _open(
         self,
@@ -593,10 +518,9 @@ class SessionManager(TableDisplay, Closable):
         opening = object()
         try:
             with self._changed:
-                self._wait_while("reloading")
-                self._require_open()
+                self._wait_until_open()
                 self._check_limit()
-                self._opening.add(opening)
+                self._creations.hold_place(opening)
             session = Session(self, options, history, begin)
             session._forgotten = weakref.finalize(
                 session, _reaper.close_later, session._holding, "close it, or use it in a with statement"
@@ -605,9 +529,7 @@ class SessionManager(TableDisplay, Closable):
             self._admit(session, opening)
             return session
         finally:
-            with self._changed:
-                self._opening.discard(opening)
-                self._changed.notify_all()
+            self._creations.free_place(opening)
 
     def _admit(self, session: Session, creation: object) -> None:
         try:
@@ -616,15 +538,15 @@ class SessionManager(TableDisplay, Closable):
                     raise ClosedError(
                         "the model was closed while the session was being created; load it again"
                     )
-                if creation not in self._creations and creation not in self._opening:
+                if not self._creations.holds(creation):
                     self._raise_reloaded()
                 self._sessions = [known for known in self._sessions if known() is not None]
                 self._sessions.append(weakref.ref(session))
-                self._opening.discard(creation)  # at once, not to be counted twice
-                if isinstance(creation, _Creation):
+                self._creations.free_place(creation)  # at once, not to be counted twice
+                if isinstance(creation, Creation):
                     self._session = creation.session = session
                     # At once: who has this session already and asks for another must not get it again.
-                    self._end_creation(creation)
+                    self._creations.leave(creation)
         except BaseException:
             session.close()
             raise
@@ -638,10 +560,10 @@ class SessionManager(TableDisplay, Closable):
     def _check_limit(self) -> None:
         if self._max_sessions is None:
             return
-        count = len(self.sessions) + len(self._opening)
+        count = len(self.sessions) + self._creations.places
         if count >= self._max_sessions:
             gc.collect()  # nobody may hold one of them but an error that was raised in it
-            count = len(self.sessions) + len(self._opening)
+            count = len(self.sessions) + self._creations.places
         if count >= self._max_sessions:
             raise SessionLimitError(
                 f"{count} sessions are open and max_sessions={self._max_sessions}; close one, "
@@ -675,7 +597,7 @@ class SessionManager(TableDisplay, Closable):
         return checked
 
     def _renew_locks(self) -> None:
-        self._changed = threading.Condition()
+        self._changed = self._creations.changed = threading.Condition()
         self._queue.renew_lock()
         for session in self.sessions:
             session._renew_locks()
@@ -731,17 +653,3 @@ def _show_options() -> None:
 
 
 _show_options()
-
-
-class _Creation(Shared):
-    """One creation on the single-chat lane."""
-
-    def __init__(self, options: SessionOptions, use: tuple[Any, ...] = ()) -> None:
-        super().__init__()
-        self.options = options
-        self.use = use
-        self.session: Session | None = None
-
-
-# A creation of one's own, and the one of somebody else with whose result one is served, if there is one.
-_Joined = tuple[_Creation, _Creation | None]

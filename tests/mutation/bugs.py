@@ -21,13 +21,14 @@ def bug(name: str, file: str, *texts: str) -> Bug:
 
 
 SESSIONS, SESSION, HISTORY = "sessions.py", "session.py", "history.py"
-CONVERSATIONS = "conversations.py"
+CONVERSATIONS, CREATIONS = "conversations.py", "creations.py"
 TURNS, STREAMS, CHAT = "turns.py", "streams.py", "chat.py"
 PROMPTS, HOLDING, ROOM = "prompts.py", "holding.py", "room.py"
 EXCHANGE, CALLING, PROMPTED, QUEUE = "exchange.py", "calling.py", "prompted.py", "turn_queue.py"
 ENGINE, CONVERSATION = "engine/engine.py", "engine/conversation.py"
 HANDLES, STREAM = "engine/handles.py", "engine/stream.py"
 
+_ENDED = "        self.leave(creation)\n        creation.done.set()\n"
 _SHARED = "last is not None and (last.options, last.use) == (options, use)"
 
 BUGS = (
@@ -46,7 +47,7 @@ BUGS = (
     bug(
         "a creation under way counts for nothing",
         SESSIONS,
-        "                self._check_limit()\n                self._opening.add(creation)\n",
+        "                self._check_limit()\n                self._creations.hold_place(creation)\n",
         "                self._check_limit()\n",
     ),
     bug(
@@ -55,31 +56,21 @@ BUGS = (
         '                    self._conversations.retire("gone back")\n',
         "",
     ),
-    bug("concurrent equal creates are not shared", SESSIONS, _SHARED, "False"),
-    bug("concurrent different creates are shared", SESSIONS, _SHARED, "last is not None"),
+    bug("concurrent equal creates are not shared", CREATIONS, _SHARED, "False"),
+    bug("concurrent different creates are shared", CREATIONS, _SHARED, "last is not None"),
     bug(
         "chats that differ in what is the chat's share a creation",
-        SESSIONS,
+        CREATIONS,
         _SHARED,
         "last is not None and last.options == options",
     ),
     bug(
         "the guard of a creation is not cleared on failure",
-        SESSIONS,
-        """            finally:
-                self._end_creation(mine)
-                mine.done.set()
-""",
-        """            finally:
-                mine.done.set()
-""",
+        CREATIONS,
+        _ENDED,
+        "        creation.done.set()\n",
     ),
-    bug(
-        "those who share a creation are not woken",
-        SESSIONS,
-        "                self._end_creation(mine)\n                mine.done.set()\n",
-        "                self._end_creation(mine)\n",
-    ),
+    bug("those who share a creation are not woken", CREATIONS, _ENDED, "        self.leave(creation)\n"),
     bug(
         "a session that was made while the manager closed is handed out",
         SESSIONS,
@@ -158,7 +149,7 @@ BUGS = (
     bug(
         "a shutdown does not wait for creations in flight",
         SESSIONS,
-        "                while self._creations or self._opening:\n",
+        "                while self._creations.under_way:\n",
         "                while False:\n",
     ),
     bug(
