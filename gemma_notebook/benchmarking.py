@@ -208,6 +208,7 @@ def benchmark(
         1893.4
     """
     from gemma_notebook.loading import load, usable_backend
+    from gemma_notebook.options import whole_number
     from gemma_notebook.sessions import SessionManager
 
     for name, value in (
@@ -215,9 +216,7 @@ def benchmark(
         ("prompt_tokens", prompt_tokens),
         ("output_tokens", output_tokens),
     ):
-        if not isinstance(value, int) or isinstance(value, bool):
-            raise OptionTypeError(f"{name} must be a whole number, not {value!r}")
-        if value < 1:
+        if whole_number(name, value) < 1:
             raise OptionValueError(f"{name} must be at least 1, not {value}")
     if isinstance(model, SessionManager):
         if options:

@@ -24,6 +24,7 @@ from gemma_notebook.errors import (
     ToolError,
 )
 from gemma_notebook.messages import Delta, Reply, Timing, ToolCall, ToolOutcome, ToolResult, Usage
+from gemma_notebook.options import whole_number
 from gemma_notebook.room import results_do_not_fit
 from gemma_notebook.session import Session
 from gemma_notebook.turns import Turn
@@ -51,8 +52,7 @@ class ToolPolicy:
     def __post_init__(self) -> None:
         if self.choice not in _CHOICES:
             raise OptionValueError(f"unknown tool_choice {self.choice!r}; use one of {', '.join(_CHOICES)}")
-        if isinstance(self.max_turns, bool) or not isinstance(self.max_turns, int):
-            raise OptionTypeError(f"max_tool_turns must be a whole number, not {self.max_turns!r}")
+        object.__setattr__(self, "max_turns", whole_number("max_tool_turns", self.max_turns))
         if self.max_turns < 1:
             raise OptionValueError(
                 f"max_tool_turns={self.max_turns} leaves no turn for a tool; use 1 or more"

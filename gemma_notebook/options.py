@@ -192,6 +192,17 @@ def encodable_text(name: str, value: object) -> str:
     return value
 
 
+def whole_number(name: str, value: object, or_else: str = "") -> int:
+    """A whole number, also one of NumPy, as Python's own.
+
+    Raises:
+        OptionTypeError: It is none; the error names the option, and what it may be ``or_else``.
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise OptionTypeError(f"{name} must be a whole number{or_else}, not {value!r}")
+    return int(value)
+
+
 def _one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
     if not isinstance(value, str):
         raise OptionTypeError(f"{name} must be one of {', '.join(map(repr, allowed))}, not {value!r}")
@@ -210,10 +221,9 @@ def _whole_number(
 ) -> None:
     if value is None and optional:
         return
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise OptionTypeError(f"{name} must be a whole number{' or None' if optional else ''}, not {value!r}")
-    if not least <= value <= most:
-        raise OptionValueError(f"{name}={value} is out of range; use {least} to {most}")
+    number = whole_number(name, value, " or None" if optional else "")
+    if not least <= number <= most:
+        raise OptionValueError(f"{name}={number} is out of range; use {least} to {most}")
 
 
 def _make_plain(options: Any) -> None:

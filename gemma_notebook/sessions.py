@@ -35,7 +35,7 @@ from gemma_notebook.errors import (
     UnsupportedError,
 )
 from gemma_notebook.messages import HandleCounts, HandleEvents, ModelInfo
-from gemma_notebook.options import SessionOptions, encodable_text
+from gemma_notebook.options import SessionOptions, encodable_text, whole_number
 from gemma_notebook.session import Session
 from gemma_notebook.tools import tools_of
 from gemma_notebook.turn_queue import TurnQueue
@@ -71,10 +71,12 @@ class SessionManager(TableDisplay, Closable):
     """
 
     def __init__(self, engine: Engine, *, max_sessions: int | None = None) -> None:
-        if max_sessions is not None and (isinstance(max_sessions, bool) or not isinstance(max_sessions, int)):
-            raise OptionTypeError(f"max_sessions must be a whole number or None, not {max_sessions!r}")
-        if max_sessions is not None and max_sessions < 1:
-            raise OptionValueError(f"max_sessions={max_sessions} leaves no session to talk to; use 1 or more")
+        if max_sessions is not None:
+            max_sessions = whole_number("max_sessions", max_sessions, " or None")
+            if max_sessions < 1:
+                raise OptionValueError(
+                    f"max_sessions={max_sessions} leaves no session to talk to; use 1 or more"
+                )
         self._engine = engine
         self._max_sessions = max_sessions
         self._queue = TurnQueue()

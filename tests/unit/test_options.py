@@ -155,7 +155,7 @@ def test_reprs_carry_no_address_and_no_timing(fake_manager):
         assert "at_s" not in text, text
 
 
-def test_numbers_of_numpy_are_numbers():
+def test_numbers_of_numpy_are_numbers(make_fake_manager):
     options = SessionOptions.of(top_k=np.int64(3), temperature=np.float32(0.5), random_seed=np.uint8(7))
     assert (options.top_k, options.temperature, options.random_seed) == (3, 0.5, 7)
     assert {type(value) for value in (options.top_k, options.temperature, options.random_seed)} == {
@@ -163,5 +163,10 @@ def test_numbers_of_numpy_are_numbers():
         float,
     }
     assert type(SendOptions(max_output_tokens=np.int32(5)).max_output_tokens) is int
+    manager = make_fake_manager(max_sessions=np.int64(1))
+    chat = manager.open_chat(max_tool_turns=np.int64(3))
+    assert type(chat._tool_policy.max_turns) is int
+    with pytest.raises(errors.SessionLimitError, match="max_sessions=1;"):
+        manager.open_chat()
     with pytest.raises(errors.OptionTypeError, match="whole number"):
         SessionOptions.of(top_k=np.float64(3))
