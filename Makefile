@@ -156,7 +156,7 @@ $(TINY)/.venv/.installed: $(TINY)/requirements.txt
 	cd $(TINY) && $(TINY_PYTHON) -m pip install --quiet -r requirements.txt
 	@touch $@
 
-tiny-model: $(TINY)/.venv/.installed ## train, export and measure the bundled model: 2 hours on 2 cores with instructions for bfloat16, 3.5 without
+tiny-model: $(TINY)/.venv/.installed ## train, export and measure the bundled model: 2 hours on 2 cores with AMX, 2.5 with AVX-512 for bfloat16, 5 to 7 without
 	cd $(TINY) && $(TINY_PYTHON) tokenizer.py && $(TINY_PYTHON) train.py && $(TINY_PYTHON) export.py && $(TINY_PYTHON) eval.py --keep
 
 tiny-model-eval: $(TINY)/.venv/.installed ## measure the bundled model again

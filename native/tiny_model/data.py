@@ -50,6 +50,9 @@ class Mix:
         bare_topics: The share of these with nothing else: one topic is forbidden, and the user asks for it or for another.
         drills: The share of short dialogues that drill what else is slow to learn.
         calls: The share of short dialogues that are all calls, or all forms.
+        renamed: The share of invented tools in the chats of calls that have a name of their own.
+        fewest_tools: How many tools the chats of calls have at the fewest.
+        direct: The share of calls in these chats before which the user says something that no tool is for.
         untold: The share of the drills that ask for a fact that was not told.
     """
 
@@ -74,6 +77,9 @@ class Mix:
     bare_topics: float = 0.4
     drills: float = 0.0
     calls: float = 0.0
+    renamed: float = 0.0
+    fewest_tools: int = 1
+    direct: float = 0.0
     untold: float = 0.0
 
 

@@ -138,12 +138,31 @@ def _in_capitals(writer: Writer) -> list[Turn]:
 
 def _calls(writer: Writer) -> list[Turn]:
     rng = writer.rng
-    writer.toolbox = tools.toolbox(rng, writer.held_out, sisters=0.3)
+    writer.toolbox = tools.toolbox(
+        rng,
+        writer.held_out,
+        sisters=0.3,
+        renamed=writer.mix.renamed,
+        fewest=writer.mix.fewest_tools,
+    )
     turns = []
-    for _ in range(rng.randint(2, 4)):
+    for _ in range(rng.randint(3, 6)):
+        if writer.mix.direct and rng.random() < writer.mix.direct:
+            turns.append(_direct(writer))
         call, *answer = writer.use_tools(two=0.3)
         turns += [call, *(answer if rng.random() < 0.3 else ())]
-    return turns
+    return _thought_about(turns) if rng.random() < 0.2 else turns
+
+
+def _direct(writer: Writer) -> Turn:
+    """What no tool is for."""
+    writes = (
+        writer.small_talk,
+        writer.unknown,
+        lambda: writer.ask(writer.rng.choice(SLOTS)),
+        lambda: writer.tell("name"),
+    )
+    return writer.rng.choice(writes)()
 
 
 def _counts(writer: Writer) -> list[Turn]:
@@ -162,4 +181,8 @@ def _numbers_and_words(writer: Writer) -> list[Turn]:
         writer.instruct("style")
     writes = (writer.add, writer.add, writer.add, writer.sort, writer.sort, writer.sort, writer.echo)
     turns = [rng.choice(writes)() for _ in range(rng.randint(2, 6))]
-    return [replace(turn, thinks=True) for turn in turns] if rng.random() < 0.25 else turns
+    return _thought_about(turns) if rng.random() < 0.25 else turns
+
+
+def _thought_about(turns: list[Turn]) -> list[Turn]:
+    return [replace(turn, thinks=True) for turn in turns]

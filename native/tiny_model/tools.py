@@ -10,7 +10,7 @@ import json
 import random
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import results
@@ -241,6 +241,25 @@ def _named(rng: random.Random, verb: str, noun: str) -> str:
     )
 
 
+def _other_name(tool: Tool, rng: random.Random) -> str:
+    """Draw a name that is not the verb and the noun of the request, or is written in another way: only the declaration tells it."""
+    verb, noun = tool.requests[0].split()[0], tool.requests[0].split()[-1]
+    another = _word(rng, tool_words.VERBS, held_out=False, wide=True)
+    spoken = values.spoken_name(rng)
+    return rng.choice(
+        (
+            spoken.lower(),
+            f"tool_{rng.randint(1, 99)}",
+            f"{spoken.lower()}_{rng.choice(tool_words.NOUNS)}",
+            f"{verb.capitalize()}{noun.capitalize()}",
+            f"{another}_{noun}",
+            f"{another}_{_word(rng, tool_words.NOUNS, held_out=False, wide=True)}",
+            f"{another.capitalize()}{noun.capitalize()}",
+            f"{spoken}{noun.capitalize()}",
+        )
+    )
+
+
 def _getter(rng: random.Random, held_out: bool, wide: bool) -> Tool:
     """Make a tool that tells something of something."""
     noun = _word(rng, tool_words.NOUNS, held_out, wide)
@@ -378,10 +397,20 @@ def _invented_task(tool: Tool, rng: random.Random, held_out: bool) -> Task:
     return Task(text, tool, arguments)
 
 
-def toolbox(rng: random.Random, held_out: bool = False, most: int = 5, sisters: float = 0.12) -> list[Tool]:
-    """Draw the tools of one chat; none has the name of another, and a share of them is much like another."""
+def toolbox(
+    rng: random.Random,
+    held_out: bool = False,
+    sisters: float = 0.12,
+    renamed: float = 0.0,
+    fewest: int = 1,
+) -> list[Tool]:
+    """Draw the tools of one chat; none has the name of another, and a share of them is much like another.
+
+    Of the invented ones that are described the share `renamed` has a name that the request does not tell. So many at the
+    fewest are drawn, before those that are alike are left out.
+    """
     made: list[Tool] = []
-    for _ in range(rng.choice((1, 1, 2, 2, 3, 3, 4, 5)[: most + 3])):
+    for _ in range(rng.choice([size for size in (1, 1, 2, 2, 3, 3, 4, 5) if size >= fewest])):
         tool = (
             family_tool(rng)
             if rng.random() < (0.3 if held_out else 0.35)
@@ -389,6 +418,8 @@ def toolbox(rng: random.Random, held_out: bool = False, most: int = 5, sisters: 
         )
         if made and rng.random() < sisters:
             tool = _sister(rng.choice(made), rng, wide=not held_out)
+        if renamed and tool.invented and tool.description and rng.random() < renamed:
+            tool = replace(tool, name=_other_name(tool, rng))
         if not any(alike(tool, other) for other in made):
             made.append(tool)
     return made

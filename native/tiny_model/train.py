@@ -31,10 +31,10 @@ RATES = (
     (5020, 9e-4),
     (6400, 9e-4),
     (6450, 1.1e-3),
-    (10_400, 1.1e-3),
-    (16_000, 1e-5),
-    (16_030, 5e-4),
-    (17_400, 1e-5),
+    (13_800, 1.1e-3),
+    (21_200, 1e-5),
+    (21_230, 5e-4),
+    (22_600, 1e-5),
 )
 STEPS = RATES[-1][0]
 # Of Muon and of AdamW.
@@ -72,6 +72,8 @@ _MORE: dict[str, float] = {
     "instructed": 0.30,
     "tools": 0.33,
     "forms": 0.12,
+    "calls": 0.30,
+    "renamed": 0.4,
 }
 _LAST: dict[str, float] = {
     "shortest_count": 1,
@@ -87,6 +89,7 @@ _LAST: dict[str, float] = {
     "bare_names": True,
     "rare_names": 0.05,
     "stopped": 0.3,
+    "renamed": 0.3,
     "instructed": 0.30,
     "tools": 0.40,
     "forms": 0.10,
@@ -119,10 +122,22 @@ PHASES = (
     (5800, data.Mix(topics=0.50, drills=0.05, calls=0.35, **_LAST)),
     (6400, data.Mix(topics=0.14, drills=0.10, calls=0.56, **_LAST)),
     (7800, data.Mix(topics=0.08, drills=0.25, calls=0.40, **_LAST)),
-    (9000, data.Mix(topics=0.10, drills=0.32, calls=0.38, **_LAST)),
-    (10_400, data.Mix(topics=0.05, drills=0.36, calls=0.44, **_LAST)),
-    (14_600, data.Mix(topics=0.04, drills=0.50, calls=0.32, **_LAST)),
-    (16_000, data.Mix(topics=0.04, drills=0.50, untold=0.35, calls=0.30, **{**_LAST, "stopped": 0.5})),
+    (9000, data.Mix(topics=0.10, drills=0.32, calls=0.38, fewest_tools=2, **_LAST)),
+    (10_400, data.Mix(topics=0.05, drills=0.36, calls=0.44, fewest_tools=2, **_LAST)),
+    (13_800, data.Mix(topics=0.05, drills=0.36, calls=0.44, fewest_tools=2, direct=0.35, **_LAST)),
+    (16_600, data.Mix(topics=0.04, drills=0.50, calls=0.32, fewest_tools=2, direct=0.35, **_LAST)),
+    (
+        21_200,
+        data.Mix(
+            topics=0.04,
+            drills=0.44,
+            untold=0.25,
+            calls=0.36,
+            fewest_tools=2,
+            direct=0.35,
+            **{**_LAST, "stopped": 0.5, "counts": 0.06, "long_share": 0.25},
+        ),
+    ),
 )
 SHOWN = data.Mix(longest_count=30, instructed=0.3, tools=0.3, forms=0.2, thinking=0.2, stopped=0.0)
 
