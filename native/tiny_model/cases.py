@@ -259,6 +259,15 @@ def _thinking(writer: data.Writer) -> list[data.Turn]:
     return [*turns[:-1], replace(turns[-1], thinks=True)]
 
 
+def _thought_call(writer: data.Writer) -> list[data.Turn]:
+    turns = _call(writer, invented=False)
+    return [*turns[:-1], replace(turns[-1], thinks=True)]
+
+
+def _two_facts_with_thought(writer: data.Writer) -> list[data.Turn]:
+    return [replace(writer.tell(*writer.rng.sample(sentences.SLOTS, 2)), thinks=True)]
+
+
 def _sum_with_steps(writer: data.Writer) -> list[data.Turn]:
     return [replace(writer.add(99), thinks=True)]
 
@@ -308,6 +317,8 @@ CLASSES = [
     Class("JSON: valid, and of the schema", 300, 100.0, _form, "schema"),
     Class("JSON: the values told", 300, None, _form, "values"),
     Class("name told, with letters beyond ASCII", 300, None, _rare_name),
+    Class("thinking first: a call, everyday tools", 200, None, _thought_call, "calls"),
+    Class("thinking first: two facts told at once", 200, None, _two_facts_with_thought),
 ]
 
 
