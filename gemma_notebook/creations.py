@@ -38,7 +38,7 @@ class Creation(Shared):
         use: How the session will be used; who uses it otherwise has another one.
     """
 
-    def __init__(self, options: SessionOptions, use: tuple[Any, ...] = ()) -> None:
+    def __init__(self, options: SessionOptions, use: tuple[Any, ...]) -> None:
         super().__init__()
         self.options = options
         self.use = use

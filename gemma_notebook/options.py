@@ -64,9 +64,9 @@ class EngineOptions:
         for name in ("vision_backend", "audio_backend"):
             if getattr(self, name) is not None:
                 _one_of(name, getattr(self, name), (*BACKENDS[1:], NO_ENCODER))
-        _whole_number("context_tokens", self.context_tokens, 16, optional=True)
-        _whole_number("threads", self.threads, 1, 1024, optional=True)
-        _whole_number("lora_rank", self.lora_rank, 1, optional=True)
+        _whole_number_within("context_tokens", self.context_tokens, 16, optional=True)
+        _whole_number_within("threads", self.threads, 1, 1024, optional=True)
+        _whole_number_within("lora_rank", self.lora_rank, 1, optional=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +119,8 @@ class SessionOptions:
     def __post_init__(self) -> None:
         _make_plain(self)
         _number("temperature", self.temperature, 0.0, None)
-        _whole_number("random_seed", self.random_seed, 0)
-        _whole_number("top_k", self.top_k, 1)
+        _whole_number_within("random_seed", self.random_seed, 0)
+        _whole_number_within("top_k", self.top_k, 1)
         if self.top_p is not None:
             _number("top_p", self.top_p, 0.0, 1.0)
             if self.top_p == 0:
@@ -130,7 +130,7 @@ class SessionOptions:
         for name in ("enable_vision_modality", "enable_audio_modality"):
             _boolean(name, getattr(self, name), optional=True)
         _boolean("enable_thinking", self.enable_thinking)
-        _whole_number("thinking_token_budget", self.thinking_token_budget, 1, optional=True)
+        _whole_number_within("thinking_token_budget", self.thinking_token_budget, 1, optional=True)
         _boolean("keep_thinking", self.keep_thinking)
         if self.system_instruction is not None:
             said = encodable_text("system_instruction", self.system_instruction)
@@ -138,7 +138,7 @@ class SessionOptions:
                 raise OptionValueError(
                     "the system_instruction contains a NUL character, which the engine would cut it at; remove it"
                 )
-        _whole_number("max_output_tokens", self.max_output_tokens, 1, optional=True)
+        _whole_number_within("max_output_tokens", self.max_output_tokens, 1, optional=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +157,7 @@ class SendOptions:
 
     def __post_init__(self) -> None:
         _make_plain(self)
-        _whole_number("max_output_tokens", self.max_output_tokens, 1, optional=True)
+        _whole_number_within("max_output_tokens", self.max_output_tokens, 1, optional=True)
 
 
 def usable_cores() -> int:
@@ -216,7 +216,7 @@ def checked_context_policy(value: object) -> ContextPolicy:
     return "trim" if value == "trim" else "error"
 
 
-def _whole_number(
+def _whole_number_within(
     name: str, value: object, least: int, most: int = _INT_MAX, *, optional: bool = False
 ) -> None:
     if value is None and optional:

@@ -256,20 +256,23 @@ def _thinking(writer: data.Writer) -> list[data.Turn]:
             (writer.unknown, writer.small_talk, lambda: writer.add(99), writer.sort, lambda: write(slot))
         )
         turns = [*_chatter(writer, 3), last()]
-    return [*turns[:-1], replace(turns[-1], thinks=True)]
+    return _thought_at_last(turns)
 
 
 def _thought_call(writer: data.Writer) -> list[data.Turn]:
-    turns = _call(writer, invented=False)
-    return [*turns[:-1], replace(turns[-1], thinks=True)]
+    return _thought_at_last(_call(writer, invented=False))
 
 
 def _two_facts_with_thought(writer: data.Writer) -> list[data.Turn]:
-    return [replace(writer.tell(*writer.rng.sample(sentences.SLOTS, 2)), thinks=True)]
+    return _thought_at_last([writer.tell(*writer.rng.sample(sentences.SLOTS, 2))])
+
+
+def _thought_at_last(turns: list[data.Turn]) -> list[data.Turn]:
+    return [*turns[:-1], replace(turns[-1], thinks=True)]
 
 
 def _sum_with_steps(writer: data.Writer) -> list[data.Turn]:
-    return [replace(writer.add(99), thinks=True)]
+    return _thought_at_last([writer.add(99)])
 
 
 def _form(writer: data.Writer) -> list[data.Turn]:

@@ -406,8 +406,8 @@ def toolbox(
 ) -> list[Tool]:
     """Draw the tools of one chat; none has the name of another, and a share of them is much like another.
 
-    Of the invented ones that are described the share `renamed` has a name that the request does not tell. So many at the
-    fewest are drawn, before those that are alike are left out.
+    Of the invented ones that are described the share `renamed` has a name that the request does not tell. `fewest` are drawn at
+    least; there may be fewer, since those that are alike are left out.
     """
     made: list[Tool] = []
     for _ in range(rng.choice([size for size in (1, 1, 2, 2, 3, 3, 4, 5) if size >= fewest])):
