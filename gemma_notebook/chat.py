@@ -339,6 +339,11 @@ class Chat(TableDisplay, Closable):
         self._usable_session().restore(messages)
         self._tell_watchers()
 
+    def _switch_to(self, messages: Iterable[Message], *, again: bool = False) -> None:
+        """:meth:`restore` another branch of this chat, whose next reply is said once more with ``again``."""
+        self._usable_session()._switch_to(messages, again=again)
+        self._tell_watchers()
+
     def _check_restore(self, messages: Iterable[Message]) -> None:
         """Raise where :meth:`restore` would. Changes nothing, and never waits."""
         check_history(messages, self.manager.model)

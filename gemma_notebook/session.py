@@ -303,10 +303,21 @@ class Session(TableDisplay, Closable):
             ClosedError: The session is closed.
             OptionTypeError, OptionValueError: They are no messages of a chat; nothing is forgotten then.
         """
+        self._go_on_from(messages)
+
+    def _go_on_from(self, messages: Iterable[Message], *, attempt: int = 0) -> None:
+        """:meth:`restore`, where replies were asked for again so many times."""
         self._require_open()
         turns = turns_of(messages, self._engine)
         self._forget_coming()
-        self._restart(keep=0, then=turns, everything=True)
+        self._restart(keep=0, then=turns, everything=True, attempt=attempt)
+
+    def _switch_to(self, messages: Iterable[Message], *, again: bool = False) -> None:
+        """Go on from another branch of this chat: a sampler does not begin with the seeds again that it has used.
+
+        With ``again`` it begins with the next one.
+        """
+        self._go_on_from(messages, attempt=self._conversations.attempt + again)
 
     async def arestore(self, messages: Iterable[Message]) -> None:
         """:meth:`restore` without blocking the event loop."""

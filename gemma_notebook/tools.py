@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DEEPEST_READ",
     "Tool",
+    "arguments_of",
     "declarations_json",
     "is_nested_deeper",
     "jsonable",
@@ -133,8 +134,7 @@ class Tool:
         """
         import pydantic
 
-        if isinstance(arguments, str):  # some models write the object as a string
-            arguments = _from_json(arguments)
+        arguments = arguments_of(arguments)
         own = {} if arguments is None else arguments
         try:  # as JSON, which strict types take dates and the like of; and what the tool changes is its own
             checked: dict[str, Any] = self._arguments.validate_json(json.dumps(own))
@@ -457,9 +457,12 @@ def _tidy(schema: Any) -> Any:
     return tidied
 
 
-def _from_json(text: str) -> object:
+def arguments_of(written: object) -> object:
+    """What a call is made with: some models write the object as a string."""
+    if not isinstance(written, str):
+        return written
     try:
-        value: object = json.loads(text)
-    except ValueError:
-        return text
+        value: object = json.loads(written)
+    except (ValueError, RecursionError):
+        return written
     return value

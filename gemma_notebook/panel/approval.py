@@ -10,9 +10,11 @@ from typing import Any
 
 from gemma_notebook.messages import ToolCall, ToolOutcome, ToolResult
 from gemma_notebook.panel.protocol import Call, CallState, well_formed
+from gemma_notebook.tools import arguments_of
 
-__all__ = ["STATES", "ToolDesk", "json_value", "result_text"]
+__all__ = ["STATES", "ToolDesk", "arguments_json", "result_text"]
 
+_MOST_EXACT = 2**53 - 1  # of JavaScript's whole numbers
 
 STATES: dict[ToolOutcome, CallState] = {
     "done": "done",
@@ -126,7 +128,7 @@ class ToolDesk:
             entry: Call = {
                 "id": number,
                 "name": well_formed(call.name),
-                "arguments": json_value(call.arguments),
+                "arguments": arguments_json(call.arguments),
                 "state": state,
             }
             if result is not None:
@@ -143,6 +145,16 @@ def result_text(result: ToolResult) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)
 
 
-def json_value(value: Any) -> Any:
-    """``value`` as JSON that UTF-8 can carry."""
-    return json.loads(well_formed(json.dumps(value, ensure_ascii=False, default=str)))
+def arguments_json(written: object) -> Any:
+    """What a call is made with, as JSON that UTF-8 can carry and JavaScript can read: who allows it must see that and nothing else."""
+    arguments = json.dumps(arguments_of(written), ensure_ascii=False, default=str)
+    return _exact(json.loads(well_formed(arguments)))
+
+
+def _exact(value: Any) -> Any:
+    """Whole numbers that JavaScript would round, as their digits."""
+    if isinstance(value, dict):
+        return {key: _exact(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_exact(one) for one in value]
+    return str(value) if isinstance(value, int) and abs(value) > _MOST_EXACT else value

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from gemma_notebook.messages import Message, Reply
+from gemma_notebook.messages import Message, Reply, ToolResult
 from gemma_notebook.panel.interfaces import PanelChat
 
-__all__ = ["answered", "go_back_to", "not_shown", "parts_sent", "remembered_of", "said_in"]
+__all__ = [
+    "answered",
+    "go_back_to",
+    "not_shown",
+    "parts_sent",
+    "remembered_of",
+    "said_in",
+    "without_last_turn",
+]
 
-_Pair = tuple[str, str]
+
+class _Pair(NamedTuple):
+    """A prompt, what was said to it, and what came of the calls before that, as JSON."""
+
+    prompt: str
+    said: str
+    results: str
 
 
 def go_back_to(chat: PanelChat, path: Sequence[Message], *, again: bool = False) -> None:
@@ -30,10 +45,10 @@ def go_back_to(chat: PanelChat, path: Sequence[Message], *, again: bool = False)
     said = list(chat.messages)
     if _is_end_of(_pairs(said), wanted):
         return
-    if _is_end_of(_pairs(_without_last_turn(said)), wanted):
+    if _is_end_of(_pairs(without_last_turn(said)), wanted):
         chat._take_back(again=again)
         return
-    chat.restore(path)
+    chat._switch_to(path, again=again)
 
 
 def said_in(chat: PanelChat, reply: Reply) -> tuple[Message, ...]:
@@ -92,21 +107,42 @@ def _pairs(messages: Sequence[Message]) -> list[_Pair]:
     """Prompts and their answers, which are empty where the answer was stopped before its first word. Those that failed have none:
     the model does not see them again.
     """
-    pairs: list[tuple[str, str | None]] = []
+    pairs: list[_Pair] = []
+    answered = False
     for message in messages:
         if message.role == "user":
-            pairs.append((message.text, None))
-        elif message.role == "assistant" and pairs:
-            prompt, said = pairs[-1]  # before calls of tools, and after them
-            pairs[-1] = (prompt, (said or "") + message.text)
-    return [(prompt, "".join(said.split())) for prompt, said in pairs if said is not None]
+            if pairs and not answered:
+                pairs.pop()
+            pairs.append(_Pair(message.text, "", ""))
+            answered = False
+        elif pairs:
+            prompt, said, results = pairs[-1]
+            answered = answered or message.role == "assistant"
+            spoken = "".join(message.text.split()) if message.role == "assistant" else ""
+            came = "".join(map(_written, message.tool_results))
+            pairs[-1] = _Pair(prompt, said + spoken, results + came)
+    return pairs if answered else pairs[:-1]
+
+
+def _written(result: ToolResult) -> str:
+    """A result to be compared, also where it holds NaN, which is not equal to itself."""
+    call = result.call
+    return json.dumps([call.name, call.arguments, result.outcome, result.value], default=str)
 
 
 def _is_end_of(said: list[_Pair], wanted: list[_Pair]) -> bool:
     """Whether the chat remembers ``wanted``, save the oldest turns that it dropped to make room."""
-    return len(said) <= len(wanted) and wanted[len(wanted) - len(said) :] == said and bool(said or not wanted)
+    if len(said) > len(wanted) or (wanted and not said):
+        return False
+    return all(map(_are_same, said, wanted[len(wanted) - len(said) :]))
 
 
-def _without_last_turn(messages: list[Message]) -> list[Message]:
+def _are_same(said: _Pair, wanted: _Pair) -> bool:
+    """Whether two exchanges are one. Of a reply whose messages the screen has not got, only the words are known."""
+    return said[:2] == wanted[:2] and wanted.results in ("", said.results)
+
+
+def without_last_turn(messages: Sequence[Message]) -> Sequence[Message]:
+    """What was said before the latest prompt."""
     last = next((i for i in reversed(range(len(messages))) if messages[i].role == "user"), 0)
     return messages[:last]

@@ -96,6 +96,8 @@ class Controller:
         self.tools = ToolDesk(self._tell_call)
         chat._askers.append(self._ask_about_tool)
         chat._watch(self._chat_changed)
+        if self._teller.began_in_a_reply:
+            self._put(self._catch_up)  # it may have ended before the chat was watched
 
     def handle(self, content: object, buffers: Sequence[Any] | None = ()) -> None:
         """Take one message from the front end."""
@@ -315,8 +317,15 @@ class Controller:
             with self._lock:
                 self._teller.refuse(request.id, type(error).__name__, problem_of(error)["message"])
             return
-        note = f"Options of the file that this chat cannot have were left out: {', '.join(refused)}."
-        self._reset(request.id, request.epoch, _Load(said, changes, note if refused else ""))
+        notes = []
+        instruction = options.get("system_instruction")
+        if instruction and changes.get("system_instruction") == instruction:
+            notes.append("The file has a system instruction, which holds after a reset, too: see Settings.")
+        if refused:
+            notes.append(
+                f"Options of the file that this chat cannot have were left out: {', '.join(refused)}."
+            )
+        self._reset(request.id, request.epoch, _Load(said, changes, " ".join(notes)))
 
     # A new chat
 

@@ -15,7 +15,7 @@ from typing import Any
 from gemma_notebook.attachments.kinds import sniff
 from gemma_notebook.errors import OptionValueError
 from gemma_notebook.messages import Asked, Message, Reply, ToolResult
-from gemma_notebook.panel.approval import STATES, json_value, result_text
+from gemma_notebook.panel.approval import STATES, arguments_json, result_text
 from gemma_notebook.panel.protocol import (
     BranchMessage,
     Call,
@@ -254,8 +254,11 @@ class Record:
         if self._streaming is None:
             return None
         entry = self._streaming.node.entry
-        calls = [known for known in entry.get("tool_calls", []) if known["id"] != call["id"]]
-        entry["tool_calls"] = [*calls, call]
+        calls = entry.get("tool_calls", [])
+        is_new = all(known["id"] != call["id"] for known in calls)
+        entry["tool_calls"] = [*(call if known["id"] == call["id"] else known for known in calls)]
+        if is_new:
+            entry["tool_calls"].append(call)
         return {"type": "tool", "epoch": self.epoch, "turn": entry["turn"], "call": call}
 
     def end_reply(
@@ -347,11 +350,14 @@ class Record:
         return self._branch(before)
 
     def undo(self, turn: int) -> BranchMessage:
-        """Forget the prompt ``turn`` and what came of it."""
+        """Forget the prompt ``turn`` and what came of it. Of one that was edited the version before is shown again."""
         node = self._nodes[turn]
         before = self._parent(node)
+        place = before.children.index(node)
         self._remove(node)
-        return self._cut(before)
+        if not before.children:
+            return self._cut(before)
+        return self._choose(before, max(0, place - 1))
 
     def switch(self, turn: int, index: int) -> BranchMessage | None:
         """Show the alternative ``index``, from 1, of the message ``turn``; None if there is no such."""
@@ -359,10 +365,7 @@ class Record:
         siblings = [] if node is None else self._parent(node).children
         if node is None or not 1 <= index <= len(siblings):
             return None
-        before = self._parent(node)
-        before.chosen = siblings[index - 1]
-        self._last = next(iter(reversed(list(before.follow()))), before)
-        return self._branch(before)
+        return self._choose(self._parent(node), index - 1)
 
     # Inside
 
@@ -397,6 +400,12 @@ class Record:
         last.chosen = None
         self._last = last
         return self._branch(last)
+
+    def _choose(self, before: _Node, place: int) -> BranchMessage:
+        """Show the alternative at ``place``, from 0, after the message ``before``, to its end."""
+        before.chosen = before.children[place]
+        self._last = next(iter(reversed(list(before.follow()))), before)
+        return self._branch(before)
 
     def _branch(self, after: _Node) -> BranchMessage:
         return {
@@ -490,7 +499,7 @@ def _shown_call(result: ToolResult, number: str) -> Call:
     return {
         "id": f"saved-{number}",
         "name": well_formed(result.call.name),
-        "arguments": json_value(result.call.arguments),
+        "arguments": arguments_json(result.call.arguments),
         "state": STATES[result.outcome],
         "result": well_formed(result_text(result)),
     }

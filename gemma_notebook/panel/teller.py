@@ -8,6 +8,7 @@ from typing import Any
 
 from gemma_notebook.messages import Message
 from gemma_notebook.panel import export
+from gemma_notebook.panel.context import without_last_turn
 from gemma_notebook.panel.hood import lives
 from gemma_notebook.panel.interfaces import PanelChat
 from gemma_notebook.panel.protocol import (
@@ -37,6 +38,7 @@ class Teller:
     Not thread-safe: the controller's lock guards it.
 
     Attributes:
+        began_in_a_reply: Whether the chat was replying to somebody else: what is said there is shown when it is complete.
         failure: Why the last reset failed; None when it did not.
     """
 
@@ -46,7 +48,9 @@ class Teller:
         self._chat = chat
         self._pump = pump
         self._prompts = list(prompts)
-        self.record = Record(chat._all_messages)
+        self.began_in_a_reply = chat._is_replying
+        said = chat._all_messages
+        self.record = Record(without_last_turn(said) if self.began_in_a_reply else said)
         self.next = NextOptions(chat.options, tools)
         self.failure: str | None = None
 

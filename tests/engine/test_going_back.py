@@ -403,6 +403,22 @@ def test_a_chat_that_samples_answers_again_with_the_next_seed(real_manager):
     assert answers() == first
 
 
+def test_another_branch_is_answered_with_a_seed_that_was_not_used(fake_manager, monkeypatch):
+    chat = told(fake_manager.create_chat(top_k=40), TOLD[:1])
+    first = chat.messages
+    create, created = chat.session._engine.create_conversation, []
+
+    def note(options):
+        created.append(options.random_seed)
+        return create(options)
+
+    monkeypatch.setattr(chat.session._engine, "create_conversation", note)
+    chat.regenerate()
+    chat._switch_to(first)
+    chat.regenerate()
+    assert created[-1] not in (chat.options.random_seed, chat.options.random_seed + 1)
+
+
 def test_a_reset_begins_with_the_first_seed_again(real_manager):
     chat = real_manager.create_chat(temperature=3.0, top_k=40, random_seed=1)
     first = chat.send("Hello", max_output_tokens=12).text

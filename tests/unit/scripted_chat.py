@@ -173,6 +173,10 @@ class ScriptedChat:
         self.again = again
         self.messages = self.messages[:-2]
 
+    def _switch_to(self, messages: Sequence[Message], /, *, again: bool) -> None:
+        self.again = again
+        self.restore(messages)
+
     def _check_restore(self, messages: Sequence[Message], /) -> None:
         pass
 

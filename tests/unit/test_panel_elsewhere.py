@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from scripted_chat import FrontEnd, ScriptedChat, answer, said, say, streaming
+from typing import Any
 
+from scripted_chat import FrontEnd, ScriptedChat, answer, connected, said, say, streaming
+
+import gemma_notebook as gn
 from gemma_notebook.errors import EngineError
 from gemma_notebook.messages import Message
 
@@ -84,6 +87,21 @@ def test_a_chat_that_dropped_its_oldest_turns_keeps_them_on_the_screen(
     front.clear()
     chat.said_elsewhere(*said("Two", "2", "Three", "3"))
     assert front.texts(front.wait(type="snapshot", epoch=1)) == ["One", "1", "Two", "2", "Three", "3"]
+
+
+def test_a_panel_that_is_opened_during_a_reply_shows_its_prompt_once(
+    fake: Any, fake_manager: gn.SessionManager
+) -> None:
+    chat = fake_manager.create_chat()
+    chat.send("One")
+    fake.set(gate="1", reply="one two")
+    stream = chat.stream("Two")  # as a cell does
+    with connected(chat) as front:
+        assert len(front.shown()) == 2
+        fake.let_go()
+        said = stream.reply.text
+        front.wait(type="snapshot", request=None)
+        assert front.shown()[2:] == ["Two", said]
 
 
 def test_alternatives_stay_when_a_cell_goes_on(front: FrontEnd, chat: ScriptedChat) -> None:

@@ -125,6 +125,30 @@ def test_arguments_and_results_that_json_cannot_carry_are_told_all_the_same(
     assert front.wait(type="tool", call={**told, "state": "error", "result": "\ufffd"})
 
 
+def test_what_a_tool_will_be_called_with_is_what_is_shown(front: FrontEnd, chat: ScriptedChat) -> None:
+    stream = streaming(front, chat)
+    as_text = '{"to": "boss",\n\n\n"bcc": "thief", "id": 1234567890123456789}'
+    stream.pieces.put(Delta(tool_call=ToolCall("send", as_text)))
+    shown = front.wait(type="tool")["call"]["arguments"]
+    # JavaScript would read the number as 1234567890123456800.
+    assert shown == {"to": "boss", "bcc": "thief", "id": "1234567890123456789"}
+
+
+def test_calls_stay_in_their_order_when_they_end_in_another(front: FrontEnd, chat: ScriptedChat) -> None:
+    calls = [ToolCall("slow", {}), ToolCall("quick", {})]
+    stream = streaming(front, chat)
+    for piece in (
+        *(Delta(tool_call=call) for call in calls),
+        Delta(tool_result=ToolResult(calls[1], "soon")),
+    ):
+        stream.pieces.put(piece)
+    stream.pieces.put(Delta(tool_result=ToolResult(calls[0], "late")))
+    stream.pieces.put(None)
+    front.settle()
+    shown = front.snapshot()["messages"][-1]["tool_calls"]
+    assert [(call["name"], call["result"]) for call in shown] == [("slow", "late"), ("quick", "soon")]
+
+
 def test_options_wait_for_the_next_chat_and_are_its_own_then(front: FrontEnd, chat: ScriptedChat) -> None:
     request = front.ask(
         "options", epoch=1, options={"temperature": 1.5, "top_k": 40, "system_instruction": ""}
@@ -300,6 +324,7 @@ def test_an_imported_chat_has_the_options_that_it_was_exported_with(
     settings = front.snapshot()["settings"]
     assert settings["pending"] is None
     assert settings["options"]["system_instruction"] == "Answer in French."
+    assert "has a system instruction" in front.wait(type="error", kind="Note")["message"]
 
 
 def test_options_of_a_file_that_no_chat_can_have_are_left_out_and_named(

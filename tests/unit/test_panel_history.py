@@ -92,6 +92,40 @@ def test_an_undo_of_everything_leaves_an_empty_chat(front: FrontEnd, chat: Scrip
     assert "not in the chat" in front.wait(type="error", request=front.ask("undo", epoch=1))["message"]
 
 
+def test_undo_of_an_edited_prompt_shows_the_version_before_it(front: FrontEnd, chat: ScriptedChat) -> None:
+    say(front, chat, "One", "1")
+    say(front, chat, "Two", "2")
+    answer(front, chat, front.ask("edit", epoch=1, turn=1, text="Eins"), "I")
+    front.wait(type="state", request=front.ask("undo", epoch=1), status="idle")
+    assert front.shown() == ["One", "1", "Two", "2"]
+    assert chat.messages == said("One", "1", "Two", "2")
+    assert branches(front) == [None] * 4
+
+
+def test_alternatives_that_differ_only_in_what_a_tool_returned_are_told_apart(
+    fake: Any, make_fake_manager: Callable[..., gn.SessionManager]
+) -> None:
+    call = {"type": "function", "function": {"name": "roll", "arguments": {}}}
+    each = ({"tool_calls": [call]}, {"content": [{"type": "text", "text": "I rolled it."}]})
+    replies = "\x1d".join(json.dumps({"role": "assistant", **one}) for one in (*each, *each))
+    fake.set(info_supports_function_calling=1, chunk_replies=replies)
+    rolled = iter((11, 22))
+
+    def roll() -> int:
+        """Roll a die."""
+        return next(rolled)
+
+    chat = make_fake_manager().create_chat(tools=[roll])
+    with connected(chat) as front:
+        for ask in (lambda: front.send("Roll it."), lambda: front.ask("regenerate", epoch=1, turn=2)):
+            front.wait(type="turn", role="assistant", state="done", request=ask())
+            front.settle()
+        front.wait(type="state", status="idle", request=front.ask("switch", epoch=1, turn=3, index=1))
+        (shown,) = front.snapshot()["messages"][1]["tool_calls"]
+        (remembered,) = [one for message in chat.messages for one in message.tool_results]
+        assert (shown["result"], remembered.value) == ("11", 11)
+
+
 def test_a_reply_that_failed_is_replaced_by_the_next_try(front: FrontEnd, chat: ScriptedChat) -> None:
     stream = streaming(front, chat, "Ni")
     stream.pieces.put(EngineError("the engine broke off; send the message again"))

@@ -60,7 +60,9 @@ export function Panel({ hub }: { hub: PanelHub }) {
       }}
     >
       <Header hub={hub} store={store} state={state} drawer={drawer} toggle={toggle} />
-      {(tabs.tabs.length > 1 || tabs.error !== null) && <TabBar hub={hub} state={tabs} />}
+      <Announce.Provider value={announce}>
+        {(tabs.tabs.length > 1 || tabs.error !== null) && <TabBar hub={hub} state={tabs} />}
+      </Announce.Provider>
       <div class="gn-body" ref={body}>
         <Announce.Provider value={announce}>
           <Conversation key={tabs.active} store={store} state={state} covered={covered} />

@@ -1,5 +1,6 @@
-import { useEffect, useRef } from "preact/hooks";
-import { type HubState, isReplying, type PanelHub, type PanelStore } from "../state";
+import { useContext, useEffect, useRef } from "preact/hooks";
+import { asksFor, type HubState, isReplying, type PanelHub, type PanelStore } from "../state";
+import { Announce } from "./announce";
 import { CloseIcon, PlusIcon } from "./icons";
 import { Notice } from "./notice";
 import { useStore } from "./use-store";
@@ -82,6 +83,13 @@ function TabOf({ store, name, selected, show }: TabProps) {
     if (selected) button.current?.scrollIntoView({ block: "nearest", inline: "nearest" });
   }, [selected]);
   const first = state.messages.find((m) => m.role === "user")?.text;
+  const title = first === undefined ? name : `${name}: ${first}`;
+  // In the tab that is shown the question itself is.
+  const question = selected ? null : asksFor(state);
+  const announce = useContext(Announce);
+  useEffect(() => {
+    if (question !== null) announce(`${name}: ${question}`);
+  }, [question]);
   return (
     <button
       ref={button}
@@ -91,12 +99,17 @@ function TabOf({ store, name, selected, show }: TabProps) {
       aria-selected={selected}
       tabIndex={selected ? 0 : -1}
       data-replying={isReplying(state)}
-      title={first === undefined ? name : `${name}: ${first}`}
+      title={question === null ? title : `${title}\n${question}`}
       onClick={show}
     >
       <span class="gn-tab-name" dir="auto">
         {first ?? name}
       </span>
+      {question !== null && (
+        <span class="gn-tab-asks" role="img" aria-label="asks for permission">
+          ?
+        </span>
+      )}
     </button>
   );
 }

@@ -101,12 +101,15 @@ function Part({ name, text }: { name: string; text: string }) {
 }
 
 function written(value: unknown): string {
-  const text = typeof value === "string" ? value : (JSON.stringify(value, null, 2) ?? "");
-  return text.replace(UNSEEN, escaped);
+  const text = JSON.stringify(value, null, 2) ?? "";
+  return text.replace(UNSEEN, escaped).replace(GAPS, escaped);
 }
 
 /** What is not seen, or makes other characters stand elsewhere: who allows a call must see what it is called with. */
-const UNSEEN = /(?!\n)[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu;
+const UNSEEN = /(?![\n ])[\p{C}\p{Z}\u2800\p{Default_Ignorable_Code_Point}]/gu;
+
+/** Spaces that are not those before a line: many of them push what stands behind them out of sight. */
+const GAPS = /(?<=\S) {9,}/gu;
 
 /** As JSON writes them. */
 function escaped(character: string): string {

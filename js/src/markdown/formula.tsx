@@ -16,6 +16,8 @@ const ATTRIBUTES = new Set(
   ).split(" "),
 );
 const LONGEST = 5_000;
+/** How far a formula may go back in all, in em: six `\!`, or one `\LaTeX`. */
+const MOST_BACK = 1;
 
 /** TeX as MathML. What cannot be read as TeX is shown as it was written. */
 export function Formula({ tex, display }: { tex: string; display: boolean }): VNode {
@@ -38,31 +40,40 @@ function mathOf(tex: string, display: boolean): VNode | null {
       maxSize: [20, 20],
       maxExpand: 200,
     });
-    return h(Fragment, null, vnodeOf(tree));
+    return h(Fragment, null, vnodeOf(tree, { em: MOST_BACK }));
   } catch {
     return null;
   }
 }
 
 /** Presentation elements of MathML and their own attributes; of what is not one of these, the content. */
-function vnodeOf(tree: MathTree): ComponentChildren {
+function vnodeOf(tree: MathTree, back: Back): ComponentChildren {
   if (tree.text !== undefined) return tree.text;
-  const children = (tree.children ?? []).map(vnodeOf);
+  const children = (tree.children ?? []).map((child) => vnodeOf(child, back));
   if (tree.type === undefined || !ELEMENTS.has(tree.type)) return children;
   const attributes = Object.entries(tree.attributes ?? {}).filter(([name]) => ATTRIBUTES.has(name));
   const props: Record<string, unknown> = Object.fromEntries(attributes);
-  if (tree.style && Object.keys(tree.style).length > 0) props.style = safeStyle(tree.style);
+  if (tree.style && Object.keys(tree.style).length > 0) props.style = safeStyle(tree.style, back);
   if (tree.classes?.length) props.class = tree.classes.map((name) => `gn-${name}`).join(" ");
   return h(tree.type, props, ...children);
 }
 
-function safeStyle(style: Record<string, unknown>): Record<string, string> {
+/** What is left of the way that a formula may go back. */
+interface Back {
+  em: number;
+}
+
+function safeStyle(style: Record<string, unknown>, back: Back): Record<string, string> {
   const written = Object.entries(style).map(([name, value]) => [name, String(value)] as const);
-  return Object.fromEntries(written.filter(([name, value]) => isSafe(name, value)));
+  return Object.fromEntries(written.filter(([name, value]) => isSafe(name, value, back)));
 }
 
 /** Nothing in a style may fetch, nor go back over what stands before it: `\!` and the like take less than 1 em. */
-function isSafe(name: string, value: string): boolean {
+function isSafe(name: string, value: string, back: Back): boolean {
   if (!/^[\w#.,%() -]*$/.test(value) || /url|image|position/i.test(name + value)) return false;
-  return !/margin/i.test(name) || Number.parseFloat(value) > -1;
+  if (!/margin/i.test(name) || !value.includes("-")) return true;
+  const way = /^-(0?\.\d+)em$/.exec(value.trim())?.[1];
+  if (way === undefined || Number(way) > back.em) return false;
+  back.em -= Number(way);
+  return true;
 }

@@ -60,7 +60,14 @@ function Anchor({ link }: { link: Link }) {
 
 function OtherHost({ href, text }: { href: string; text: string }) {
   const host = otherHost(href, text);
-  return host === "" ? null : <span class="gn-muted"> ({host})</span>;
+  if (host === "") return null;
+  // Isolated, or a direction that the text around it sets would turn it round.
+  return (
+    <span class="gn-muted">
+      {" "}
+      <bdi dir="ltr">({host})</bdi>
+    </span>
+  );
 }
 
 /** An image is not fetched: its server would learn of it. */

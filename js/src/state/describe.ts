@@ -35,7 +35,8 @@ export function isHeldUp({ ready, lost, asked }: PanelState): boolean {
   return ready && lost === null && asked.some((a) => a.late);
 }
 
-function asksFor({ messages }: PanelState): string | null {
+/** What the model wants to be allowed; null when it asks for nothing. */
+export function asksFor({ messages }: PanelState): string | null {
   const call = messages.at(-1)?.tool_calls?.find((c) => c.state === "asking");
   return call ? `The model asks whether it may call ${call.name}.` : null;
 }

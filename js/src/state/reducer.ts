@@ -1,3 +1,4 @@
+import type { ChatMessage } from "../protocol";
 import type { Attached } from "./files";
 import { receive } from "./receive";
 import type { Outgoing, PanelEvent, PanelState } from "./state";
@@ -88,9 +89,13 @@ function snapshotRequested(state: PanelState, id: string): PanelState {
   };
 }
 
-/** What was asked is not waited for; it is asked anew when the kernel turns out to be there. */
+/** What was asked is not waited for; it is asked anew when the kernel turns out to be there. A reply on its way ends here. */
 function lost(state: PanelState, why: string | null): PanelState {
-  return { ...state, lost: why, asked: [], sync: why === null ? "stale" : state.sync };
+  if (why === null) return { ...state, lost: null, asked: [], sync: "stale" };
+  const messages = state.messages.map((m): ChatMessage => {
+    return m.state === "streaming" ? { ...m, state: "cancelled", finish_reason: "cancelled" } : m;
+  });
+  return { ...state, lost: why, asked: [], status: "idle", messages };
 }
 
 /** The screen is empty at once. What was on it can still be saved, from here: the kernel forgets it. */

@@ -308,6 +308,12 @@ describe("a question about a tool", () => {
       .toHaveTextContent('"/tmp/\\u202etxt\\u2066\\u2069\\u200b\\udb40\\udc41\\u0085x"');
   });
 
+  it("shows what stands behind many spaces, and of which kind they are", async () => {
+    asks({ ...call, arguments: { path: `a\u00a0b${" ".repeat(1_000)}c` } });
+    const seen = page.getByRole("group", { name: "Permission for delete_file" });
+    await expect.element(seen).toHaveTextContent(`a\\u00a0b${"\\u0020".repeat(1_000)}c`);
+  });
+
   it.each(["Allow", "Deny"])("is answered once by a double click on %s", async (name) => {
     await button(name).dblClick();
     expect(decisions()).toMatchObject([{ call: "7", allow: name === "Allow" }]);
@@ -825,6 +831,21 @@ describe("tabs", () => {
     await userEvent.keyboard("{Delete}");
     expect(lastSent(panel.transport.sent, "close_chat").close).toBe("1");
     await expect.element(page.getByRole("tablist")).not.toBeInTheDocument();
+  });
+
+  it("say which of them asks for permission, while another is shown", async () => {
+    await ask(panel, "Delete it");
+    chats(["1", "2"]);
+    const second = page.getByRole("tab").last();
+    await second.click();
+    await expect.element(second).toHaveAttribute("aria-selected", "true");
+    const call = { id: "7", name: "delete_file", arguments: {}, state: "asking" };
+    panel.tell(panel.kernel.next("tool", { turn: 6, call }));
+    const asking = page.getByRole("tab", { name: /asks for permission/ });
+    await expect.element(asking).toHaveTextContent("My name is Ada.");
+    await expect.element(panel.status).toHaveTextContent("whether it may call delete_file");
+    await asking.click();
+    await expect.element(asking).not.toBeInTheDocument();
   });
 
   it("are closed one by one, however long Delete is held", async () => {

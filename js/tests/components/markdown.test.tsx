@@ -143,6 +143,9 @@ describe("links", () => {
   });
 
   it("to images say so, too", () => {
+    expect(show("[bank.com](https://evil.org/x)").querySelector("bdi")?.textContent).toBe(
+      "(evil.org)",
+    );
     expect(show("![bank.com](https://evil.org/x)").textContent).toBe("Image: bank.com (evil.org)");
   });
 
@@ -244,6 +247,12 @@ describe("maths", () => {
       show(`$${tex}$`).querySelector<HTMLElement>("mrow[style]")?.style.marginLeft ?? "";
     expect(margin("a\\!b")).toMatch(/^-0\.1/);
     expect(margin("\\kern-500em x")).toBe("");
+    expect(margin("\\kern-0.9in x")).toBe("");
+    const shown = show(`$${"\\kern-0.4em ".repeat(20)}x$`);
+    const back = [...shown.querySelectorAll<HTMLElement>("[style]")]
+      .map((element) => Number.parseFloat(element.style.marginLeft || "0"))
+      .reduce((sum, way) => sum + way, 0);
+    expect(back).toBeCloseTo(-0.8);
   });
 
   it("without end is not expanded", () => {

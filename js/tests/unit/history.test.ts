@@ -4,6 +4,7 @@ import {
   describeStatus,
   forgotten,
   initialState,
+  isReplying,
   nextForgotten,
   type PanelEvent,
   type PanelState,
@@ -285,6 +286,16 @@ describe("a kernel that is gone", () => {
     expect(sendObstacle(gone)).toBe("The kernel has ended.");
     expect(resetObstacle(gone)).toBe("The kernel has ended.");
     expect(gone.asked).toEqual([]);
+  });
+});
+
+describe("a kernel that dies during a reply", () => {
+  it("leaves a reply that has ended, and nothing to stop", () => {
+    const { kernel, state } = afterTwoTurns();
+    const started = play(state, kernel.prompt("Three", "r"), kernel.reply("r"), kernel.delta("Th"));
+    const gone = play(started, kernel.state("generating"), { type: "lost", why: "It has ended." });
+    expect(gone.messages.at(-1)).toMatchObject({ text: "Th", state: "cancelled" });
+    expect(isReplying(gone)).toBe(false);
   });
 });
 
