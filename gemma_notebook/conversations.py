@@ -13,9 +13,9 @@ from gemma_notebook.holding import Holding
 from gemma_notebook.models.container import tool_call_start
 from gemma_notebook.options import SEEDS, ContextPolicy, SessionOptions
 from gemma_notebook.prompted import instruction
-from gemma_notebook.prompts import history_json, system_json, turn_json
+from gemma_notebook.prompts import history_json, system_json, tools_json, turn_json
 from gemma_notebook.room import context_full, media_tokens, reply_reserve, turns_to_drop
-from gemma_notebook.tools import declarations_json, tools_of
+from gemma_notebook.tools import tools_of
 from gemma_notebook.turns import Turn
 
 __all__ = ["Conversations"]
@@ -88,7 +88,7 @@ class Conversations:
         return ConversationOptions(
             system_message_json=system_json(instruction(system, self.tools) if prompted else system),
             messages_json=history_json(self._history.turns, keep_thinking=options.keep_thinking),
-            tools_json=None if prompted else declarations_json(self.tools),
+            tools_json=None if prompted else tools_json(self.tools),
             lora_path=options.lora_path,
             temperature=options.temperature,
             random_seed=(options.random_seed + self.attempt) % SEEDS,

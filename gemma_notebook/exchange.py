@@ -222,7 +222,8 @@ class Exchange:
         ):
             raise ToolError(
                 f"the model answered {turn.reply.text[:80]!r} without calling a tool, though tool_choice='required', "
-                "and its tokenizer lets nothing be enforced; use tool_choice='auto', or another model"
+                "which could not be enforced: for that its tokenizer must have pieces for ASCII characters, and the names of "
+                "arguments must be ASCII; use tool_choice='auto', or another model"
             )
         else:
             self._finish(turn.reply)

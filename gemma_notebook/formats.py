@@ -82,10 +82,11 @@ class ResponseFormat:
         import pydantic_core
 
         if inspect.isroutine(wanted):  # pydantic would take it, and check calls of it
-            raise OptionTypeError(f"response_format must be {_HINT}, not the function {wanted.__name__!r}")
+            name = getattr(wanted, "__name__", repr(wanted))
+            raise OptionTypeError(f"response_format must be {_HINT}, not the function {name!r}")
         try:
             adapter: Any = pydantic.TypeAdapter(wanted)
-            schema = adapter.json_schema()
+            schema = adapter.json_schema(schema_generator=_schemas())
         except (
             pydantic.PydanticUserError,
             pydantic_core.SchemaError,
@@ -122,8 +123,22 @@ class ResponseFormat:
             ) from error
 
 
+def _schemas() -> Any:
+    """Makes pydantic's schemas, with a number for what a ``Decimal`` is read from: it may also be any text, which then is none."""
+    from pydantic.json_schema import GenerateJsonSchema
+
+    class Schemas(GenerateJsonSchema):
+        def decimal_schema(self, schema: Any) -> Any:
+            made = super().decimal_schema(schema)
+            return next((one for one in made.get("anyOf", ()) if one.get("type") == "number"), made)
+
+    return Schemas
+
+
 # The engine's grammar lets white space stand anywhere, and a model may fill its whole budget with line ends (measured).
 _LAYOUT = {"whitespace_flexible": False, "key_separator": ": ", "item_separator": ", "}
+# It does not know "oneOf": as "anyOf" where the reply is checked.
+_CHECKED_LAYOUT = {**_LAYOUT, "coerce_one_of": True}
 
 
 # Escapes of what is not ASCII, and tabs and line ends of old, which are bytes to a tokenizer that has no piece for them.
@@ -132,14 +147,72 @@ _BEYOND_ASCII = re.compile(r"\\(?:[uUNtr]|x(?:[89a-fA-F]|0[9dD]))|[\t\r]")
 # Of 18 digits: the least integers of 64 bits end the engine's grammar compiler (measured with 0.18.1).
 _MOST = 10**18 - 1
 _LEAST, _GREATEST = {"minimum", "exclusiveMinimum"}, {"maximum", "exclusiveMaximum"}
-_CHOSEN = {"multipleOf", "enum", "const"}
+_CHOSEN = {"enum", "const"}
 # Of these keys the values are schemas by name, data, words for people, and schemas of the same value as this one.
 _NAMED = {"properties", "patternProperties", "$defs", "definitions"}
 _DATA = {"const", "enum"}
-_WORDS = {"title", "description", "default", "examples", "$comment", "deprecated", "readOnly", "writeOnly"}
+_WORDS = {
+    "title",
+    "description",
+    "default",
+    "example",
+    "examples",
+    "$comment",
+    "deprecated",
+    "readOnly",
+    "writeOnly",
+}
 _TOGETHER = {"allOf", "anyOf", "oneOf", "not", "if", "then", "else"}
 # What the engine's grammar knows how to write (measured with 0.18.1); others it refuses.
 _FORMATS = {"date-time", "date", "time", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"}
+# Formats that have numbers of any length in the engine's grammar, of which a model may write digits without end (measured), with an
+# end: of RFC 3339 with microseconds at the finest, and durations that Python has. Python's times may be without a zone.
+_DAY = "[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+_CLOCK = r"([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,6})?"
+_ZONE = "(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
+_SECONDS = r"[0-9]{1,6}(\.[0-9]{1,6})?S"
+_OF_A_DAY = f"T([0-9]{{1,6}}H([0-9]{{1,6}}M)?({_SECONDS})?|[0-9]{{1,6}}M({_SECONDS})?|{_SECONDS})"
+_ENDING = {
+    "date-time": f"{_DAY}T{_CLOCK}{_ZONE}",
+    "time": f"{_CLOCK}{_ZONE}",
+    "duration": f"P([0-9]{{1,8}}D({_OF_A_DAY})?|{_OF_A_DAY})",
+}
+_ENDING_CHECKED = {"date-time": f"{_DAY}T{_CLOCK}{_ZONE}?", "time": f"{_CLOCK}{_ZONE}?"}
+# What a schema is known by.
+_KEYWORDS = {
+    *(
+        "type",
+        "properties",
+        "required",
+        "additionalProperties",
+        "patternProperties",
+        "propertyNames",
+        "minProperties",
+    ),
+    *(
+        "maxProperties",
+        "items",
+        "prefixItems",
+        "minItems",
+        "maxItems",
+        "uniqueItems",
+        "contains",
+        "enum",
+        "const",
+        "format",
+    ),
+    *(
+        "pattern",
+        "minLength",
+        "maxLength",
+        "minimum",
+        "maximum",
+        "exclusiveMinimum",
+        "exclusiveMaximum",
+        "multipleOf",
+    ),
+    *("$ref", "$defs", "definitions", "$schema", "x-guidance", *_TOGETHER),
+}
 
 
 def _closed(schema: Any, *, checked: bool = False) -> Any:
@@ -182,7 +255,16 @@ class _Closing:
         kinds = kind if isinstance(kind, list) else [kind]
         if "integer" in kinds and "number" not in kinds and not (together or "$ref" in closed):
             closed = _bounded(_within(closed) if self._checked else closed)
+        closed = self._ending(closed)
         return {"additionalProperties": False, **closed} if "properties" in closed and not is_open else closed
+
+    def _ending(self, schema: dict[str, Any]) -> dict[str, Any]:
+        """The schema of a text whose format has no end, by an expression that has one."""
+        patterns = {**_ENDING, **(_ENDING_CHECKED if self._checked else {})}
+        pattern = patterns.get(str(schema.get("format")))
+        if pattern is None or schema.get("type") != "string" or "pattern" in schema:
+            return schema
+        return {"pattern": f"^{pattern}$", **{key: value for key, value in schema.items() if key != "format"}}
 
     def _is_left_out(self, key: str, value: Any) -> bool:
         unknown = key in {"uniqueItems", "propertyNames"} or (key == "format" and value not in _FORMATS)
@@ -270,8 +352,14 @@ def _matching(pattern: str, text: str) -> str:
 
 
 def _schema_json(schema: Mapping[str, Any], *, checked: bool = False) -> str:
+    if schema and not checked and not _KEYWORDS & schema.keys():
+        raise OptionValueError(
+            f"response_format={str(dict(schema))[:200]} has no word of a JSON schema; for an object with these fields give "
+            '{"type": "object", "properties": {…}, "required": […]}, or a pydantic model'
+        )
     try:
-        written = json.dumps({"x-guidance": _LAYOUT, **_closed(dict(schema), checked=checked)})
+        layout = _CHECKED_LAYOUT if checked else _LAYOUT
+        written = json.dumps({"x-guidance": layout, **_closed(dict(schema), checked=checked)})
         written.encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise OptionValueError(f"response_format is no JSON schema: {error}; give {_HINT}") from None

@@ -37,8 +37,13 @@ _KEYS = (
     '"tool_calls":[',
     '"id"',
 )
+# Between two calls.
+_BETWEEN = re.compile(
+    rf"[\s,;]*(?:(?:{_FENCE}(?=\s|$)|</tool_call>)\s*(?:{_OPENING.pattern})?)?", re.IGNORECASE
+)
 _HEADS = tuple(f"{begin}{key}" for begin in ("{", "[{") for key in _KEYS)
 _OPENINGS = (_FENCE, "<tool_call>")
+_MARKS = re.compile(r"[{}\[\]`<]")  # where values begin and end
 _BEGINNINGS = re.compile(r"(?<!\s)\s*(?:[{\[`<]|\Z)")
 
 _DEFINITIONS = "#/$defs/"
@@ -51,13 +56,17 @@ def instruction(system_instruction: str | None, tools: Mapping[str, Tool]) -> st
     return "\n\n".join(part for part in (system_instruction, _RULE + declarations) if part)
 
 
-def calls_format(tools: Mapping[str, Tool]) -> ResponseFormat:
-    """The format of one call of any of the tools, as :class:`CallReader` reads it."""
+def calls_format(tools: Mapping[str, Tool], *, spells_ascii: bool = False) -> ResponseFormat:
+    """The format of one call of any of the tools, as :class:`CallReader` reads it.
+
+    With ``spells_ascii`` texts that are not ASCII are not spelled out: any text may stand there, which the tool's own check reads.
+    """
     shared: dict[str, Any] = {}
     forms = []
     for place, tool in enumerate(tools.values()):
         # Two tools may have different things of the same name.
-        parameters = _with_definitions_named(tool.parameters, f"{place}.")
+        declared = _without_texts_beyond_ascii(tool.parameters) if spells_ascii else tool.parameters
+        parameters = _with_definitions_named(declared, f"{place}.")
         shared |= parameters.pop("$defs", {})
         forms.append(
             {
@@ -72,6 +81,23 @@ def calls_format(tools: Mapping[str, Tool]) -> ResponseFormat:
         )
     schema = {"anyOf": forms, "$defs": shared} if shared else {"anyOf": forms}
     return ResponseFormat.checked_by(schema, json.loads)
+
+
+def _without_texts_beyond_ascii(schema: Any) -> Any:
+    """A copy of a JSON schema in which whatever is a choice of texts, or an expression, that are not ASCII is any text."""
+    if isinstance(schema, list):
+        return [_without_texts_beyond_ascii(one) for one in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    copy: dict[str, Any] = {}
+    for key, value in schema.items():
+        if key in {"properties", "$defs"} and isinstance(value, Mapping):  # here the keys are names
+            copy[key] = {name: _without_texts_beyond_ascii(one) for name, one in value.items()}
+        elif key not in {"enum", "const", "pattern"} or _json(value).isascii():
+            copy[key] = _without_texts_beyond_ascii(value)
+        else:
+            copy.setdefault("type", "string")
+    return copy
 
 
 def _with_definitions_named(schema: Any, prefix: str) -> Any:
@@ -114,35 +140,50 @@ class CallReader:
         self._held = ""
         self._shown = ""
         self._is_inside = False  # of a value that is a call, if anything
+        self._outer = ""  # an object that is no call, as far as it was shown: nothing in it is one
 
     def feed(self, text: str) -> str:
         """Take more of the reply; what of it is to be shown."""
         self._held += text
         if self._is_inside and "}" not in text and "]" not in text:
             return ""
-        for begin in self._beginnings(self._held):
+        start = self._end_of_outer()
+        for begin in self._beginnings(self._held, start):
             rest = self._held[begin:]
             if _may_become_call(rest):
                 self._is_inside = _without_opening(rest).startswith(_HEADS)
                 return self._show(begin)
+            if _is_open_object(rest):
+                self._outer = rest
+                break
         self._is_inside = False
         return self._show(len(self._held))
+
+    def _end_of_outer(self) -> int:
+        """Where in what is held the object ends that was begun before it; 0 when there is none, or it turns out to be none."""
+        if not self._outer:
+            return 0
+        shown, outer = len(self._outer), self._outer + self._held
+        if not _MARKS.search(self._held) or _is_open_object(outer):
+            self._outer = outer
+            return len(self._held)
+        self._outer = ""
+        return max(0, _length_of_other_json(outer) - shown)
 
     def end(self) -> tuple[list[ToolCall], str]:
         """The calls that the reply was, and what is left to be shown when it was none."""
         held, self._held = self._held, ""
-        for begin in self._beginnings(held):
+        for begin in self._beginnings(held, self._end_of_outer()):
             rest = held[begin:]
             calls = _calls(rest)
             if calls or _is_broken_call(rest):
                 return calls or [ToolCall("", rest.strip())], held[:begin]
         return [], held
 
-    def _beginnings(self, held: str) -> Iterator[int]:
-        """Where in what is held a call may begin: not at the end of a block of something else, nor inside a value of JSON that
-        is none.
+    def _beginnings(self, held: str, end: int) -> Iterator[int]:
+        """Where in what is held, from ``end``, a call may begin: not at the end of a block of something else, nor inside a value
+        of JSON that is none.
         """
-        end = 0
         for begin in _BEGINNINGS.finditer(held):
             before = self._shown + held[: begin.start()] if begin[0].endswith("`") else ""
             if begin.start() < end or len(_FENCES.findall(before)) % 2 == 1:
@@ -212,6 +253,25 @@ def _length_of_other_json(text: str) -> int:
     return end if all(_call(one) is None for one in _listed(value)) else 0
 
 
+def _is_open_object(text: str) -> bool:
+    """Whether the text is the beginning of an object of JSON, or of a list of objects, and has not its end."""
+    start = text.lstrip()
+    opening = _OPENING.match(start)
+    start = start[opening.end() :] if opening else start
+    if not "".join(start[:40].split()).startswith(('{"', '[{"')):
+        return False
+    try:
+        _DECODER.raw_decode(start)
+    except json.JSONDecodeError as error:
+        rest = start[error.pos :].strip()
+        is_cut = any(word.startswith(rest) for word in ("true", "false", "null", "-", "NaN", "Infinity"))
+        in_escape = error.msg.startswith("Invalid \\") and len(start) - error.pos < len("\\u0000")
+        return is_cut or in_escape or error.msg.startswith("Unterminated")
+    except RecursionError:
+        return False
+    return False
+
+
 def _listed(value: Any) -> list[Any]:
     """What may be calls in one value: it, its items, or those of the list that OpenAI's form has them in."""
     if isinstance(value, dict) and isinstance(value.get("tool_calls"), list):
@@ -227,10 +287,10 @@ def _without_opening(text: str) -> str:
 
 
 def _calls(text: str) -> list[ToolCall]:
-    """The calls that the text begins with: a list, or objects one after the other."""
+    """The calls that the text begins with: a list, or objects one after the other, in one fence or each in its own."""
     text = text.lstrip()
     opening = _OPENING.match(text)
-    place, values = opening.end() if opening else 0, []
+    place, values, ended = opening.end() if opening else 0, [], False
     while place < len(text) and text[place] in "{[":
         try:
             value, place = _DECODER.raw_decode(text, place)
@@ -238,9 +298,14 @@ def _calls(text: str) -> list[ToolCall]:
             json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
         except (ValueError, RecursionError):
             return []
+        if ended and None in map(
+            _call, _listed(value)
+        ):  # in a fence of its own: what the model thinks came of them
+            break
         values += _listed(value)
-        while place < len(text) and text[place] in " \t\r\n,;":
-            place += 1
+        between = _BETWEEN.match(text, place)
+        assert between is not None
+        place, ended = between.end(), "`" in between[0] or "<" in between[0]
     found = [_call(one) for one in values]
     calls = [one for one in found if one is not None]
     return calls if len(calls) == len(found) else []

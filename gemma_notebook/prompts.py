@@ -1,7 +1,7 @@
 """Messages as the engine takes them: checked, with the chat template's markers defused, as JSON.
 
 The engine logs and drops JSON that it cannot parse, and a marker such as ``<end_of_turn>`` that a user
-typed would end the user's turn: both are seen to before the engine sees anything.
+typed, or that stands in a page in the system instruction, would end the turn: both are seen to before the engine sees anything.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import base64
 import itertools
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, get_args
 
 from gemma_notebook.attachments import headers, sounds
@@ -30,7 +30,7 @@ from gemma_notebook.messages import (
 )
 from gemma_notebook.options import encodable_text
 from gemma_notebook.prompted import results_text
-from gemma_notebook.tools import DEEPEST_READ, is_nested_deeper
+from gemma_notebook.tools import DEEPEST_READ, Tool, is_nested_deeper
 from gemma_notebook.turns import Turn
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "check_message",
     "history_json",
     "system_json",
+    "tools_json",
     "turn_json",
     "turns_of",
     "user_json",
@@ -110,7 +111,12 @@ def history_json(turns: Sequence[Turn], *, keep_thinking: bool = False) -> str |
 
 def system_json(instruction: str | None) -> str | None:
     """A system instruction as a JSON string: the engine parses ``42`` or ``[1]`` as another type."""
-    return json.dumps(instruction) if instruction else None
+    return json.dumps(_defused(instruction)) if instruction else None
+
+
+def tools_json(tools: Mapping[str, Tool]) -> str | None:
+    """The declarations of tools, for the engine; None when there are none."""
+    return json.dumps([_defused(one.declaration) for one in tools.values()]) if tools else None
 
 
 def _user(text: str, parts: Iterable[dict[str, Any]] = ()) -> dict[str, Any]:

@@ -421,7 +421,9 @@ class Session(TableDisplay, Closable):
         turn.read_attachments()
         wanted = calls_format(self._tools)
         if not wanted.is_ascii and not self._engine.can_constrain_beyond_ascii:
-            return turn
+            wanted = calls_format(self._tools, spells_ascii=True)
+            if not wanted.is_ascii:
+                return turn
         options = replace(turn.options, constraint_type=wanted.kind, constraint=wanted.constraint)
         held = Turn(
             turn.message,

@@ -11,7 +11,7 @@ import json
 import re
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, overload
 
 from gemma_notebook.errors import ToolError
@@ -25,7 +25,6 @@ __all__ = [
     "DEEPEST_READ",
     "Tool",
     "arguments_of",
-    "declarations_json",
     "is_nested_deeper",
     "jsonable",
     "tool",
@@ -239,23 +238,18 @@ def tools_of(options: SessionOptions) -> dict[str, Tool]:
     return toolbox(options.tools)
 
 
-def declarations_json(tools: Mapping[str, Tool]) -> str | None:
-    """The declarations as the engine takes them; None when there are none."""
-    return json.dumps([one.declaration for one in tools.values()]) if tools else None
-
-
 def jsonable(value: object) -> Any:
-    """``value`` in JSON types: pydantic models, dataclasses, dates, sets and numbers of NumPy are converted.
+    """``value`` in JSON types: pydantic models, dataclasses, dates, sets, numbers of NumPy and tables of pandas are converted.
 
     Raises:
         ToolError: It cannot be written as JSON, or is nested more than 40 levels deep.
     """
     from pydantic_core import PydanticSerializationError, to_json
 
-    if hasattr(value, "tolist") and not isinstance(value, type):  # NumPy
-        value = _of_numpy(value)
     try:
-        written = json.loads(to_json(value, fallback=_of_numpy, inf_nan_mode="strings"))
+        if hasattr(value, "tolist") and not isinstance(value, type):  # NumPy
+            value = _of_library(value)
+        written = json.loads(to_json(value, fallback=_of_library, inf_nan_mode="strings"))
     except (PydanticSerializationError, ValueError, TypeError, RecursionError) as error:
         raise ToolError(f"a {type(value).__name__} cannot be written as JSON ({error})") from None
     if is_nested_deeper(written, DEEPEST):
@@ -289,13 +283,27 @@ def _check_values(value: object) -> None:
             _check_values(one)
 
 
-def _of_numpy(value: Any) -> Any:
+def _of_library(value: Any) -> Any:
+    """What NumPy and pandas have, in Python's types."""
+    if type(value).__module__.partition(".")[0] == "pandas" and hasattr(value, "to_json"):
+        return _of_table(value)
     # Of NumPy's times: nanoseconds would be bare numbers. Those of pandas have a time zone.
     if type(value).__module__ == "numpy" and value.dtype.kind in "mM":
         value = value.astype(f"{value.dtype.kind}8[us]")
     if hasattr(value, "tolist"):
         return value.tolist()
     raise TypeError(f"a {type(value).__name__} is among its values")
+
+
+def _of_table(table: Any) -> Any:
+    """A series of pandas by its labels, or a table as its rows: what each number is of must not be lost."""
+    counted = type(table.index).__name__ == "RangeIndex"  # the rows have no labels
+    if not hasattr(table, "columns"):
+        kind = "values" if counted else "index"
+    else:
+        kind = "records"
+        table = table if counted else table.reset_index()
+    return json.loads(table.to_json(orient=kind, date_format="iso", double_precision=15))
 
 
 def _checked_name(name: object, function: object) -> str:
@@ -310,13 +318,22 @@ def _checked_name(name: object, function: object) -> str:
 def _docstring(function: Callable[..., Any]) -> Docstring:
     import docstring_parser
 
-    text = inspect.getdoc(_behind_partials(function)) or ""
+    text = _documentation(_behind_partials(function))
     try:
         return docstring_parser.parse(text)
     except (docstring_parser.ParseError, IndexError):  # the latter of a line such as ": :"
         said = docstring_parser.Docstring()
         said.short_description = text.partition("\n\n")[0]
         return said
+
+
+def _documentation(function: Callable[..., Any]) -> str:
+    """What is written about it: of an object that is called, about the class, or else about the calling."""
+    if inspect.isroutine(function):
+        return inspect.getdoc(function) or ""
+    home = function if isinstance(function, type) else type(function)
+    said = home.__dict__.get("__doc__") or (None if home is function else home.__call__.__doc__)
+    return inspect.cleandoc(said or "")
 
 
 def _behind_partials(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -397,6 +414,8 @@ def _arguments_type(name: str, function: Callable[..., Any], said: Docstring) ->
 
 def _parameters(name: str, function: Callable[..., Any]) -> Iterable[tuple[inspect.Parameter, Any]]:
     """The parameters that a model can name, with their types."""
+    from pydantic.fields import FieldInfo
+
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):
@@ -417,9 +436,12 @@ def _parameters(name: str, function: Callable[..., Any]) -> Iterable[tuple[inspe
                 "remove the '/' from its signature"
             )
         hint = hints.get(parameter.name, parameter.annotation)
+        # Of `x: int = None`, and of `x: int = Field(None)`, for which models send the null.
+        given = parameter.default
+        default = given.default if isinstance(given, FieldInfo) else given
         if hint is inspect.Parameter.empty or isinstance(hint, str):
             hint = Any
-        elif parameter.default is None:  # `x: int = None`, for which models send the null
+        elif default is None:
             hint = typing.Optional[hint]  # noqa: UP045  # which takes more than `|` does
         yield parameter, hint
 

@@ -170,6 +170,10 @@ def _readable(shown: str) -> Iterator[None]:
     except GemmaNotebookError:
         raise
     except Exception as error:
+        if type(error).__name__ == "DecompressionBombError":  # Pillow's own limit comes before ours
+            raise OptionValueError(
+                f"{shown} has more pixels than can be read; make it smaller first"
+            ) from error
         raise OptionValueError(
             f"{shown} is a broken image ({type(error).__name__}: {error}); save or fetch it again"
         ) from error

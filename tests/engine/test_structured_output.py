@@ -10,6 +10,7 @@ import ipaddress
 import json
 import re
 import uuid
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,6 +18,7 @@ import pydantic
 import pytest
 from support import load_test_model
 
+import gemma_notebook as gn
 from gemma_notebook.errors import OptionTypeError, OptionValueError, ResponseFormatError, UnsupportedError
 from gemma_notebook.formats import ResponseFormat
 from gemma_notebook.messages import Asked, Message
@@ -286,6 +288,8 @@ def test_a_thinking_chat_does_not_think_in_a_constrained_reply(fake, make_fake_m
     [
         (3, OptionTypeError, "must be a JSON schema"),
         (len, OptionTypeError, "not the function 'len'"),
+        (gn.tool(name="add")(lambda a: a), OptionTypeError, "not the function"),
+        ({"city": "string", "year": "integer"}, OptionValueError, "no word of a JSON schema"),
         ("", OptionValueError, "matches nothing"),
         ("(", OptionValueError, "no regular expression"),
         (re.compile("a", re.IGNORECASE), OptionValueError, "flags"),
@@ -322,6 +326,43 @@ def test_what_a_grammar_has_no_words_for_is_left_to_pydantic(fake, manager, chat
     constraint = sent(fake, manager)["send_constraint"]
     assert "uniqueItems" not in constraint
     assert '"format"' not in constraint
+
+
+@pytest.mark.parametrize(
+    "wanted", [dt.datetime, dt.time, dt.timedelta, Annotated[int, pydantic.Field(multiple_of=5)]]
+)
+def test_what_has_digits_ends(real_manager, wanted):
+    reply = real_manager.create_chat().send("It is 36.6666666666666666666666.", response_format=wanted)
+    assert reply.finish_reason == "stop"
+    assert reply.usage.output_tokens < 100
+
+
+def test_a_decimal_is_a_number(real_manager):
+    class Item(pydantic.BaseModel):
+        price: Decimal
+
+    reply = real_manager.create_chat().send(
+        "The price of the book is 12.", response_format=Item, max_output_tokens=30
+    )
+    assert isinstance(reply.parsed.price, Decimal)
+
+
+def test_one_of_several_models_is_told_by_whoever_checks_the_reply(real_manager):
+    class Cat(pydantic.BaseModel):
+        lives: int
+
+    class Dog(pydantic.BaseModel):
+        barks: bool
+
+    def which(value: Any) -> str:
+        return "cat" if "lives" in (value if isinstance(value, dict) else value.__dict__) else "dog"
+
+    either = Annotated[
+        Annotated[Cat, pydantic.Tag("cat")] | Annotated[Dog, pydantic.Tag("dog")],
+        pydantic.Discriminator(which),
+    ]
+    parsed = real_manager.create_chat().send("The lives are 9.", response_format=either).parsed
+    assert isinstance(parsed, Cat | Dog)
 
 
 @pytest.mark.parametrize(

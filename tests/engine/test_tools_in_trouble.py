@@ -10,6 +10,7 @@ import shutil
 import signal
 import threading
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from support import WAIT_S, load_test_model, wait_until
@@ -547,6 +548,19 @@ def test_a_question_that_is_async_ends_with_the_stop(fake, manager, in_thread):
             "",
             ["add", "no"],
         ),
+        (
+            [
+                '<tool_call>\n{"name": "add", "arguments": {"a": 2, "b": 3}}\n</tool_call>\n<tool',
+                '_call>\n{"name": "no", "arguments": {}}\n</tool_call>',
+            ],
+            "",
+            ["add", "no"],
+        ),
+        (
+            ['```json\n{"name": "add", "parameters": {"a": 2, "b": 3}}\n```\n', '```output\n{"sum": 5}\n```'],
+            "",
+            ["add"],
+        ),
     ],
 )
 def test_without_native_calls_a_call_beside_text_never_shows(fake, make_fake_manager, written, shown, names):
@@ -567,6 +581,13 @@ def test_without_native_calls_a_call_beside_text_never_shows(fake, make_fake_man
         ['[{"name": "Bo", "age": 3}]', " of one"],
         ['{"id": 7, "x": [{"name": "add", "parameters": {"a": 2, "b": 3}}]}', " is data"],
         ['{"name": "Bo", "x": {"name": "add", ', '"parameters": {"a": 2, "b": 3}}}', " too"],
+        ['{"add', '": {"na', 'me": "add", "para', 'meters": {"a": 2, "b": 3}}, "or": 1}', " too"],
+        [
+            '```json\n{"u": "\\u00',
+            'e9", "add": ',
+            '{"name": "add", "parameters": {"a": 2, "b": 3}}',
+            "}\n```",
+        ],
     ],
 )
 def test_without_native_calls_json_that_is_no_call_is_shown_as_soon_as_it_is_whole(
@@ -595,6 +616,16 @@ def test_a_required_call_takes_arguments_that_the_grammar_has_no_words_for(real_
     chat = real_manager.create_chat(tools=[note], tool_choice="required", max_tool_turns=1)
     [result] = chat.send("Note the tags red and blue.", max_output_tokens=200).tool_results
     assert result.call.name == "note"
+
+
+def test_a_required_call_may_have_letters_that_the_tokenizer_writes_byte_by_byte(real_manager):
+    def greet(who: Literal["Zoë", "Bo"]) -> str:
+        """Greet somebody."""
+        return who
+
+    chat = real_manager.create_chat(tools=[greet], tool_choice="required", max_tool_turns=1)
+    [result] = chat.send("Hello", max_output_tokens=60).tool_results
+    assert result.call.name == "greet"
 
 
 def test_a_schema_that_the_engine_cannot_hold_a_call_to_is_named(fake, manager):

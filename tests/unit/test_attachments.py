@@ -486,11 +486,11 @@ def png_of(width: int, height: int, pixels: bytes, **chunks: bytes) -> bytes:
     )
 
 
-@pytest.mark.parametrize("size", [(100_000, 100_000), (12_000, 12_000), (9_000, 9_000)])
+@pytest.mark.parametrize("size", [(100_000, 100_000), (16_384, 12_288), (12_000, 12_000), (9_000, 9_000)])
 def test_an_image_that_claims_to_be_huge_is_not_decoded(size):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        with pytest.raises(OptionValueError, match=r"pixels"):
+        with pytest.raises(OptionValueError, match="make it smaller first"):
             part_of(png_of(*size, b"\0" * 1000))
 
 

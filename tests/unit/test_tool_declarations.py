@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
 import numpy as np
+import pandas as pd
 import pydantic
 import pytest
 
@@ -105,7 +106,8 @@ def test_methods_partials_and_callable_objects_are_tools_too():
         return base**exponent
 
     assert list(gn.Tool(Shelf().put).parameters["properties"]) == ["book"]
-    assert gn.Tool(Shelf(), name="take").checked({"place": "3"}) == {"place": 3}
+    take = gn.Tool(Shelf(), name="take")
+    assert (take.description, take.checked({"place": "3"})) == ("Take.", {"place": 3})
     square = gn.tool(name="square", description="Square a number.")(functools.partial(power, exponent=2))
     assert square.parameters["required"] == ["base"]
 
@@ -226,8 +228,11 @@ def test_a_partial_has_the_words_and_types_of_its_function():
     assert declared.parameters["properties"]["value"] == {"description": "What to scale.", "type": "number"}
 
 
-def test_a_default_of_none_makes_null_an_argument():
-    def find(name: str, limit: int = None) -> None: ...  # type: ignore[assignment]  # noqa: RUF013
+@pytest.mark.parametrize(
+    "none", [None, pydantic.Field(None), pydantic.Field(default=None, description="How many.")]
+)
+def test_a_default_of_none_makes_null_an_argument(none):
+    def find(name: str, limit: int = none) -> None: ...
 
     declared = gn.Tool(find)
     assert declared.checked({"name": "Ada", "limit": None}) == {"name": "Ada", "limit": None}
@@ -370,6 +375,18 @@ def test_the_usual_time_can_be_given_to_a_tool_made_of_a_tool_that_has_less():
     quick = gn.Tool(look, timeout_s=5)
     assert gn.Tool(quick).timeout_s == 5
     assert gn.Tool(quick, timeout_s=60).timeout_s == 60
+
+
+def test_a_table_of_pandas_keeps_its_labels():
+    cities = pd.DataFrame({"city": ["Rome", "Rome", "Oslo"], "t": [21.5, 20.0, None]})
+    assert jsonable(cities["city"].value_counts()) == {"Rome": 2, "Oslo": 1}
+    assert jsonable({"mean": cities.groupby("city")["t"].mean()}) == {"mean": {"Oslo": None, "Rome": 20.75}}
+    assert jsonable(cities["t"]) == [21.5, 20.0, None]
+    assert jsonable(cities)[2] == {"city": "Oslo", "t": None}
+    assert jsonable(cities.groupby("city").max()) == [
+        {"city": "Oslo", "t": None},
+        {"city": "Rome", "t": 21.5},
+    ]
 
 
 def test_times_of_numpy_are_told_as_dates_whatever_their_unit():
