@@ -15,8 +15,9 @@ Each of these has a help of its own, as ``gn.load?`` in a notebook or ``help(gn.
     models, pull, benchmark                 which models there are, fetching one, how fast it is
     Reply, Message, Delta, Transcript       what was said
     errors                                  what can go wrong
+    testing                                 the kit for regression notebooks
 
-Talk in cells after ``%load_ext gemma_notebook``; test prompts with ``gemma_notebook.testing``.
+Talk in cells after ``%load_ext gemma_notebook``.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from gemma_notebook import errors as errors
+    from gemma_notebook import testing as testing
     from gemma_notebook.benchmarking import Benchmark as Benchmark
     from gemma_notebook.benchmarking import benchmark as benchmark
     from gemma_notebook.chat import Chat as Chat
@@ -82,6 +84,7 @@ _HOME = {
     "load": "loading",
     "models": "",
     "pull": "models.fetch",
+    "testing": "",
     "tool": "tools",
 }
 

@@ -556,7 +556,7 @@ class Chat(TableDisplay, Closable):
     # Ending
 
     def close(self) -> None:
-        """Close the chat and its session. Idempotent; everything else then raises."""
+        """Close the chat and its session. Idempotent; what was said can still be read and exported, and all else then raises."""
         self._closed = True
         self._session.close()
 

@@ -79,7 +79,7 @@ def context_full(needed: int, reserve: int, used: int, limit: int, *, droppable:
         f"the message needs {needed} tokens ({reserve} of them for the reply) and {min(used, limit)} of the context's "
         f"{limit} are in use; {advice}",
         needed_tokens=needed,
-        context_tokens=used,
+        context_tokens=min(used, limit),
         context_limit=limit,
     )
 

@@ -31,7 +31,7 @@ from gemma_notebook.errors import (
 from gemma_notebook.formats import ResponseFormat
 from gemma_notebook.history import History, TakenBack
 from gemma_notebook.messages import Context, Message, Reply, Timing, ToolResult
-from gemma_notebook.options import ContextPolicy, SendOptions, SessionOptions
+from gemma_notebook.options import ContextPolicy, SendOptions, SessionOptions, whole_number
 from gemma_notebook.prompted import calls_format
 from gemma_notebook.prompts import check_message, turn_json, turns_of
 from gemma_notebook.rendering import Rendered, rendered
@@ -196,12 +196,12 @@ class Session(TableDisplay, Closable):
             >>> session.send_tool_results([gn.ToolResult(call, "sun") for call in reply.tool_calls]).text
             'The answer is sun.'
         """
-        with self._stream(self._new_results(tuple(results))) as stream:
+        with self._stream(self._new_results(results)) as stream:
             return stream.reply
 
     async def asend_tool_results(self, results: Iterable[ToolResult]) -> Reply:
         """:meth:`send_tool_results` without blocking the event loop."""
-        turn = self._new_results(tuple(results))
+        turn = self._new_results(results)
         return await self._astream(turn).areply()
 
     async def asend(self, message: str, *, max_output_tokens: int | None = None) -> Reply:
@@ -282,9 +282,10 @@ class Session(TableDisplay, Closable):
 
         Raises:
             ClosedError: The session is closed.
+            OptionTypeError: It is no whole number.
             OptionValueError: There are fewer turns.
         """
-        self._restart(keep=turns)
+        self._restart(keep=whole_number("turns", turns))
 
     async def arewind(self, turns: int) -> None:
         """:meth:`rewind` without blocking the event loop."""
@@ -396,13 +397,15 @@ class Session(TableDisplay, Closable):
             prompted=self._conversations.prompted and response_format is None,
         )
 
-    def _new_results(self, results: Sequence[ToolResult]) -> Turn:
+    def _new_results(self, results: Iterable[ToolResult]) -> Turn:
         """The turn that answers the calls of the latest reply."""
         self._require_open()
         asked = self._history.last_done
         calls = asked.tool_calls if asked is not None else ()
         if asked is None or not calls:
             raise OptionValueError("the latest reply asks for no calls; send a message instead")
+        if not isinstance(results, Iterable) or isinstance(results, str):
+            raise OptionTypeError(f"results must be a list of ToolResult, not {results!r}")
         given = tuple(results)
         for one in given:
             if not isinstance(one, ToolResult):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import signal
 import sys
 from typing import NoReturn
@@ -43,6 +45,12 @@ def run(command: click.Command) -> NoReturn:
     except GemmaNotebookError as error:
         click.echo(f"error: {error}", err=True)
         status = exit_status(error)
+    except OSError as error:  # of the output: what concerns files is a GemmaNotebookError
+        if error.errno == errno.EPIPE:
+            raise
+        click.echo(f"error: the output cannot be written ({error.strerror})", err=True)
+        status = FAILED
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left of it has nowhere to go
     sys.exit(status if isinstance(status, int) else 0)
 
 

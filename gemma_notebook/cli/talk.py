@@ -163,12 +163,13 @@ def _stats(reply: Reply) -> str:
 def _lines(*, interactive: bool) -> Iterator[str]:
     if not interactive:
         if isinstance(sys.stdin, io.TextIOWrapper):
-            sys.stdin.reconfigure(errors="surrogateescape")  # what is no UTF-8 is refused when it is sent
-        given = iter(sys.stdin or ())  # None where it was closed before
-        for first in given:
-            yield first.removeprefix("\ufeff")  # as editors of some systems begin a file
-            break
-        yield from given
+            sys.stdin.reconfigure(errors="surrogateescape")  # what is no UTF-8 is refused in words
+        for place, line in enumerate(sys.stdin or ()):  # None where it was closed before
+            if any("\udc80" <= character <= "\udcff" for character in line):
+                raise OptionValueError(
+                    f"line {place + 1} of the input is not UTF-8; convert it, for instance by iconv -t UTF-8"
+                )
+            yield line if place else line.removeprefix("\ufeff")  # as editors of some systems begin a file
         return
     while True:
         try:

@@ -59,8 +59,9 @@ class Library:
         error = self.new_error()
         self.api = self.lib.gn_api_open(os.fsencode(path), error)
         if self.api == self.ffi.NULL:
+            remedy = f"check or unset {LIBRARY_VARIABLE}" if os.environ.get(LIBRARY_VARIABLE) else _REMEDY
             raise LibraryLoadError(
-                f"cannot use the engine library {path}: {self.text(error.message)}; {_REMEDY}"
+                f"cannot use the engine library {path}: {self.text(error.message)}; {remedy}"
             )
         self._log = logs.capture(self.ffi, self.lib, path)
         self.follow_logging()

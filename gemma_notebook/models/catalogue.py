@@ -188,7 +188,13 @@ def load_entries(store: Store | None = None) -> dict[str, CatalogueModel]:
 
 
 def unknown_model(name: str, known: Sequence[str]) -> ModelNotFoundError:
-    """The error for a name that nobody knows, with names that come near."""
+    """The error for a name that nobody knows, with names that come near.
+
+    Raises:
+        OptionTypeError: It is no name at all.
+    """
+    if not isinstance(name, str):
+        raise OptionTypeError(f"a model has a name, not {name!r}; the names are {', '.join(known)}")
     near = get_close_matches(name.lower(), known, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"there are {', '.join(known)}"
     return ModelNotFoundError(f"there is no model {name!r}; {hint}")

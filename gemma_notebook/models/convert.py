@@ -123,6 +123,7 @@ def convert(
         )
     if path.is_file() and path.suffix.lower() != ".gguf":
         raise OptionValueError(f"{path.name!r} is no .gguf file; give one, or a folder with safetensors")
+    _check_source(path)
     job = Job(
         name=checked_name(path.stem if path.is_file() else path.name) if name is None else checked_name(name),
         source=path,
@@ -132,6 +133,26 @@ def convert(
         origin={"source": str(path)},
     )
     return make(job, store=store, on_progress=on_progress)
+
+
+def _check_source(path: Path) -> None:
+    """Refuse what is no model at once, and not after the converter was installed, which looks closer."""
+    if path.is_file():
+        try:
+            with path.open("rb") as file:
+                magic = file.read(4)
+        except OSError as error:
+            raise OptionValueError(f"{str(path)!r} cannot be read ({error.strerror})") from None
+        if magic != b"GGUF":
+            raise OptionValueError(f"{path.name!r} is no GGUF file, whatever its name; fetch it again")
+        return
+    missing = [name for name in ("config.json", "*.safetensors") if not any(path.glob(name))]
+    if not any((path / name).is_file() for name in ("tokenizer.model", "tokenizer.json")):
+        missing.append("tokenizer.model or tokenizer.json")
+    if missing:
+        raise OptionValueError(
+            f"there is no {', no '.join(missing)} in {str(path)!r}; give the folder of a checkpoint"
+        )
 
 
 def make(

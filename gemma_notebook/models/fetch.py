@@ -100,7 +100,7 @@ def pull(
 
 def _entry(name: str, store: Store) -> CatalogueModel:
     entries = load_entries(store)
-    if name not in entries:
+    if not isinstance(name, str) or name not in entries:
         raise unknown_model(name, tuple(entries))
     entry = entries[name]
     if not entry.repo and name != TINY and store.find(name) is None:

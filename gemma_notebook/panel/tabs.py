@@ -73,7 +73,7 @@ class Tabs:
     def handle(self, content: object, buffers: Sequence[Any] | None = ()) -> None:
         """Take one message from the front end. Returns as :meth:`Controller.handle`."""
         fields: dict[Any, Any] = content if isinstance(content, dict) else {}
-        if fields.get("type") in {"chats_request", "open_chat", "close_chat"}:
+        if fields.get("type") in ("chats_request", "open_chat", "close_chat"):  # which may be a list, too
             self._take(fields)
             return
         name = fields.get("chat", FIRST)

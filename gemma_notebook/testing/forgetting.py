@@ -64,6 +64,8 @@ def assert_forgets(
     """
     if not isinstance(manager, SessionManager):
         raise OptionTypeError(f"assert_forgets needs a SessionManager, not {type(manager).__name__!r}")
+    if not isinstance(told, Iterable):
+        raise OptionTypeError(f"told must be a message, or a list of messages, not {told!r}")
     with manager.open_chat(**options) as chat:
         _require_greedy(chat)
         for message in (told,) if isinstance(told, str) else tuple(told):

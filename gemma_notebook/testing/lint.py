@@ -103,6 +103,8 @@ def check_notebooks(
 def _notebooks(paths: Any) -> Iterator[Path]:
     if isinstance(paths, str | os.PathLike):
         paths = (paths,)
+    if not isinstance(paths, Iterable):
+        raise OptionTypeError(f"check_notebooks needs paths, not {paths!r}")
     for given in paths:
         if not isinstance(given, str | os.PathLike):
             raise OptionTypeError(f"check_notebooks needs paths, not {given!r}")

@@ -41,7 +41,7 @@ def new_notebook(kind: str, name: str, folder: str | os.PathLike[str] = ".") -> 
     """
     if kind not in KINDS:
         raise OptionValueError(f"unknown kind of notebook {kind!r}; use one of {', '.join(map(repr, KINDS))}")
-    title = encodable_text("name", " ".join(name.removesuffix(".ipynb").split()))
+    title = " ".join(encodable_text("name", name).removesuffix(".ipynb").split())
     slug = re.sub(r"[\W_]+", "-", title.lower()).strip("-")
     if not slug:
         raise OptionValueError(f"{name!r} has no letters to name a file after; give a title")

@@ -925,6 +925,8 @@ def test_raw_sessions_return_the_calls_and_take_the_results(fake, manager):
     assert reply.tool_results == ()
     with pytest.raises(OptionValueError, match="one ToolResult for each"):
         session.send_tool_results([])
+    with pytest.raises(OptionTypeError, match="list of ToolResult"):
+        session.send_tool_results(None)
     answer = session.send_tool_results([gn.ToolResult(call, 2) for call in reply.tool_calls])
     assert answer.text == "2"
     with pytest.raises(OptionValueError, match="asks for no calls"):

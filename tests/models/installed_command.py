@@ -54,10 +54,8 @@ class Command:
         return subprocess.Popen(
             self.line(*arguments),
             env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
             text=True,
-            **options,
+            **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options},
         )
 
     def line(self, *arguments: object) -> list[str]:

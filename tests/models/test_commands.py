@@ -79,6 +79,7 @@ def test_no_line_of_help_is_wider_than_a_terminal(command: Command):
         (["models", "remove", "tiny", "--yes"], 1, "'tiny' comes with the package"),
         (["models", "remove", "../etc", "--yes"], 2, "is no name for a model"),
         (["models", "path", "gemma3-1b"], 3, "is not on this machine"),
+        (["models", "convert", str(Path(__file__).parent)], 2, "there is no config.json, no *.safetensors"),
     ],
 )
 def test_what_cannot_be_is_one_sentence_and_a_status(command: Command, arguments, status, words):
@@ -86,6 +87,26 @@ def test_what_cannot_be_is_one_sentence_and_a_status(command: Command, arguments
     assert words in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
+
+
+def test_an_output_that_cannot_be_written_is_one_sentence(command: Command):
+    with open("/dev/full", "w") as full:
+        process = command.start("models", "list", stdout=full)
+        words = process.stderr.read()
+        assert process.wait(WAIT_S) == 1
+        process.stderr.close()
+    assert words.startswith("error: the output cannot be written")
+    assert len(words.splitlines()) == 1
+
+
+def test_models_are_removed_one_by_one_and_only_where_somebody_can_be_asked(command: Command, mine: Path):
+    nobody = command("models", "remove", "mine", status=2, stdin=subprocess.DEVNULL)
+    assert "--yes" in nobody.stderr
+    other = mine.with_name("other.litertlm")
+    other.write_bytes(mine.read_bytes())
+    done = command("models", "remove", "mine", "other", input="n\ny\n", status=1)
+    assert "kept mine" in done.stdout
+    assert (mine.exists(), other.exists()) == (True, False)
 
 
 def test_a_reader_that_has_seen_enough_ends_it_in_silence(command: Command):
@@ -270,7 +291,7 @@ def test_a_line_of_a_pipe_that_is_not_of_utf8_is_refused_in_words(command: Comma
         check=False,
     )
     assert done.returncode == 2
-    assert b"half a surrogate pair" in done.stderr
+    assert b"line 1 of the input is not UTF-8" in done.stderr
     assert b"Traceback" not in done.stderr
 
 
@@ -423,10 +444,12 @@ def test_the_doctor_names_what_is_broken_and_goes_on(command: Command, tmp_path:
     assert "✗ engine" in broken.stdout
     assert "✗ a turn" in broken.stdout
     assert "→ cannot use the engine library" in broken.stdout
+    assert "unset GEMMA_NOTEBOOK_ENGINE_LIBRARY" in broken.stdout
     (command.home / "catalogue.toml").write_text("[mine")
     broken = command("doctor", "--no-kernel", status=1)
     assert "is not TOML" in broken.stdout
     assert "✓ a turn" in broken.stdout
+    assert "All is well" not in broken.stdout
 
 
 def test_the_doctor_tells_of_unfinished_conversions_and_of_models_that_no_name_finds(command: Command):

@@ -73,5 +73,7 @@ def _advise(found: list[Finding]) -> None:
     click.echo()
     for one in advice:
         click.echo(f"→ {printable(one)}")
-    if not advice:
+    if any(finding.status == "bad" and not finding.advice for finding in found):
+        click.echo("→ put right what is marked ✗")
+    elif not advice:
         click.secho("All is well.", fg="green")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from gemma_notebook.cli.complete import installed_names
@@ -23,13 +25,23 @@ def command(names: tuple[str, ...], *, yes: bool) -> None:
     from gemma_notebook.models.store import Store
 
     store = Store()
+    kept = False
     for name in names:
         model = store.find(name)
         if model is None and name == TINY:
             raise StoreError(f"{name!r} comes with the package, and goes with it")
         if model is not None and not yes:
             question = f"Delete {model.path} ({bytes_text(model.size_bytes)})?"
-            if not click.confirm(question):
+            try:
+                wanted = click.confirm(question)
+            except click.Abort:
+                if sys.stdin is not None and sys.stdin.isatty():
+                    raise
+                raise click.UsageError("there is nobody to ask; use --yes to delete without") from None
+            if not wanted:
                 click.echo(f"kept {name}")
-                raise click.exceptions.Exit(1)
+                kept = True
+                continue
         click.echo(f"removed {name}: {bytes_text(store.remove(name)) or 'nothing was left'} freed")
+    if kept:
+        raise click.exceptions.Exit(1)
