@@ -138,6 +138,11 @@ class Chat(TableDisplay, Closable):
         return self._session.metrics
 
     @property
+    def _forgotten_turns(self) -> int:
+        """How many of the oldest messages of the user's the model has forgotten, with what was said to them, to make room."""
+        return sum(turn.follows is None for turn in self._session.dropped_turns)
+
+    @property
     def _is_replying(self) -> bool:
         """A reply is on its way or waits, whoever asked for it. Never waits."""
         return self._line.busy or any(turn.under_way for turn in self._session.turns)

@@ -99,6 +99,9 @@ class PanelChat(Protocol):
     def context(self) -> Context: ...
 
     @property
+    def _forgotten_turns(self) -> int: ...
+
+    @property
     def handle_id(self) -> int | None: ...
 
     @property

@@ -359,9 +359,10 @@ def model_json(model: ModelInfo, context_limit: int) -> Model:
     }
 
 
-def context_json(context: Context) -> dict[str, Any]:
-    """``context`` as it goes over the wire."""
-    return {"tokens": context.tokens, "limit": context.limit}
+def context_json(context: Context, forgotten_turns: int) -> dict[str, Any]:
+    """``context`` as it goes over the wire, with the number of turns that were dropped from it, if there are any."""
+    told = {"tokens": context.tokens, "limit": context.limit}
+    return {**told, "forgotten_turns": forgotten_turns} if forgotten_turns else told
 
 
 def handles_json(handles: HandleCounts) -> dict[str, Any]:

@@ -60,7 +60,7 @@ class Teller:
             "type": "state",
             "epoch": self.record.epoch,
             "status": status,
-            "context": context_json(self._chat.context),
+            "context": context_json(self._chat.context, self._chat._forgotten_turns),
             "handles": handles_json(self._chat.manager.handles),
             "handle": self._chat.handle_id,
         }
@@ -79,7 +79,7 @@ class Teller:
             "settings": self._settings(),
             "prompts": self._prompts,
             "messages": self.record.messages,
-            "context": context_json(context),
+            "context": context_json(context, self._chat._forgotten_turns),
             "handles": handles_json(self._chat.manager.handles),
             "handle": self._chat.handle_id,
         }

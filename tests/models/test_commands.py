@@ -90,7 +90,7 @@ def test_what_cannot_be_is_one_sentence_and_a_status(command: Command, arguments
 
 
 def test_an_output_that_cannot_be_written_is_one_sentence(command: Command):
-    with open("/dev/full", "w") as full:
+    with Path("/dev/full").open("w") as full:
         process = command.start("models", "list", stdout=full)
         words = process.stderr.read()
         assert process.wait(WAIT_S) == 1

@@ -116,6 +116,7 @@ class ScriptedChat:
         self.restored: list[tuple[Message, ...]] = []
         self.restore_error: Exception | None = None
         self.context = Context(5, 1024)
+        self._forgotten_turns = 0
         self.handle_id: int | None = 1
         self.streams: queue.Queue[ScriptedStream] = queue.Queue()
         self.refusals: list[Exception] = []

@@ -334,6 +334,28 @@ def test_the_oldest_turns_that_made_room_are_not_brought_back_by_an_undo(
     assert chat.restored == []
 
 
+def test_how_much_the_model_has_forgotten_is_told_whoever_said_it_and_after_going_back(
+    fake: Any, make_fake_manager: Callable[..., gn.SessionManager]
+) -> None:
+    fake.set(reply="one two three four five")
+    chat = make_fake_manager(context_tokens=256).create_chat(max_output_tokens=64)
+    before = 0
+    while not before:  # in cells
+        chat.send("one two three four five six seven eight")
+        before = chat._forgotten_turns
+    with connected(chat) as front:
+        shown = front.snapshot()
+        assert shown["context"]["forgotten_turns"] == before
+        turn = shown["messages"][-1]["turn"]
+        request = front.ask("regenerate", epoch=1, turn=turn)
+        front.wait(type="turn", role="assistant", state="done", request=request)
+        front.settle()
+        assert front.snapshot()["context"]["forgotten_turns"] == before
+        request = front.ask("switch", epoch=1, turn=front.snapshot()["messages"][-1]["turn"], index=1)
+        front.wait(type="state", status="idle", request=request)
+        assert front.snapshot()["context"].get("forgotten_turns", 0) == chat._forgotten_turns
+
+
 def test_what_made_room_stays_shown_when_somebody_else_goes_back(front: FrontEnd, chat: ScriptedChat) -> None:
     for text in "abc":
         say(front, chat, text, text.upper())

@@ -38,9 +38,9 @@ export function ContextMeter({ state }: { state: PanelState }) {
   );
 }
 
-function whatGoes({ messages, settings }: PanelState): string | null {
-  if (settings.context_policy === "error") return "When it is full, a message is refused.";
-  const next = nextForgotten(messages);
+function whatGoes(state: PanelState): string | null {
+  if (state.settings.context_policy === "error") return "When it is full, a message is refused.";
+  const next = nextForgotten(state);
   return next === null ? null : `When it is full, this is forgotten first: “${short(next)}”`;
 }
 

@@ -115,7 +115,7 @@ interface MessagesProps {
 
 function Messages({ store, state, first, last: end }: MessagesProps) {
   const { messages } = state;
-  const known = forgotten(messages);
+  const known = forgotten(state);
   const last = messages.at(-1);
   return (
     <>

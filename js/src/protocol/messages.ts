@@ -47,6 +47,8 @@ export interface Settings {
 export interface Context {
   tokens: number;
   limit: number;
+  /** How many of the oldest turns the model has forgotten to make room. */
+  forgotten_turns?: number;
 }
 
 export interface Handles {

@@ -303,7 +303,11 @@ function tab(value: unknown, name: string): Tab {
 
 function context(value: unknown): Context {
   const f = fields(value, "context");
-  return { tokens: count(f.tokens, "context.tokens"), limit: count(f.limit, "context.limit") };
+  return {
+    tokens: count(f.tokens, "context.tokens"),
+    limit: count(f.limit, "context.limit"),
+    ...optional("forgotten_turns", f.forgotten_turns, count),
+  };
 }
 
 function handles(value: unknown): Handles {

@@ -101,14 +101,16 @@ export function decisionObstacle({ lost, asked }: PanelState, call: string): str
   return asked.some((a) => a.call === call) ? "Your answer is on its way." : null;
 }
 
+type Remembered = Pick<PanelState, "messages" | "context">;
+
 /** How many of the first messages the model has forgotten to make room. */
-export function forgotten(messages: readonly ChatMessage[]): number {
-  let turns = messages.reduce((sum, m) => sum + (m.trimmed_turns ?? 0), 0);
+export function forgotten({ messages, context }: Remembered): number {
+  let turns = context.forgotten_turns ?? 0;
   const end = messages.findIndex((m) => m.role === "user" && turns-- <= 0);
   return end < 0 ? 0 : end;
 }
 
 /** The prompt of the turn that the model will forget first when the context is full. */
-export function nextForgotten(messages: readonly ChatMessage[]): string | null {
-  return messages[forgotten(messages)]?.text ?? null;
+export function nextForgotten(state: Remembered): string | null {
+  return state.messages[forgotten(state)]?.text ?? null;
 }

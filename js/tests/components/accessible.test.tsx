@@ -205,7 +205,7 @@ const STATES: Record<string, () => unknown> = {
     await expect.element(page.getByText("The first")).toBeVisible();
   },
   "with old turns forgotten and the next one told": async () => {
-    const full = { context: { tokens: 980, limit: 1024 } };
+    const full = { context: { tokens: 980, limit: 1024, forgotten_turns: 1 } };
     const said = [1, 3, 5].flatMap((turn): ChatMessage[] => [
       { turn, role: "user", text: `Question ${turn}`, state: "done" },
       {
@@ -213,11 +213,11 @@ const STATES: Record<string, () => unknown> = {
         role: "assistant",
         text: "An answer.",
         state: "done",
-        ...(turn === 5 && { trimmed_turns: 1 }),
       },
     ]);
     panel.tell(panel.kernel.snapshot(said, full));
     await expect.element(page.getByText("Question 5")).toBeVisible();
+    await expect.element(page.getByText("The model has forgotten what is above")).toBeVisible();
   },
   [BUSY]: async () => {
     await STATES.streaming?.();

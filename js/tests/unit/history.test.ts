@@ -301,10 +301,12 @@ describe("a kernel that dies during a reply", () => {
 
 describe("a full context", () => {
   it("forgets the oldest turns, and it is known which goes next", () => {
-    expect([forgotten(SAID), nextForgotten(SAID)]).toEqual([0, "One"]);
-    const trimmed = SAID.with(3, model(4, "2", { trimmed_turns: 1 }));
+    const context = { tokens: 5, limit: 1024 };
+    const state = { messages: SAID, context };
+    expect([forgotten(state), nextForgotten(state)]).toEqual([0, "One"]);
+    const trimmed = { messages: SAID, context: { ...context, forgotten_turns: 1 } };
     expect([forgotten(trimmed), nextForgotten(trimmed)]).toEqual([2, "Two"]);
-    expect(nextForgotten([])).toBeNull();
+    expect(nextForgotten({ messages: [], context })).toBeNull();
   });
 });
 
