@@ -23,7 +23,11 @@ def execute(path: Path) -> None:
     """Run a notebook in its own folder, in a kernel of its own, and write it back."""
     notebook = nbformat.read(path, as_version=4)
     NotebookClient(
-        notebook, timeout=300, store_widget_state=False, resources={"metadata": {"path": path.parent}}
+        notebook,
+        timeout=300,
+        store_widget_state=False,
+        coalesce_streams=True,
+        resources={"metadata": {"path": path.parent}},
     ).execute()
     notebook.metadata = METADATA
     for cell in notebook.cells:
