@@ -151,17 +151,8 @@ _CHOSEN = {"enum", "const"}
 # Of these keys the values are schemas by name, data, words for people, and schemas of the same value as this one.
 _NAMED = {"properties", "patternProperties", "$defs", "definitions"}
 _DATA = {"const", "enum"}
-_WORDS = {
-    "title",
-    "description",
-    "default",
-    "example",
-    "examples",
-    "$comment",
-    "deprecated",
-    "readOnly",
-    "writeOnly",
-}
+_WORDS = {"title", "description", "default", "$comment", "deprecated", "readOnly", "writeOnly"}
+_WORDS |= {"example", "examples"}
 _TOGETHER = {"allOf", "anyOf", "oneOf", "not", "if", "then", "else"}
 # What the engine's grammar knows how to write (measured with 0.18.1); others it refuses.
 _FORMATS = {"date-time", "date", "time", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"}
@@ -180,38 +171,13 @@ _ENDING = {
 _ENDING_CHECKED = {"date-time": f"{_DAY}T{_CLOCK}{_ZONE}?", "time": f"{_CLOCK}{_ZONE}?"}
 # What a schema is known by.
 _KEYWORDS = {
-    *(
-        "type",
-        "properties",
-        "required",
-        "additionalProperties",
-        "patternProperties",
-        "propertyNames",
-        "minProperties",
+    *re.findall(
+        r"\S+",
+        "type properties required additionalProperties patternProperties propertyNames minProperties maxProperties items "
+        "prefixItems minItems maxItems uniqueItems contains enum const format pattern minLength maxLength minimum maximum "
+        "exclusiveMinimum exclusiveMaximum multipleOf $ref $defs definitions $schema x-guidance",
     ),
-    *(
-        "maxProperties",
-        "items",
-        "prefixItems",
-        "minItems",
-        "maxItems",
-        "uniqueItems",
-        "contains",
-        "enum",
-        "const",
-        "format",
-    ),
-    *(
-        "pattern",
-        "minLength",
-        "maxLength",
-        "minimum",
-        "maximum",
-        "exclusiveMinimum",
-        "exclusiveMaximum",
-        "multipleOf",
-    ),
-    *("$ref", "$defs", "definitions", "$schema", "x-guidance", *_TOGETHER),
+    *_TOGETHER,
 }
 
 
