@@ -260,7 +260,7 @@ def test_a_library_that_is_none_is_refused(tmp_path, monkeypatch):
     library = tmp_path / "liblitert-lm.so"
     library.write_text("not a library")
     monkeypatch.setenv("GEMMA_NOTEBOOK_ENGINE_LIBRARY", str(library))
-    with pytest.raises(LibraryLoadError, match="pip install"):
+    with pytest.raises(LibraryLoadError, match="check or unset GEMMA_NOTEBOOK_ENGINE_LIBRARY"):
         gn.load()
 
 
