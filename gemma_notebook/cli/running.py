@@ -45,8 +45,10 @@ def run(command: click.Command) -> NoReturn:
     except GemmaNotebookError as error:
         click.echo(f"error: {error}", err=True)
         status = exit_status(error)
-    except OSError as error:  # of the output: what concerns files is a GemmaNotebookError
-        if error.errno == errno.EPIPE:
+    except OSError as error:
+        if (
+            error.errno == errno.EPIPE or error.filename is not None
+        ):  # a reader that has seen enough, or no output
             raise
         click.echo(f"error: the output cannot be written ({error.strerror})", err=True)
         status = FAILED

@@ -14,6 +14,7 @@ from typing import Any
 from gemma_notebook._paths import expanded
 from gemma_notebook.errors import ConversionError, ModelNotFoundError, OptionValueError, StoreError
 from gemma_notebook.models import sanity
+from gemma_notebook.models.converter.read import missing_in
 from gemma_notebook.models.environment import ConverterEnvironment
 from gemma_notebook.models.resolve import TINY
 from gemma_notebook.models.stages import Progress, Reporter, run_child
@@ -146,10 +147,7 @@ def _check_source(path: Path) -> None:
         if magic != b"GGUF":
             raise OptionValueError(f"{path.name!r} is no GGUF file, whatever its name; fetch it again")
         return
-    missing = [name for name in ("config.json", "*.safetensors") if not any(path.glob(name))]
-    if not any((path / name).is_file() for name in ("tokenizer.model", "tokenizer.json")):
-        missing.append("tokenizer.model or tokenizer.json")
-    if missing:
+    if missing := missing_in(path):
         raise OptionValueError(
             f"there is no {', no '.join(missing)} in {str(path)!r}; give the folder of a checkpoint"
         )

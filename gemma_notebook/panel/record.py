@@ -254,11 +254,8 @@ class Record:
         if self._streaming is None:
             return None
         entry = self._streaming.node.entry
-        calls = entry.get("tool_calls", [])
-        is_new = all(known["id"] != call["id"] for known in calls)
-        entry["tool_calls"] = [*(call if known["id"] == call["id"] else known for known in calls)]
-        if is_new:
-            entry["tool_calls"].append(call)
+        known = {one["id"]: one for one in entry.get("tool_calls", [])}
+        entry["tool_calls"] = [*(known | {call["id"]: call}).values()]
         return {"type": "tool", "epoch": self.epoch, "turn": entry["turn"], "call": call}
 
     def end_reply(

@@ -19,7 +19,8 @@ def run(request: dict[str, Any], progress: Callable[[str], None]) -> dict[str, A
     out = Path(request["out"])
     source = Path(request["source"]) if request.get("source") else _assembled(request, out, progress)
     if source.is_dir():
-        _check_folder(source)
+        if missing := missing_in(source):
+            raise FileNotFoundError(f"there is no {', no '.join(missing)} in {source}")
         facts = {"model": str(source)}
     else:
         _from_gguf(source, out / "model", progress)
@@ -42,12 +43,12 @@ def _assembled(request: dict[str, Any], out: Path, progress: Callable[[str], Non
     return path
 
 
-def _check_folder(folder: Path) -> None:
+def missing_in(folder: Path) -> list[str]:
+    """What a folder lacks to be a checkpoint."""
     missing = [name for name in ("config.json", "*.safetensors") if not any(folder.glob(name))]
-    if missing:
-        raise FileNotFoundError(f"there is no {' and no '.join(missing)} in {folder}")
     if not any((folder / name).is_file() for name in ("tokenizer.model", "tokenizer.json")):
-        raise FileNotFoundError(f"there is neither tokenizer.model nor tokenizer.json in {folder}")
+        missing.append("tokenizer.model or tokenizer.json")
+    return missing
 
 
 def _described(folder: Path) -> dict[str, Any]:

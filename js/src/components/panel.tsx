@@ -62,16 +62,14 @@ export function Panel({ hub }: { hub: PanelHub }) {
       <Header hub={hub} store={store} state={state} drawer={drawer} toggle={toggle} />
       <Announce.Provider value={announce}>
         {(tabs.tabs.length > 1 || tabs.error !== null) && <TabBar hub={hub} state={tabs} />}
-      </Announce.Provider>
-      <div class="gn-body" ref={body}>
-        <Announce.Provider value={announce}>
+        <div class="gn-body" ref={body}>
           <Conversation key={tabs.active} store={store} state={state} covered={covered} />
-        </Announce.Provider>
-        {drawer === "settings" && (
-          <SettingsDrawer key={tabs.active} store={store} state={state} close={close} />
-        )}
-        {drawer === "hood" && <HoodDrawer store={store} state={state} close={close} />}
-      </div>
+          {drawer === "settings" && (
+            <SettingsDrawer key={tabs.active} store={store} state={state} close={close} />
+          )}
+          {drawer === "hood" && <HoodDrawer store={store} state={state} close={close} />}
+        </div>
+      </Announce.Provider>
       <KeptOffers store={store} state={state} />
       <Composer key={`composer-${tabs.active}`} store={store} state={state} />
       <StatusBar state={state} said={said} interrupt={hub.interrupt} />
